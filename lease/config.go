@@ -1,0 +1,150 @@
+package lease
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// Config is a namespace's configuration, shared by all its processes and
+// changed while they run with Admin.SetConfig: read it, change it, set it; the
+// Version says whether somebody was faster. Running leases keep their terms,
+// a renewal obeys new caps.
+type Config struct {
+	Version            uint64        // counts changes; set by the store
+	DefaultTTL         time.Duration // of a Request without a TTL
+	MaxTTL             time.Duration // cap of any TTL; 0: only [MaxTTL]
+	MaxRenewals        int           // of a Request without one: a number, Unlimited or NoRenewals
+	AcquireTimeout     time.Duration // of a Request without a Timeout; NoTimeout
+	WaiterTTL          time.Duration // how long a waiter keeps its place without asking again; it asks every third of it
+	SweepInterval      time.Duration // of the engine's background sweep
+	AutoSweep          bool          // whether the engine sweeps in the background
+	Blocking           bool          // whether requests may wait in line
+	History            bool          // whether events are recorded
+	HistoryRenewals    bool          // whether renewals are, too
+	HistoryRetention   time.Duration // how long events are kept; 0: for ever
+	HistoryMaxEvents   int           // how many are kept; 0: the store's default (Redis 1,000,000, others without limit)
+	EndedRetention     time.Duration // how long Get still knows what ended
+	EndedMax           int           // how many ended ones are remembered at most
+	PriorityBoost      time.Duration // head start in the queue for each step of Request.Priority
+	DeadlockCheck      bool          // whether ErrDeadlock is looked for
+	MaxLeasesPerHolder int           // active leases plus waiters; 0: no limit; checked when a request first arrives
+}
+
+// DefaultConfig returns what a new namespace starts with.
+func DefaultConfig() Config {
+	return Config{
+		DefaultTTL:       time.Hour,
+		MaxRenewals:      Unlimited,
+		AcquireTimeout:   30 * time.Second,
+		WaiterTTL:        10 * time.Second,
+		SweepInterval:    5 * time.Minute,
+		AutoSweep:        true,
+		Blocking:         true,
+		History:          true,
+		HistoryRenewals:  true,
+		HistoryRetention: 30 * 24 * time.Hour,
+		EndedRetention:   10 * time.Minute,
+		EndedMax:         100_000,
+		PriorityBoost:    30 * time.Second,
+		DeadlockCheck:    true,
+	}
+}
+
+// MinEndedRetention is the least Config.EndedRetention: as long as a withdrawn
+// attempt is remembered.
+const MinEndedRetention = 2 * time.Minute
+
+// Validate returns [ErrInvalid] for the first field that is out of range, or
+// that contradicts another one.
+func (c Config) Validate() error {
+	for _, f := range []struct {
+		field      string
+		value      time.Duration
+		least, top time.Duration
+		also       time.Duration // a special value that is allowed too
+	}{
+		{"default_ttl", c.DefaultTTL, MinTTL, MaxTTL, MinTTL},
+		{"max_ttl", c.MaxTTL, MinTTL, MaxTTL, 0},
+		{"acquire_timeout", c.AcquireTimeout, time.Millisecond, MaxTTL, NoTimeout},
+		{"waiter_ttl", c.WaiterTTL, 100 * time.Millisecond, time.Hour, time.Hour},
+		{"sweep_interval", c.SweepInterval, 10 * time.Millisecond, MaxTTL, MaxTTL},
+		{"history_retention", c.HistoryRetention, time.Second, 100 * MaxTTL, 0},
+		{"ended_retention", c.EndedRetention, MinEndedRetention, MaxTTL, MaxTTL},
+		{"priority_boost", c.PriorityBoost, 0, 24 * time.Hour, 0},
+	} {
+		if (f.value < f.least || f.value > f.top) && f.value != f.also {
+			return Invalid(f.field, "%v, want %v to %v", f.value, f.least, f.top)
+		}
+	}
+	switch {
+	case c.MaxTTL > 0 && c.DefaultTTL > c.MaxTTL:
+		return Invalid("default_ttl", "%v, more than max_ttl %v", c.DefaultTTL, c.MaxTTL)
+	case c.MaxRenewals < NoRenewals || c.MaxRenewals == 0:
+		return Invalid("max_renewals", "%d, want at least 1, or Unlimited (-1), or NoRenewals (-2)", c.MaxRenewals)
+	case c.HistoryMaxEvents < 0:
+		return Invalid("history_max_events", "%d, want at least 0", c.HistoryMaxEvents)
+	case c.EndedMax < 0:
+		return Invalid("ended_max", "%d, want at least 0", c.EndedMax)
+	case c.MaxLeasesPerHolder < 0:
+		return Invalid("max_leases_per_holder", "%d, want at least 0", c.MaxLeasesPerHolder)
+	}
+	return nil
+}
+
+// TTLCap returns the longest TTL that may be asked for.
+func (c Config) TTLCap() time.Duration {
+	if c.MaxTTL > 0 {
+		return c.MaxTTL
+	}
+	return MaxTTL
+}
+
+// configJSON is the JSON form of a Config: the names of DESIGN, durations as
+// text ("30s"; "-1ns" is NoTimeout).
+type configJSON struct {
+	Version            uint64       `json:"version"`
+	DefaultTTL         durationText `json:"default_ttl"`
+	MaxTTL             durationText `json:"max_ttl"`
+	MaxRenewals        int          `json:"max_renewals"`
+	AcquireTimeout     durationText `json:"acquire_timeout"`
+	WaiterTTL          durationText `json:"waiter_ttl"`
+	SweepInterval      durationText `json:"sweep_interval"`
+	AutoSweep          bool         `json:"auto_sweep"`
+	Blocking           bool         `json:"blocking"`
+	History            bool         `json:"history"`
+	HistoryRenewals    bool         `json:"history_renewals"`
+	HistoryRetention   durationText `json:"history_retention"`
+	HistoryMaxEvents   int          `json:"history_max_events"`
+	EndedRetention     durationText `json:"ended_retention"`
+	EndedMax           int          `json:"ended_max"`
+	PriorityBoost      durationText `json:"priority_boost"`
+	DeadlockCheck      bool         `json:"deadlock_check"`
+	MaxLeasesPerHolder int          `json:"max_leases_per_holder"`
+}
+
+// MarshalJSON writes durations as text.
+func (c Config) MarshalJSON() ([]byte, error) {
+	return json.Marshal(configJSON{
+		c.Version, durationText(c.DefaultTTL), durationText(c.MaxTTL), c.MaxRenewals,
+		durationText(c.AcquireTimeout), durationText(c.WaiterTTL), durationText(c.SweepInterval),
+		c.AutoSweep, c.Blocking, c.History, c.HistoryRenewals, durationText(c.HistoryRetention),
+		c.HistoryMaxEvents, durationText(c.EndedRetention), c.EndedMax,
+		durationText(c.PriorityBoost), c.DeadlockCheck, c.MaxLeasesPerHolder,
+	})
+}
+
+// UnmarshalJSON reads what MarshalJSON wrote.
+func (c *Config) UnmarshalJSON(b []byte) error {
+	var j configJSON
+	if err := json.Unmarshal(b, &j); err != nil {
+		return err
+	}
+	*c = Config{
+		j.Version, time.Duration(j.DefaultTTL), time.Duration(j.MaxTTL), j.MaxRenewals,
+		time.Duration(j.AcquireTimeout), time.Duration(j.WaiterTTL), time.Duration(j.SweepInterval),
+		j.AutoSweep, j.Blocking, j.History, j.HistoryRenewals, time.Duration(j.HistoryRetention),
+		j.HistoryMaxEvents, time.Duration(j.EndedRetention), j.EndedMax,
+		time.Duration(j.PriorityBoost), j.DeadlockCheck, j.MaxLeasesPerHolder,
+	}
+	return nil
+}

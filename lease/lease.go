@@ -1,0 +1,182 @@
+package lease
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// ID names one request, and the lease it becomes. The client chooses it before
+// its first attempt, so that a repeated attempt is the same request; the
+// engine fills in [NewID] where it is empty. At most [MaxIDBytes] of valid
+// UTF-8 without NUL.
+//
+// Do not use fixed IDs ("leader-1"): a request's ID is remembered after its
+// end, and asking again with it answers that end for a while.
+type ID string
+
+// Token is a fencing token: strictly increasing over all grants of a
+// namespace, for ever. Gaps are normal, only the order means anything. A
+// renewal keeps the token; taking a path again gets a newer one. Zero is no
+// token.
+type Token uint64
+
+// Seq is a place in a namespace's totally ordered history. Zero is before the
+// first event.
+type Seq uint64
+
+// Now, as [Query.After], asks for new events only.
+const Now = ^Seq(0)
+
+// Ref is what proves to be the holder of a lease: it is asked for by Renew,
+// Release, Replace and Verify. It protects against mistakes, not against
+// malice: whoever can write to the store is trusted.
+type Ref struct {
+	ID     ID     `json:"id"`
+	Holder string `json:"holder"`
+	Token  Token  `json:"token"` // 0 ("any") is accepted by Release only
+}
+
+// Contention tells a holder who waits for what it holds.
+type Contention struct {
+	Waiters  int       `json:"waiters"`           // how many, capped at [MaxContention]
+	Since    time.Time `json:"since,omitzero"`    // arrival of the one that has waited longest, by the store's clock
+	Priority int       `json:"priority,omitzero"` // the highest among them
+}
+
+// Lease is a granted request, or one that waits (Status [Pending]) or has
+// ended. It is a value: a copy of what the store said at one moment.
+//
+// The times are the store's clock, for people. To ask whether a lease still
+// holds use [Lease.Valid] and [Lease.Remaining], which count locally. A zero
+// Lease, and one that came from JSON, is never valid.
+type Lease struct {
+	ID          ID
+	Token       Token
+	Holder      string
+	Claims      []Claim
+	Status      Status
+	EndReason   EndReason // why it ended; empty while Pending or Active
+	TTL         time.Duration
+	Renewals    int // how often it was renewed
+	MaxRenewals int // a number, or [Unlimited], or [NoRenewals]
+	Priority    int
+	Labels      map[string]string
+	Replaced    ID // the lease that this one replaced, or would
+
+	CreatedAt time.Time // when the request first arrived
+	GrantedAt time.Time // zero until granted
+	ExpiresAt time.Time // end of a lease; of a waiter, when its place lapses unless asked for again
+	UpdatedAt time.Time // the last change
+
+	Waited     time.Duration // from the request's arrival to the grant
+	Contention Contention    // filled by Renew and Get
+
+	asked time.Time     // start of the call that brought it, on both clocks
+	lasts time.Duration // how long after asked it is valid
+}
+
+// Ref returns what proves to be the lease's holder.
+func (l Lease) Ref() Ref { return Ref{ID: l.ID, Holder: l.Holder, Token: l.Token} }
+
+// Deadline returns the local deadline: the time, on this process's clocks,
+// after which the lease must not be relied on. It is zero for a lease that is
+// not active or that came from elsewhere than a Manager's reply.
+func (l Lease) Deadline() time.Time {
+	if l.asked.IsZero() || l.Status != Active {
+		return time.Time{}
+	}
+	return l.asked.Add(l.lasts)
+}
+
+// Remaining returns how long the lease can still be relied on, 0 if it cannot:
+// what remained by the store's clock when it answered, counted from the start
+// of the call, minus a margin (see [Margin]). It counts by the monotonic or the
+// wall clock, whichever went further, so a suspended machine wakes up with 0.
+func (l Lease) Remaining() time.Duration {
+	if l.asked.IsZero() || l.Status != Active {
+		return 0
+	}
+	now := time.Now()
+	elapsed := max(now.Sub(l.asked), now.Round(0).Sub(l.asked.Round(0)))
+	return max(0, l.lasts-elapsed)
+}
+
+// Valid reports whether the lease can still be relied on: Remaining() > 0.
+func (l Lease) Valid() bool { return l.Remaining() > 0 }
+
+// Measured returns the lease with its local deadline set: asked is
+// [time.Now] at the start of the call whose reply brought the lease, remaining
+// is how long it still lasted by the store's clock when the store answered.
+// Engines call it; users need not.
+func (l Lease) Measured(asked time.Time, remaining time.Duration) Lease {
+	l.asked, l.lasts = asked, remaining-Margin(l.TTL)
+	return l
+}
+
+// Margin is what is taken off a lease's remaining time before the holder may
+// rely on it: a hundredth of the TTL, at least 1 ms and at most 1 s. It covers
+// the resolution of the clocks and their drift during one TTL.
+func Margin(ttl time.Duration) time.Duration {
+	return max(time.Millisecond, min(ttl/100, time.Second))
+}
+
+// leaseJSON is the JSON form of a Lease: durations are text ("1m30s").
+type leaseJSON struct {
+	ID          ID                `json:"id"`
+	Token       Token             `json:"token,omitzero"`
+	Holder      string            `json:"holder"`
+	Claims      []Claim           `json:"claims"`
+	Status      Status            `json:"status"`
+	EndReason   EndReason         `json:"end_reason,omitzero"`
+	TTL         durationText      `json:"ttl"`
+	Renewals    int               `json:"renewals,omitzero"`
+	MaxRenewals int               `json:"max_renewals,omitzero"`
+	Priority    int               `json:"priority,omitzero"`
+	Labels      map[string]string `json:"labels,omitempty"`
+	Replaced    ID                `json:"replaced,omitzero"`
+	CreatedAt   time.Time         `json:"created_at,omitzero"`
+	GrantedAt   time.Time         `json:"granted_at,omitzero"`
+	ExpiresAt   time.Time         `json:"expires_at,omitzero"`
+	UpdatedAt   time.Time         `json:"updated_at,omitzero"`
+	Waited      durationText      `json:"waited,omitzero"`
+	Contention  Contention        `json:"contention,omitzero"`
+}
+
+// MarshalJSON writes the lease for people and tools; its local deadline is
+// not part of it.
+func (l Lease) MarshalJSON() ([]byte, error) {
+	return json.Marshal(leaseJSON{
+		l.ID, l.Token, l.Holder, l.Claims, l.Status, l.EndReason, durationText(l.TTL),
+		l.Renewals, l.MaxRenewals, l.Priority, l.Labels, l.Replaced,
+		l.CreatedAt, l.GrantedAt, l.ExpiresAt, l.UpdatedAt, durationText(l.Waited), l.Contention,
+	})
+}
+
+// UnmarshalJSON reads what MarshalJSON wrote. The result is never valid.
+func (l *Lease) UnmarshalJSON(b []byte) error {
+	var j leaseJSON
+	if err := json.Unmarshal(b, &j); err != nil {
+		return err
+	}
+	*l = Lease{
+		ID: j.ID, Token: j.Token, Holder: j.Holder, Claims: j.Claims, Status: j.Status,
+		EndReason: j.EndReason, TTL: time.Duration(j.TTL), Renewals: j.Renewals,
+		MaxRenewals: j.MaxRenewals, Priority: j.Priority, Labels: j.Labels, Replaced: j.Replaced,
+		CreatedAt: j.CreatedAt, GrantedAt: j.GrantedAt, ExpiresAt: j.ExpiresAt,
+		UpdatedAt: j.UpdatedAt, Waited: time.Duration(j.Waited), Contention: j.Contention,
+	}
+	return nil
+}
+
+// durationText is a duration whose text form is that of [time.Duration.String].
+type durationText time.Duration
+
+func (d durationText) MarshalText() ([]byte, error) {
+	return []byte(time.Duration(d).String()), nil
+}
+
+func (d *durationText) UnmarshalText(b []byte) error {
+	v, err := time.ParseDuration(string(b))
+	*d = durationText(v)
+	return err
+}

@@ -1,0 +1,30 @@
+package lease
+
+import "time"
+
+// Limits, checked once by the engine before any store sees a request. What is
+// beyond them is [ErrInvalid].
+const (
+	MaxIDBytes     = 128
+	MaxHolderBytes = 256
+	MaxPathBytes   = 4096
+	MaxPathDepth   = 128      // parts of a path
+	MaxClaims      = 256      // of one request
+	MaxPathsBytes  = 64 << 10 // all paths of one request together
+	MaxLabelsBytes = 8 << 10  // keys and values together
+	MaxActorBytes  = 256      // Force.Actor
+	MaxReasonBytes = 1024     // Force.Reason
+	MaxPriority    = 100      // and -100
+	MaxBlockers    = 16       // listed by a ConflictError
+	MaxContention  = 100      // counted by Contention, and by ConflictError's Count and Position
+	MinTTL         = 10 * time.Millisecond
+	MaxTTL         = 365 * 24 * time.Hour
+)
+
+// Special values of [Request.MaxRenewals], [Request.Timeout] and their
+// defaults in [Config].
+const (
+	Unlimited  = -1                // MaxRenewals: as often as wanted
+	NoRenewals = -2                // MaxRenewals: never
+	NoTimeout  = time.Duration(-1) // Timeout: only the context ends the wait
+)

@@ -1,0 +1,50 @@
+package lease
+
+import "slices"
+
+// Query selects leases, waiters or events. Fields that are set must all match;
+// the zero Query matches everything (but see [Query.All]).
+type Query struct {
+	ID     ID
+	Holder string
+	Path   string   // leases with a claim that covers this path
+	Under  string   // leases with a claim at or below this path
+	Status []Status // List: none means Pending and Active, or with an ID any
+	Kinds  []Kind   // History and Watch: none means all
+
+	After Seq // History and Watch: events after this one; 0: from the oldest kept; [Now]: only new ones
+	Limit int // at most so many results; 0: all
+
+	// All says that everything is meant: ForceRelease asks for it where nothing
+	// else is set, and History and Watch show the tokens of all holders only
+	// with it, or with Holder or ID.
+	All bool
+}
+
+// Matches reports whether a lease has the query's ID, Holder, Path and Under.
+// The query's paths must be in normal form.
+func (q Query) Matches(l Lease) bool {
+	return (q.ID == "" || q.ID == l.ID) &&
+		(q.Holder == "" || q.Holder == l.Holder) &&
+		(q.Path == "" || slices.ContainsFunc(l.Claims, func(c Claim) bool { return Covers(c, q.Path) })) &&
+		(q.Under == "" || slices.ContainsFunc(l.Claims, func(c Claim) bool { return c.Path == q.Under || Below(c.Path, q.Under) }))
+}
+
+// MatchesStatus reports whether List should show a lease of this status.
+func (q Query) MatchesStatus(s Status) bool {
+	if len(q.Status) == 0 {
+		return q.ID != "" || !s.Ended()
+	}
+	return slices.Contains(q.Status, s)
+}
+
+// MatchesEvent reports whether an event has the query's kind, and its lease
+// the rest.
+func (q Query) MatchesEvent(e Event) bool {
+	return (len(q.Kinds) == 0 || slices.Contains(q.Kinds, e.Kind)) && q.Matches(e.Lease)
+}
+
+// Empty reports whether the query selects by nothing: all leases match.
+func (q Query) Empty() bool {
+	return q.ID == "" && q.Holder == "" && q.Path == "" && q.Under == "" && len(q.Status) == 0
+}
