@@ -1,0 +1,230 @@
+package backend
+
+import (
+	"context"
+	"time"
+
+	"github.com/leasekit/leasekit/lease"
+)
+
+// Store keeps one namespace. Every operation is one atomic step, durable when
+// it returns, safe to repeat with the same arguments, and safe for concurrent
+// use.
+//
+//   - A refusal is a reply (an [Outcome]), never an error. An error means that
+//     the store is out of reach or that the outcome is unknown; the engine
+//     wraps it in a [lease.UnavailableError] unless it already is one of the
+//     lease package's errors.
+//   - The store is the only clock: callers pass durations, in whole
+//     milliseconds. Its now never runs backwards: it persists the highest it
+//     used. A lease ends when now reaches its expiry, which is never earlier
+//     than grant + TTL.
+//   - Every change of state writes its event in the same step (unless
+//     Config.History is off). A step that comes across a lease or waiter whose
+//     time is over records that end before it does anything else with it.
+//   - A step does bounded work. If it could not finish, it replies [Again]
+//     after durable progress, and the engine repeats it.
+//   - Arguments are in normal form: validated, paths clean, claims sorted,
+//     defaults filled in. A store never checks them again.
+//   - A ctx that ends while a call waits makes it return early, with an error
+//     that is ctx.Err(); the step may still take effect.
+type Store interface {
+	// Acquire grants the request, keeps its place in line, or refuses it.
+	Acquire(ctx context.Context, args AcquireArgs) (AcquireReply, error)
+
+	// Renew moves a lease's expiry.
+	Renew(ctx context.Context, args RenewArgs) (RenewReply, error)
+
+	// Release ends a lease by its Ref.
+	Release(ctx context.Context, args ReleaseArgs) (ReleaseReply, error)
+
+	// Withdraw takes back one attempt of a request.
+	Withdraw(ctx context.Context, args WithdrawArgs) (WithdrawReply, error)
+
+	// Force ends leases, and withdraws waiters, by query.
+	Force(ctx context.Context, args ForceArgs) (ForceReply, error)
+
+	// Sweep records ends and forgets what is past its retention: at most limit
+	// leases, waiters, ended leases and events together. More says that there
+	// is more to do.
+	Sweep(ctx context.Context, limit int) (SweepReply, error)
+
+	// List returns a page of the leases and waiters that q selects by
+	// [lease.Query.Matches] and [lease.Query.MatchesStatus], by first arrival.
+	// A lease whose time is over is Expired, recorded or not. The cursor is ""
+	// at first, then what the previous page returned as next; next "" is the
+	// end. A page may be empty and not the last. With q.ID it fills
+	// Contention and finds what has ended too. It never writes. q.Limit is the
+	// engine's.
+	List(ctx context.Context, q lease.Query, cursor string) (page []lease.Lease, next string, err error)
+
+	// Events returns up to limit of the events after q.After that
+	// [lease.Query.MatchesEvent] selects, in order. next is how far it looked,
+	// even without a match: the After of the next call, equal to q.After if
+	// there is nothing new. wait is how long to wait before asking again when
+	// nothing was found and there is no more. lease.Now as q.After returns no
+	// events and the head as next. A q.After that is not 0 and lies before
+	// what is kept is a [lease.TrimmedError]; one beyond the head is treated as
+	// the head. It may block up to wait, as long as ctx lives.
+	Events(ctx context.Context, q lease.Query, limit int) (events []lease.Event, next lease.Seq, wait time.Duration, err error)
+
+	// Wake subscribes to hints that the waiter with this ID may now be
+	// granted. Subscribe before asking. Hints may be lost and may be wrong; they
+	// are never blocked on. A nil channel makes the engine poll. stop is called
+	// exactly once.
+	Wake(id lease.ID) (hint <-chan struct{}, stop func())
+
+	// Stats counts.
+	Stats(ctx context.Context) (lease.Stats, error)
+
+	// Config returns the configuration, [lease.DefaultConfig] with Version 1 in
+	// a new namespace.
+	Config(ctx context.Context) (lease.Config, error)
+
+	// SetConfig sets it if c.Version is the current version, else
+	// lease.ErrVersion, and returns it with Version + 1.
+	SetConfig(ctx context.Context, c lease.Config) (lease.Config, error)
+
+	// Close releases what the store holds in this process. It is called once,
+	// after every other call has returned.
+	Close() error
+}
+
+// Outcome is what a step decided.
+type Outcome uint8
+
+// The outcomes.
+const (
+	Done       Outcome = iota // granted, renewed, released, withdrawn: what was asked for
+	Queued                    // not granted; the request has a place in line
+	Refused                   // not granted, and no place kept
+	Deadlocked                // not granted: waiting would be for ever; any place is given up
+	OverQuota                 // not granted: args.Quota is reached
+	Mismatch                  // the ID belongs to a request with another holder, claims or Replace
+	Withdrawn                 // this attempt was withdrawn before: it can never be granted
+	Gone                      // the lease has ended, or is not the caller's: see End
+	LimitHit                  // MaxRenewals is reached
+	TooLong                   // the lease's own TTL is more than args.MaxTTL
+	TreeOnly                  // Force: a tree lease is reached only through Query.Path; nothing was changed
+	Stale                     // args.ConfigVersion is not the current one; nothing was done; see Config
+	Again                     // part of the work is done and durable: repeat the call
+)
+
+// End says how a lease or request ended, for the outcome Gone.
+type End struct {
+	Err       error    // lease.ErrNotFound, ErrNotHolder, ErrExpired, ErrReleased, ErrRevoked or ErrReplaced
+	Successor lease.ID // of ErrReplaced
+	Actor     string   // of ErrRevoked
+	Reason    string   // of ErrRevoked
+}
+
+// AcquireArgs is one ask of one attempt to be granted a request.
+//
+// The ID names the request. Asked for again with the same holder, claims and
+// Replace it returns its lease or its place, unchanged (Done, Queued). After
+// its end it is Gone while that is remembered, then a new request; one that
+// was withdrawn or has lapsed is a new request at once.
+type AcquireArgs struct {
+	Request lease.Request // normal form: ID, Holder, Claims; TTL > 0; MaxRenewals != 0
+
+	// Attempt names the call of Acquire or TryAcquire that asks. A request
+	// belongs to the attempt that asked for it last as a new one: a withdrawal
+	// by another attempt leaves it alone.
+	Attempt string
+	Again   bool // the attempt asked before: on waking, on its heartbeat, after Again
+
+	PlaceTTL  time.Duration // > 0: if not granted keep a place, which lapses after this long without another ask
+	HeadStart time.Duration // in the queue: Priority × Config.PriorityBoost
+	Deadlock  bool          // look for a deadlock if not granted (Config.DeadlockCheck); only with a PlaceTTL
+	Quota     int           // > 0: at most so many leases and waiters of the holder, this one included, when it first arrives
+
+	ConfigVersion uint64 // of the Config that the fields above were filled in from
+}
+
+// AcquireReply answers an ask.
+type AcquireReply struct {
+	Outcome   Outcome       // Done, Queued, Refused, Deadlocked, OverQuota, Mismatch, Withdrawn, Gone, Stale, Again
+	Lease     lease.Lease   // Done: the lease; Queued: the waiter, without a token
+	Remaining time.Duration // Done: until the expiry, by the store's clock, now
+
+	// Queued, Refused, Deadlocked: what is in the way.
+	Blockers   []lease.Blocker // at most lease.MaxBlockers: leases first, then waiters in queue order
+	Count      int             // of all blockers, capped at lease.MaxContention
+	Position   int             // Queued: 1 + the earlier waiters that conflict with it, capped alike
+	RetryAfter time.Duration   // until the latest end among the blockers
+	Cycle      []string        // Deadlocked: the holders, the asker first
+
+	End    End           // Gone
+	Config *lease.Config // Stale: the current one
+}
+
+// RenewArgs asks for a later expiry (or, with TTL, any).
+type RenewArgs struct {
+	Ref           lease.Ref
+	TTL           time.Duration // 0: the lease's own, and never backwards
+	MaxTTL        time.Duration // cap of the lease's own TTL
+	Op            string        // names this call: repeated, it does not count twice
+	ConfigVersion uint64
+}
+
+// RenewReply answers a RenewArgs.
+type RenewReply struct {
+	Outcome   Outcome // Done, Gone, LimitHit, TooLong, Stale
+	Lease     lease.Lease
+	Remaining time.Duration // until the expiry, by the store's clock, now
+	End       End
+	Config    *lease.Config
+}
+
+// ReleaseArgs ends a lease, or gives up a place in line. A Token of 0 is any.
+type ReleaseArgs struct {
+	Ref lease.Ref
+}
+
+// ReleaseReply answers a ReleaseArgs. Releasing what this Ref released before
+// is Done.
+type ReleaseReply struct {
+	Outcome Outcome // Done, Gone
+	End     End
+}
+
+// WithdrawArgs takes back an attempt: its place in line, or its grant if that
+// replaced nothing. It leaves a tombstone for lease.MinEndedRetention, so that
+// a late copy of the attempt can never be granted, and touches nothing that
+// another attempt has since been given. Withdrawing again changes nothing.
+type WithdrawArgs struct {
+	ID      lease.ID
+	Holder  string
+	Attempt string
+	Why     lease.EndReason // EndTimeout or EndCancelled
+}
+
+// WithdrawReply answers a WithdrawArgs.
+type WithdrawReply struct {
+	// Outcome is Done, or Refused if the attempt's grant stands because it
+	// replaced a lease: then Lease and Remaining are that grant.
+	Outcome   Outcome
+	Lease     lease.Lease
+	Remaining time.Duration
+}
+
+// ForceArgs ends what the query selects, waiters included. Status and Limit of
+// the query count too.
+type ForceArgs struct {
+	Query lease.Query
+	Force lease.Force
+}
+
+// ForceReply answers a ForceArgs. Under Again, Leases are those that this call
+// ended.
+type ForceReply struct {
+	Outcome Outcome // Done, Again, TreeOnly
+	Leases  []lease.Lease
+	Tree    lease.Claim // TreeOnly: the claim in question
+}
+
+// SweepReply answers Sweep.
+type SweepReply struct {
+	Result lease.SweepResult
+	More   bool
+}
