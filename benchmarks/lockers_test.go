@@ -13,6 +13,8 @@ import (
 	"github.com/redis/go-redis/v9"
 	"github.com/redis/rueidis"
 	"github.com/redis/rueidis/rueidislock"
+
+	"github.com/leasekit/leasekit/internal/redistest"
 )
 
 // lockTTL is long enough that nothing expires or is renewed while it is measured.
@@ -28,11 +30,11 @@ type locker interface {
 	Pair(ctx context.Context, key string) error
 }
 
-// A contender opens a locker on the server at addr and closes it when b ends.
+// A contender opens a locker on the server and closes it when b ends.
 // Everything but the TTL is its library's default unless a comment says why not.
 type contender struct {
 	name string
-	open func(b *testing.B, addr string) locker
+	open func(b *testing.B, server *redistest.Server) locker
 }
 
 var contenders = []contender{
@@ -43,8 +45,10 @@ var contenders = []contender{
 	{"rueidislock-majority-1", openRueidislock(1)},
 }
 
-func openClient(b *testing.B, addr string) *redis.Client {
-	client := redis.NewClient(&redis.Options{Addr: addr})
+// openClient is closed when b ends, not when the server does: a run measures
+// many lockers, and idle connections of those before it would slow it down.
+func openClient(b *testing.B, server *redistest.Server) *redis.Client {
+	client := redis.NewClient(server.Options())
 	b.Cleanup(func() { _ = client.Close() })
 	return client
 }
@@ -56,8 +60,8 @@ type plainLocker struct{ client *redis.Client }
 var compareAndDelete = redis.NewScript(
 	`if redis.call("GET", KEYS[1]) == ARGV[1] then return redis.call("DEL", KEYS[1]) end return 0`)
 
-func openPlain(b *testing.B, addr string) locker {
-	return plainLocker{openClient(b, addr)}
+func openPlain(b *testing.B, server *redistest.Server) locker {
+	return plainLocker{openClient(b, server)}
 }
 
 func (l plainLocker) Pair(ctx context.Context, key string) error {
@@ -75,8 +79,8 @@ func (l plainLocker) Pair(ctx context.Context, key string) error {
 
 type redislockLocker struct{ client *redislock.Client }
 
-func openRedislock(b *testing.B, addr string) locker {
-	return redislockLocker{redislock.New(openClient(b, addr))}
+func openRedislock(b *testing.B, server *redistest.Server) locker {
+	return redislockLocker{redislock.New(openClient(b, server))}
 }
 
 func (l redislockLocker) Pair(ctx context.Context, key string) error {
@@ -89,8 +93,8 @@ func (l redislockLocker) Pair(ctx context.Context, key string) error {
 
 type redsyncLocker struct{ sync *redsync.Redsync }
 
-func openRedsync(b *testing.B, addr string) locker {
-	return redsyncLocker{redsync.New(redsyncpool.NewPool(openClient(b, addr)))}
+func openRedsync(b *testing.B, server *redistest.Server) locker {
+	return redsyncLocker{redsync.New(redsyncpool.NewPool(openClient(b, server)))}
 }
 
 func (l redsyncLocker) Pair(ctx context.Context, key string) error {
@@ -110,10 +114,10 @@ type rueidisLocker struct{ locker rueidislock.Locker }
 // openRueidislock takes the majority: rueidislock sets three keys for one lock
 // by default (a majority of two), on a single server too; one key is what the
 // others set.
-func openRueidislock(majority int32) func(b *testing.B, addr string) locker {
-	return func(b *testing.B, addr string) locker {
+func openRueidislock(majority int32) func(b *testing.B, server *redistest.Server) locker {
+	return func(b *testing.B, server *redistest.Server) locker {
 		opened, err := rueidislock.NewLocker(rueidislock.LockerOption{
-			ClientOption: rueidis.ClientOption{InitAddress: []string{addr}},
+			ClientOption: rueidis.ClientOption{InitAddress: []string{server.Addr()}},
 			KeyValidity:  lockTTL,
 			KeyMajority:  majority,
 			// Its acquire gives up on a key after 20 ms unless told; a busy

@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/leasekit/leasekit/internal/redistest"
 )
 
 // keysEach is how many keys a goroutine takes in turn.
@@ -19,19 +21,19 @@ const keysEach = 64
 // Besides the time it reports pairs/s, the 50th and 99th percentile of a pair,
 // and the server's processor time for each pair.
 func BenchmarkPair(b *testing.B) {
-	addr := startRedis(b)
+	server := redistest.Single(b)
 	for _, contender := range contenders {
 		for _, goroutines := range []int{1, 8, 64} {
 			b.Run(fmt.Sprintf("locker=%s/goroutines=%d", contender.name, goroutines), func(b *testing.B) {
-				measurePairs(b, addr, contender.open(b, addr), goroutines)
+				measurePairs(b, server, contender.open(b, server), goroutines)
 			})
 		}
 	}
 }
 
-func measurePairs(b *testing.B, addr string, l locker, goroutines int) {
+func measurePairs(b *testing.B, server *redistest.Server, l locker, goroutines int) {
 	ctx := b.Context()
-	monitor := openClient(b, addr)
+	monitor := openClient(b, server)
 	keys := make([][]string, goroutines)
 	for g := range keys {
 		for k := range keysEach {
