@@ -1,0 +1,248 @@
+// Package memory is the smallest store there is: plain maps behind a mutex. It
+// is the fake for the tests of programs that use leases, and the oracle that
+// the conformance suite compares other stores with. It keeps nothing across
+// processes and looks at every record for every question; use it for thousands
+// of leases, not for millions.
+package memory
+
+import (
+	"context"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/leasekit/leasekit/backend"
+	"github.com/leasekit/leasekit/backend/step"
+	"github.com/leasekit/leasekit/lease"
+)
+
+// Options configures a store; nil is the defaults.
+type Options struct {
+	// Engine is passed on to [backend.New] by New.
+	Engine *backend.Options
+}
+
+// New returns a Manager over a new, empty store.
+func New(o *Options) lease.Manager {
+	if o == nil {
+		o = &Options{}
+	}
+	return backend.New(NewStore(), o.Engine)
+}
+
+// Store is a handle on a namespace in memory. It is safe for concurrent use.
+type Store struct {
+	*namespace
+	mu   *sync.Mutex // guards the namespace
+	wake *hints
+}
+
+// NewStore returns a handle on a new, empty namespace.
+func NewStore() *Store {
+	return &Store{
+		namespace: &namespace{config: defaultConfig(), records: map[lease.ID]*step.Record{}, buried: map[string]int64{}},
+		mu:        new(sync.Mutex),
+		wake:      &hints{subscribers: map[lease.ID][]chan struct{}{}},
+	}
+}
+
+// Another returns another handle on the same namespace, as another process
+// would have one of a store that is shared.
+func (s *Store) Another() *Store {
+	another := *s
+	return &another
+}
+
+func defaultConfig() lease.Config {
+	c := lease.DefaultConfig()
+	c.Version = 1
+	return c
+}
+
+// do runs f as one step.
+func do[T any](s *Store, f func(*step.Step) (T, error)) (T, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	tx := &transaction{namespace: s.namespace}
+	st, err := step.Begin(tx, time.Now())
+	if err != nil {
+		var zero T
+		return zero, err
+	}
+	reply, err := f(st)
+	s.wake.send(tx.woken)
+	return reply, err
+}
+
+// Acquire implements [backend.Store].
+func (s *Store) Acquire(_ context.Context, a backend.AcquireArgs) (backend.AcquireReply, error) {
+	return do(s, func(st *step.Step) (backend.AcquireReply, error) { return st.Acquire(a) })
+}
+
+// Renew implements [backend.Store].
+func (s *Store) Renew(_ context.Context, a backend.RenewArgs) (backend.RenewReply, error) {
+	return do(s, func(st *step.Step) (backend.RenewReply, error) { return st.Renew(a) })
+}
+
+// Release implements [backend.Store].
+func (s *Store) Release(_ context.Context, a backend.ReleaseArgs) (backend.ReleaseReply, error) {
+	return do(s, func(st *step.Step) (backend.ReleaseReply, error) { return st.Release(a) })
+}
+
+// Withdraw implements [backend.Store].
+func (s *Store) Withdraw(_ context.Context, a backend.WithdrawArgs) (backend.WithdrawReply, error) {
+	return do(s, func(st *step.Step) (backend.WithdrawReply, error) { return st.Withdraw(a) })
+}
+
+// Force implements [backend.Store].
+func (s *Store) Force(_ context.Context, a backend.ForceArgs) (backend.ForceReply, error) {
+	return do(s, func(st *step.Step) (backend.ForceReply, error) { return st.Force(a) })
+}
+
+// Sweep implements [backend.Store].
+func (s *Store) Sweep(_ context.Context, limit int) (backend.SweepReply, error) {
+	return do(s, func(st *step.Step) (backend.SweepReply, error) { return st.Sweep(limit) })
+}
+
+// SetConfig implements [backend.Store].
+func (s *Store) SetConfig(_ context.Context, c lease.Config) (lease.Config, error) {
+	return do(s, func(st *step.Step) (lease.Config, error) { return st.SetConfig(c) })
+}
+
+// Config implements [backend.Store].
+func (s *Store) Config(context.Context) (lease.Config, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.config, nil
+}
+
+// pageSize is how many leases List returns at a time.
+const pageSize = 100
+
+// List implements [backend.Store].
+func (s *Store) List(_ context.Context, q lease.Query, cursor string) ([]lease.Lease, string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var after int64
+	if cursor != "" {
+		var err error
+		if after, err = strconv.ParseInt(cursor, 10, 64); err != nil {
+			return nil, "", err
+		}
+	}
+	counters := s.counters
+	now, _ := counters.Clock(time.Now())
+	var page []lease.Lease
+	for _, r := range s.byArrival() {
+		if r.Arrival <= after || r.Forgotten(now, s.config) {
+			continue
+		}
+		l := copied(r).LeaseAt(now)
+		if !q.Matches(l) || !q.MatchesStatus(l.Status) {
+			continue
+		}
+		if len(page) == pageSize {
+			return page, strconv.FormatInt(after, 10), nil
+		}
+		if q.ID != "" {
+			l.Contention, _ = step.Contend(&transaction{namespace: s.namespace}, r, counters.Waiting, now)
+		}
+		page, after = append(page, l), r.Arrival
+	}
+	return page, "", nil
+}
+
+// Events implements [backend.Store].
+func (s *Store) Events(_ context.Context, q lease.Query, limit int) ([]lease.Event, lease.Seq, time.Duration, error) {
+	const wait = 25 * time.Millisecond
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	head := s.counters.Seq
+	if q.After >= head {
+		return nil, head, wait, nil
+	}
+	kept := head - lease.Seq(len(s.events)) // the events after it are kept
+	if q.After < kept {
+		if q.After != 0 {
+			return nil, 0, 0, &lease.TrimmedError{After: q.After, Oldest: kept + 1}
+		}
+		q.After = kept
+	}
+	var found []lease.Event
+	for _, e := range s.events[q.After-kept:] {
+		if q.MatchesEvent(e.Event) {
+			found = append(found, copiedEvent(e.Event))
+		}
+		if q.After = e.Seq; len(found) == limit {
+			break
+		}
+	}
+	return found, q.After, wait, nil
+}
+
+// Stats implements [backend.Store].
+func (s *Store) Stats(context.Context) (lease.Stats, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	counters := s.counters
+	now, _ := counters.Clock(time.Now())
+	stats := lease.Stats{
+		Now: time.UnixMilli(now).UTC(), Head: counters.Seq, Token: counters.Token, Refused: counters.Refused,
+	}
+	if n := len(s.events); n > 0 {
+		stats.Oldest = counters.Seq - lease.Seq(n) + 1
+	}
+	for _, r := range s.records {
+		switch l := r.LeaseAt(now); l.Status {
+		case lease.Active:
+			stats.Active++
+		case lease.Pending:
+			stats.Pending++
+			if stats.OldestWaiter.IsZero() || l.CreatedAt.Before(stats.OldestWaiter) {
+				stats.OldestWaiter = l.CreatedAt
+			}
+		}
+	}
+	return stats, nil
+}
+
+// Wake implements [backend.Store].
+func (s *Store) Wake(id lease.ID) (<-chan struct{}, func()) { return s.wake.subscribe(id) }
+
+// Close implements [backend.Store]. What is stored stays, for other handles.
+func (s *Store) Close() error { return nil }
+
+// hints carries wake-ups to the waiters of all handles.
+type hints struct {
+	mu          sync.Mutex
+	subscribers map[lease.ID][]chan struct{}
+}
+
+func (h *hints) subscribe(id lease.ID) (<-chan struct{}, func()) {
+	c := make(chan struct{}, 1)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.subscribers[id] = append(h.subscribers[id], c)
+	return c, func() {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		rest := slices.DeleteFunc(h.subscribers[id], func(x chan struct{}) bool { return x == c })
+		if h.subscribers[id] = rest; len(rest) == 0 {
+			delete(h.subscribers, id)
+		}
+	}
+}
+
+func (h *hints) send(ids []lease.ID) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, id := range ids {
+		for _, c := range h.subscribers[id] {
+			select {
+			case c <- struct{}{}:
+			default: // it already has a hint
+			}
+		}
+	}
+}

@@ -1,0 +1,181 @@
+package memory
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+
+	"github.com/leasekit/leasekit/backend/step"
+	"github.com/leasekit/leasekit/lease"
+)
+
+// namespace is what is stored.
+type namespace struct {
+	counters step.Counters
+	config   lease.Config
+	records  map[lease.ID]*step.Record
+	events   []event // the newest of all that were recorded: Seqs without a gap
+	buried   map[string]int64
+}
+
+type event struct {
+	lease.Event
+	recorded int64 // ms
+}
+
+// transaction implements [step.Tx]. Nothing here can fail, so nothing has to be
+// taken back.
+type transaction struct {
+	*namespace
+	woken []lease.ID
+}
+
+func (t *transaction) Load() (*step.Counters, lease.Config, error) {
+	return &t.counters, t.config, nil
+}
+
+func (t *transaction) Find(id lease.ID) (*step.Record, error) {
+	r, ok := t.records[id]
+	if !ok {
+		return nil, nil
+	}
+	return copied(r), nil
+}
+
+func (t *transaction) Put(r *step.Record) error { return t.Update(r) }
+
+func (t *transaction) Update(r *step.Record) error {
+	t.records[r.ID] = copied(r)
+	return nil
+}
+
+// copied keeps what is stored apart from what callers may change.
+func copied(r *step.Record) *step.Record {
+	c := *r
+	c.Claims, c.Labels = slices.Clone(r.Claims), maps.Clone(r.Labels)
+	return &c
+}
+
+func copiedEvent(e lease.Event) lease.Event {
+	e.Lease.Claims, e.Lease.Labels = slices.Clone(e.Lease.Claims), maps.Clone(e.Lease.Labels)
+	return e
+}
+
+// pick returns copies of the records that match, in order.
+func (t *transaction) pick(limit int, order func(a, b *step.Record) int, match func(*step.Record) bool) ([]*step.Record, error) {
+	var found []*step.Record
+	for _, r := range t.records {
+		if match(r) {
+			found = append(found, r)
+		}
+	}
+	slices.SortFunc(found, order)
+	if limit > 0 && len(found) > limit {
+		found = found[:limit]
+	}
+	for i, r := range found {
+		found[i] = copied(r)
+	}
+	return found, nil
+}
+
+func arrival(a, b *step.Record) int { return cmp.Compare(a.Arrival, b.Arrival) }
+
+func place(a, b *step.Record) int { return cmp.Or(cmp.Compare(a.Key, b.Key), arrival(a, b)) }
+
+func (n *namespace) byArrival() []*step.Record {
+	return slices.SortedFunc(maps.Values(n.records), arrival)
+}
+
+func overlaps(r *step.Record, o step.Overlap) bool {
+	return (o.Skip == "" || r.Holder != o.Skip) &&
+		slices.ContainsFunc(r.Claims, func(c lease.Claim) bool { return lease.Conflict(c, o.Claim) })
+}
+
+func (t *transaction) Leases(o step.Overlap) ([]*step.Record, error) {
+	return t.pick(o.Limit, arrival, func(r *step.Record) bool {
+		return r.Status == lease.Active && overlaps(r, o)
+	})
+}
+
+func (t *transaction) Waiters(o step.Overlap) ([]*step.Record, error) {
+	return t.pick(o.Limit, place, func(r *step.Record) bool {
+		return r.Status == lease.Pending && overlaps(r, o) &&
+			(o.Before == nil || r.Place().Before(*o.Before)) &&
+			(o.After == nil || o.After.Before(r.Place()))
+	})
+}
+
+func (t *transaction) LeasesOf(holder string, limit int) ([]*step.Record, error) {
+	return t.pick(limit, arrival, func(r *step.Record) bool {
+		return r.Status == lease.Active && r.Holder == holder
+	})
+}
+
+func (t *transaction) WaitersOf(holder string) ([]*step.Record, error) {
+	return t.pick(0, place, func(r *step.Record) bool {
+		return r.Status == lease.Pending && r.Holder == holder
+	})
+}
+
+func (t *transaction) Replacing(id lease.ID) ([]*step.Record, error) {
+	return t.pick(0, place, func(r *step.Record) bool {
+		return r.Status == lease.Pending && r.Replace.ID == id
+	})
+}
+
+func (t *transaction) Select(q lease.Query, after int64, limit int) ([]*step.Record, error) {
+	return t.pick(limit, arrival, func(r *step.Record) bool {
+		return !r.Status.Ended() && r.Arrival > after && q.Matches(r.Lease())
+	})
+}
+
+func (t *transaction) Due(now int64, limit int) ([]*step.Record, error) {
+	order := func(a, b *step.Record) int { return cmp.Or(cmp.Compare(a.Deadline, b.Deadline), arrival(a, b)) }
+	return t.pick(limit, order, func(r *step.Record) bool { return r.Over(now) })
+}
+
+func (t *transaction) Append(e lease.Event) error {
+	t.events = append(t.events, event{copiedEvent(e), t.counters.Now})
+	return nil
+}
+
+func (t *transaction) Bury(attempt string, until int64) error {
+	t.buried[attempt] = until
+	return nil
+}
+
+func (t *transaction) Buried(attempt string, now int64) (bool, error) {
+	return t.buried[attempt] > now, nil
+}
+
+func (t *transaction) Forget(before, now int64, keep, limit int) (int, error) {
+	maps.DeleteFunc(t.buried, func(_ string, until int64) bool { return until <= now })
+	order := func(a, b *step.Record) int { return cmp.Or(cmp.Compare(a.Ended, b.Ended), arrival(a, b)) }
+	ended, _ := t.pick(0, order, func(r *step.Record) bool { return r.Status.Ended() })
+	n := 0
+	for i, r := range ended {
+		if n == limit || r.Ended > before && len(ended)-i <= keep {
+			break
+		}
+		delete(t.records, r.ID)
+		n++
+	}
+	return n, nil
+}
+
+func (t *transaction) Trim(before int64, keep, limit int) (int, error) {
+	n := 0
+	for n < limit && n < len(t.events) && (t.events[n].recorded <= before || keep > 0 && len(t.events)-n > keep) {
+		n++
+	}
+	t.events = slices.Delete(t.events, 0, n)
+	return n, nil
+}
+
+func (t *transaction) SetConfig(c lease.Config) error {
+	t.config = c
+	return nil
+}
+
+func (t *transaction) Wake(id lease.ID) { t.woken = append(t.woken, id) }

@@ -1,0 +1,239 @@
+package step
+
+import (
+	"slices"
+
+	"github.com/leasekit/leasekit/backend"
+	"github.com/leasekit/leasekit/lease"
+)
+
+// blocked is what is in the way of a request.
+type blocked struct {
+	list    []lease.Blocker // at most lease.MaxBlockers
+	count   int             // capped at lease.MaxContention
+	waiters int             // how many of them wait
+	latest  int64           // the latest deadline among them
+	now     int64
+	again   bool // too many had ended to step over all of them
+}
+
+func (b *blocked) add(r, blocker *Record) {
+	b.count++
+	b.latest = max(b.latest, blocker.Deadline)
+	if blocker.Status == lease.Pending {
+		b.waiters++
+	}
+	if len(b.list) == lease.MaxBlockers {
+		return
+	}
+	asked, held, _ := r.conflicts(blocker)
+	b.list = append(b.list, lease.Blocker{
+		ID: blocker.ID, Holder: blocker.Holder, Asked: asked, Held: held, Claims: blocker.Claims,
+		Waiting: blocker.Status == lease.Pending, ExpiresAt: moment(blocker.Deadline),
+	})
+}
+
+func (b *blocked) full() bool { return b.count >= lease.MaxContention }
+
+func (b *blocked) reply(o backend.Outcome) backend.AcquireReply {
+	return backend.AcquireReply{
+		Outcome: o, Blockers: b.list, Count: b.count, RetryAfter: span(b.latest - b.now),
+	}
+}
+
+// blockers returns what keeps r from being granted: rules (a) and (b). It
+// records the ends it comes across.
+func (s *Step) blockers(r *Record) (*blocked, error) {
+	b := &blocked{now: s.now}
+	leases, err := s.blockingLeases(r)
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range leases {
+		b.add(r, e)
+	}
+	if s.counters.Waiting > 0 && !b.full() {
+		if err := s.blockingWaiters(r, b); err != nil {
+			return nil, err
+		}
+	}
+	b.again = b.count == 0 && s.ends >= maxEnds
+	return b, nil
+}
+
+// blockingWaiters adds to b the earlier waiters that r must not pass.
+func (s *Step) blockingWaiters(r *Record, b *blocked) error {
+	owns := unknown
+	var found []*Record
+	err := s.earlier(r, func(u *Record) (bool, error) {
+		if owns == unknown {
+			yes, err := s.owns(r)
+			if err != nil {
+				return false, err
+			}
+			owns = answer(yes)
+		}
+		if owns == yes {
+			excepted, err := s.waitsFor(u, r)
+			if err != nil || excepted {
+				return true, err
+			}
+		}
+		found = append(found, u)
+		return b.count+len(found) < lease.MaxContention, nil
+	})
+	if len(r.Claims) > 1 {
+		slices.SortFunc(found, byPlace)
+	}
+	for _, u := range found {
+		b.add(r, u)
+	}
+	return err
+}
+
+// answer is what is known of a question that is asked only when it matters.
+type ternary uint8
+
+const (
+	unknown ternary = iota
+	yes
+	no
+)
+
+func answer(b bool) ternary {
+	if b {
+		return yes
+	}
+	return no
+}
+
+// grantable reports whether r, a waiter, can be granted now.
+func (s *Step) grantable(r *Record) (bool, error) {
+	b, err := s.blockers(r)
+	return b != nil && b.count == 0, err
+}
+
+// mine reports whether the lease e never blocks r: it is of the same holder, or
+// the one that r gives up.
+func mine(e, r *Record) bool {
+	return e.ID == r.Replace.ID || e.Holder == r.Holder && !r.Distinct
+}
+
+// blockingLeases returns active leases that conflict with r, by claim and
+// arrival, at most lease.MaxContention for each claim.
+func (s *Step) blockingLeases(r *Record) ([]*Record, error) {
+	var found []*Record
+	o := Overlap{Limit: lease.MaxContention + 1} // one of them may be mine
+	if !r.Distinct {
+		o.Skip = r.Holder
+	}
+	for _, o.Claim = range r.Claims {
+		for {
+			es, err := s.tx.Leases(o)
+			if err != nil {
+				return nil, err
+			}
+			more := len(es) == o.Limit
+			if es, err = s.live(es); err != nil {
+				return nil, err
+			}
+			for _, e := range es {
+				if !mine(e, r) && e.ID != r.ID && !has(found, e) {
+					found = append(found, e)
+				}
+			}
+			// A page of nothing but ended ones says nothing about the rest.
+			if !more || len(es) > 0 || s.ends >= maxEnds {
+				break
+			}
+		}
+	}
+	return found, nil
+}
+
+// page is how many waiters are read at a time.
+const page = 32
+
+// earlier yields the waiters before r that conflict with it, by claim and
+// place, those of its own holder left out unless r is distinct, until yield
+// returns false.
+func (s *Step) earlier(r *Record, yield func(u *Record) (bool, error)) error {
+	place := r.Place()
+	o := Overlap{Limit: page, Before: &place}
+	if !r.Distinct {
+		o.Skip = r.Holder
+	}
+	var seen []*Record
+	for _, o.Claim = range r.Claims {
+		o.After = nil
+		for more := true; more; {
+			us, err := s.tx.Waiters(o)
+			if err != nil {
+				return err
+			}
+			if more = len(us) == o.Limit; more {
+				last := us[len(us)-1].Place()
+				o.After = &last
+			}
+			if us, err = s.live(us); err != nil {
+				return err
+			}
+			for _, u := range us {
+				if u.ID == r.ID || has(seen, u) {
+					continue
+				}
+				if len(r.Claims) > 1 {
+					seen = append(seen, u)
+				}
+				if on, err := yield(u); err != nil || !on {
+					return err
+				}
+			}
+			if s.ends >= maxEnds {
+				return nil
+			}
+		}
+	}
+	return nil
+}
+
+// owns reports whether somebody could wait for r's holder: it has a lease, or
+// names one.
+func (s *Step) owns(r *Record) (bool, error) {
+	if r.Replace.ID != "" {
+		return true, nil
+	}
+	if r.Distinct {
+		return false, nil
+	}
+	return s.hasLease(r.Holder)
+}
+
+func (s *Step) hasLease(holder string) (bool, error) {
+	for {
+		es, err := s.tx.LeasesOf(holder, maxEnds)
+		if err != nil || len(es) == 0 {
+			return false, err
+		}
+		if slices.ContainsFunc(es, func(e *Record) bool { return !e.Over(s.now) }) {
+			return true, nil
+		}
+		if _, err := s.live(es); err != nil { // records their ends, so the next look finds others
+			return false, err
+		}
+	}
+}
+
+func has(rs []*Record, r *Record) bool {
+	return slices.ContainsFunc(rs, func(x *Record) bool { return x.ID == r.ID })
+}
+
+func byPlace(a, b *Record) int {
+	switch {
+	case a.Place().Before(b.Place()):
+		return -1
+	case b.Place().Before(a.Place()):
+		return 1
+	}
+	return 0
+}
