@@ -1,0 +1,84 @@
+package lease
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// Do acquires a lease, runs f while it is kept renewed, and releases it: when f
+// returns, panics, or ends its goroutine, and also when ctx has ended.
+//
+// The context of f is a child of ctx. When the lease is lost it ends with the
+// loss as its cause ([context.Cause]), before anybody else can be granted the
+// paths; f should then stop. When ctx ends, the lease is still renewed until f
+// returns.
+//
+// Do returns the error of Acquire, or else that of f joined with that of the
+// release: if the lease was lost, the error is [ErrLost] even if f returned
+// nil. Another error of the release ([ErrUnavailable]) means that f ran under
+// the lease to its end, and that the lease may last until its expiry.
+func Do(ctx context.Context, a Acquirer, r Request, f func(ctx context.Context, l Lease) error) error {
+	if f == nil {
+		return errNoFunction()
+	}
+	k := NewKeeper(a, nil)
+	defer k.Close()
+	return k.Do(ctx, r, nil, func(ctx context.Context, h *Held) error {
+		return f(ctx, h.Lease())
+	})
+}
+
+// Do is the function [Do] with this Keeper, whose goroutine many calls share.
+// f can use what is held: [Held.Contended], [Held.Progress], [Held.Replace].
+func (k *Keeper) Do(ctx context.Context, r Request, o *KeepOptions, f func(ctx context.Context, h *Held) error) (err error) {
+	if f == nil {
+		return errNoFunction()
+	}
+	if err := k.usable(); err != nil {
+		return err
+	}
+	l, err := k.acquirer.Acquire(ctx, r)
+	if err != nil {
+		return err
+	}
+	h, err := k.keep(ctx, l, o)
+	if err != nil {
+		return joined(err, afterwards(ctx, l, func(ctx context.Context) error {
+			return k.acquirer.Release(ctx, l.Ref())
+		}))
+	}
+	// Deferred and without recover: a panic goes on with its own stack.
+	defer func() {
+		err = joined(err, afterwards(ctx, l, h.Release))
+	}()
+	return f(h.Context(), h)
+}
+
+// afterwards calls release with a context that lives on after ctx, but not for
+// ever.
+func afterwards(ctx context.Context, l Lease, release func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), releaseTime(l))
+	defer cancel()
+	return release(ctx)
+}
+
+// releaseTime is how long it makes sense to try to release a lease: after its
+// TTL it has ended by itself.
+func releaseTime(l Lease) time.Duration {
+	return min(max(l.TTL, 100*time.Millisecond), 5*time.Second)
+}
+
+// joined is errors.Join without wrapping a single error, and without saying
+// the same twice.
+func joined(first, second error) error {
+	switch {
+	case first == nil:
+		return second
+	case second == nil || errors.Is(first, second):
+		return first
+	}
+	return errors.Join(first, second)
+}
+
+func errNoFunction() error { return Invalid("f", "nil") }

@@ -1,0 +1,226 @@
+package lease
+
+import (
+	"container/heap"
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+)
+
+// Keeper renews many leases, each at about a third of its TTL, from one
+// goroutine and a bounded number of concurrent calls of Renew, which stores
+// merge into few round trips or transactions. It tells the holder of each when
+// its lease is lost: at once when the store says so, else a little before the
+// lease's local deadline ([Lease.Deadline]).
+//
+//   - A renewal that fails is tried again, with growing pauses, until the local
+//     deadline; one that was applied while its reply was lost does no harm.
+//   - An attempt is given up after half of the time that is left, or after 10
+//     seconds, so that one hanging call does not lose a lease.
+//   - Renewals of leases that were granted together spread out by themselves.
+//   - It notices within half a second that the machine was suspended or its
+//     wall clock set forward, and then drops the leases that this ended.
+//
+// A Keeper is made by [NewKeeper], and may be used by many goroutines at once.
+// While it keeps nothing it has no goroutine.
+type Keeper struct {
+	acquirer Acquirer
+	options  KeeperOptions
+	start    time.Time // what moments are counted from
+	calls    context.Context
+	stop     context.CancelFunc // ends calls
+	running  sync.WaitGroup     // the loop and the workers
+	wake     chan struct{}      // has the loop look at the schedule again
+
+	mu       sync.Mutex
+	schedule schedule // every lease that is kept, by when something has to be done
+	ready    []*Held  // whose renewal is due, for the workers
+	workers  int      // goroutines that call Renew
+	looping  bool
+	closed   bool
+	skew     time.Duration // wall clock minus monotonic clock, as the schedule knows it
+}
+
+// moment is a time on the monotonic clock, counted from the Keeper's start.
+type moment = time.Duration
+
+// KeeperOptions are what a [Keeper] may be told. The zero value is the default.
+type KeeperOptions struct {
+	// Concurrency bounds the calls of Renew and Release under way at once; 0 is
+	// 128.
+	Concurrency int
+
+	// Observer is told what the Keeper does.
+	Observer *KeeperObserver
+}
+
+const defaultConcurrency = 128
+
+// KeeperObserver is told what a [Keeper] does. Any field may be nil. The
+// functions are called by many goroutines at once, hold up the renewals while
+// they run, and must not call the Keeper's Close.
+type KeeperObserver struct {
+	Renewed func(l Lease, took time.Duration)  // a renewal succeeded
+	Retried func(l Lease, err error)           // a renewal failed, and will be tried again
+	Lost    func(l Lease, err error)           // a lease was lost; err is the context's cause
+	Skipped func(l Lease, since time.Duration) // not renewed: no Progress for so long
+}
+
+// KeepOptions are the terms on which one lease is kept. The zero value renews
+// for as long as Release, Close, or the lease's end.
+type KeepOptions struct {
+	// Progress, if set, renews only while [Held.Progress] was called within
+	// this time. So a worker that hangs loses its lease, after at most Progress
+	// and the lease's TTL.
+	Progress time.Duration
+
+	// MaxLifetime, if set, is how long the lease is kept at most, from Keep on;
+	// then it is expired. (A number of renewals is capped by
+	// Request.MaxRenewals.)
+	MaxLifetime time.Duration
+}
+
+// NewKeeper returns a Keeper that renews through a. Nil options are the
+// defaults.
+func NewKeeper(a Acquirer, o *KeeperOptions) *Keeper {
+	k := &Keeper{acquirer: a, start: time.Now(), wake: make(chan struct{}, 1)}
+	if o != nil {
+		k.options = *o
+	}
+	if k.options.Concurrency <= 0 {
+		k.options.Concurrency = defaultConcurrency
+	}
+	if k.options.Observer == nil {
+		k.options.Observer = new(KeeperObserver)
+	}
+	k.calls, k.stop = context.WithCancel(context.Background())
+	return k
+}
+
+// Keep renews the lease until it is released through what Keep returns, until
+// the Keeper is closed, or until the lease ends. The lease is one that Acquire,
+// TryAcquire or Renew returned. Only the values of ctx are used: its end does
+// not end the keeping.
+//
+// A lease that is over already is [ErrExpired]; one that is not a Manager's
+// reply, or bad options, [ErrInvalid]; a closed Keeper [ErrClosed].
+func (k *Keeper) Keep(ctx context.Context, l Lease, o *KeepOptions) (*Held, error) {
+	return k.keep(context.WithoutCancel(ctx), l, o)
+}
+
+// keep is Keep with a parent for the context, whose end ends that context but
+// not the keeping.
+func (k *Keeper) keep(parent context.Context, l Lease, o *KeepOptions) (*Held, error) {
+	if err := k.usable(); err != nil {
+		return nil, err
+	}
+	if l.Deadline().IsZero() || l.ID == "" || l.Token == 0 {
+		return nil, Invalid("lease", "not a lease that Acquire, TryAcquire or Renew returned")
+	}
+	h := &Held{keeper: k, parent: parent, lease: l, place: -1}
+	if o != nil {
+		if o.Progress < 0 || o.MaxLifetime < 0 {
+			return nil, Invalid("options", "Progress %v, MaxLifetime %v, want at least 0", o.Progress, o.MaxLifetime)
+		}
+		h.options = *o
+	}
+	if !l.Valid() {
+		return nil, h.expiry()
+	}
+
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.closed {
+		return nil, closedKeeper()
+	}
+	now := k.now()
+	h.progress.Store(int64(now))
+	if h.options.MaxLifetime > 0 {
+		h.until = now + h.options.MaxLifetime
+	}
+	h.plan(now, firstRenewal())
+	h.due = h.nextDue()
+	heap.Push(&k.schedule, h)
+	if !k.looping {
+		k.looping = true
+		k.running.Go(k.loop)
+	}
+	k.nudge(h)
+	return h, nil
+}
+
+// ReleaseAll releases every lease that is kept, some at a time, and returns
+// all errors together: one failure does not keep the others. Each of the
+// errors names its lease.
+func (k *Keeper) ReleaseAll(ctx context.Context) error {
+	if err := k.usable(); err != nil {
+		return err
+	}
+	k.mu.Lock()
+	all := append([]*Held(nil), k.schedule...)
+	k.mu.Unlock()
+	return forEach(k.options.Concurrency, all, func(h *Held) error {
+		return h.Release(ctx)
+	})
+}
+
+// Close stops all renewals, and waits for those under way to return. The
+// leases are not released ([Keeper.ReleaseAll] does that) but end by
+// themselves; their contexts end with [ErrClosed].
+func (k *Keeper) Close() {
+	if k == nil || k.acquirer == nil {
+		return
+	}
+	k.mu.Lock()
+	k.closed = true
+	all := append([]*Held(nil), k.schedule...)
+	for _, h := range all {
+		k.end(h, fmt.Errorf("lease: keep %q for %s: %w", h.lease.ID, h.lease.Holder, ErrClosed))
+	}
+	k.ready = nil
+	k.mu.Unlock()
+	k.stop()
+	for _, h := range all {
+		h.tell()
+	}
+	k.poke()
+	k.running.Wait()
+}
+
+// usable returns an error for a Keeper that did not come from NewKeeper, or
+// that has nothing to renew through.
+func (k *Keeper) usable() error {
+	if k == nil || k.acquirer == nil {
+		return Invalid("keeper", "made without an Acquirer")
+	}
+	return nil
+}
+
+func closedKeeper() error { return fmt.Errorf("lease: keeper %w", ErrClosed) }
+
+// forEach calls f for all items, at most so many at a time, and joins the
+// errors.
+func forEach[T any](limit int, items []T, f func(T) error) error {
+	errs := make([]error, len(items))
+	var next int
+	var mu sync.Mutex
+	var workers sync.WaitGroup
+	for range min(limit, len(items)) {
+		workers.Go(func() {
+			for {
+				mu.Lock()
+				i := next
+				next++
+				mu.Unlock()
+				if i >= len(items) {
+					return
+				}
+				errs[i] = f(items[i])
+			}
+		})
+	}
+	workers.Wait()
+	return errors.Join(errs...)
+}

@@ -1,0 +1,159 @@
+package lease
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"time"
+)
+
+// longestAttempt bounds one call of Renew, so that calls which hang on long
+// leases do not keep the workers from short ones.
+const longestAttempt = 10 * time.Second
+
+// work renews what is ready until nothing is.
+func (k *Keeper) work() {
+	for {
+		k.mu.Lock()
+		if len(k.ready) == 0 {
+			k.workers--
+			k.mu.Unlock()
+			return
+		}
+		h := k.ready[0]
+		k.ready[0] = nil
+		k.ready = k.ready[1:]
+		old, left, ttl := h.lease, h.deadline-k.now(), h.lifetimeTTL(k.now())
+		over := h.err != nil || left <= 0 // the loop tells
+		k.mu.Unlock()
+		if !over {
+			k.renew(h, old, left, ttl)
+		}
+	}
+}
+
+// renew makes one attempt, which never outlasts the local deadline.
+func (k *Keeper) renew(h *Held, old Lease, left, ttl time.Duration) {
+	patience := left
+	if half := left / 2; half > old.lasts/8 {
+		patience = half // there is time for another attempt
+	}
+	ctx, cancel := context.WithTimeout(k.calls, min(patience, longestAttempt))
+	asked := time.Now()
+	got, err := k.acquirer.Renew(ctx, old.Ref(), ttl)
+	cancel()
+	took := time.Since(asked)
+
+	observer := k.options.Observer
+	switch k.settle(h, old, got, ttl != 0, err) {
+	case renewed:
+		if observer.Renewed != nil {
+			observer.Renewed(got, took)
+		}
+	case retrying:
+		if observer.Retried != nil {
+			observer.Retried(old, err)
+		}
+	case over:
+		k.tellLost(h)
+	case late:
+		// The holder was told that the lease is lost, and nobody will renew it
+		// again: the next one need not wait for its end.
+		ctx, cancel := context.WithTimeout(k.calls, releaseTime(old))
+		defer cancel()
+		_ = k.acquirer.Release(ctx, old.Ref()) // else it ends by itself
+	case ignored:
+	}
+}
+
+// effect is what the reply to a renewal led to.
+type effect int
+
+const (
+	ignored effect = iota
+	renewed
+	retrying
+	over
+	late // renewed after it was given up
+)
+
+// settle takes in the reply to a renewal of old; last says that it is the one
+// that reaches MaxLifetime.
+func (k *Keeper) settle(h *Held, old, got Lease, last bool, err error) effect {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if h.err != nil {
+		if err == nil && h.expired {
+			return late
+		}
+		return ignored
+	}
+	h.busy = false
+	defer k.rescheduleKept(h)
+	if h.lease.ID != old.ID { // Replace was faster
+		return ignored
+	}
+	now := k.now()
+	switch {
+	case err == nil:
+		h.take(got)
+		h.resting, h.capped = last, last
+		h.plan(now, nextRenewal())
+		return renewed
+	case errors.Is(err, ErrLost) && h.replacing:
+		// Most likely it is Replace that ended it: its result is on the way.
+		h.failure, h.resting = err, true
+		return ignored
+	case errors.Is(err, ErrLost):
+		h.gone = true
+		k.end(h, err)
+		return over
+	case errors.Is(err, ErrClosed):
+		k.end(h, err)
+		return over
+	case errors.Is(err, ErrRenewalLimit):
+		h.failure, h.resting = err, true
+		return ignored
+	}
+	h.failure = err
+	h.next = now + h.pause()
+	return retrying
+}
+
+// take makes l the newest copy of the lease.
+func (h *Held) take(l Lease) {
+	h.lease, h.failure, h.failures = l, nil, 0
+	if l.Contention.Waiters > 0 && h.contended != nil && !h.told {
+		h.told = true
+		close(h.contended)
+	}
+}
+
+// rescheduleKept is reschedule for what may have ended meanwhile.
+func (k *Keeper) rescheduleKept(h *Held) {
+	if h.err == nil {
+		k.reschedule(h)
+	}
+}
+
+// pause is how long to wait after a failed attempt: from a fiftieth of the
+// lease, doubling to a tenth, at most 5 seconds, with jitter.
+func (h *Held) pause() time.Duration {
+	longest := min(h.lease.lasts/10, 5*time.Second)
+	shortest := min(h.lease.lasts/50, time.Second)
+	wait := min(shortest<<min(h.failures, 8), longest)
+	h.failures++
+	return time.Duration((0.75 + rand.Float64()/2) * float64(wait))
+}
+
+// lifetimeTTL is the TTL to renew with: 0, the lease's own, unless MaxLifetime
+// ends before that would.
+func (h *Held) lifetimeTTL(now moment) time.Duration {
+	if h.until == 0 {
+		return 0
+	}
+	if left := h.until - now; left < h.lease.TTL {
+		return max(left, MinTTL)
+	}
+	return 0
+}

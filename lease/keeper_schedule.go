@@ -1,0 +1,200 @@
+package lease
+
+import (
+	"container/heap"
+	"math/rand/v2"
+	"time"
+)
+
+const (
+	// clockPoll is how often the two clocks are compared: timers stand still
+	// while the machine is suspended, and do not see the wall clock being set.
+	clockPoll = 500 * time.Millisecond
+
+	// clockStep is the least step of the wall clock that matters. What slewing
+	// adds up to meanwhile is far below it.
+	clockStep = 10 * time.Millisecond
+)
+
+// The moments of renewal, as shares of the time from the call that brought the
+// lease to its local deadline. The first renewal comes anywhere in the earlier
+// half of a third, which takes apart what was granted together; later ones
+// keep a jitter of a tenth.
+func firstRenewal() float64 { return (1 + rand.Float64()) / 6 }
+func nextRenewal() float64  { return (0.9 + rand.Float64()/5) / 3 }
+
+// plan sets when the lease that was just brought has to be renewed, and when
+// it counts as lost.
+func (h *Held) plan(now moment, share float64) {
+	remaining := h.lease.Remaining()
+	h.deadline = now + remaining - h.early()
+	if h.until > 0 && h.deadline >= h.until {
+		h.deadline, h.resting, h.capped = h.until, true, true
+	}
+	asked := now + remaining - h.lease.lasts
+	h.next = asked + moment(share*float64(h.lease.lasts))
+	// Renewals that are due at nearly the same time are due together, which
+	// saves wake-ups and gives the store something to merge.
+	if together := min(h.lease.lasts/1000, 50*time.Millisecond); together > 0 {
+		h.next = h.next.Truncate(together)
+	}
+}
+
+// early is how long before the local deadline the lease counts as lost: for
+// the holder's code to hear of it, on a busy machine, while it is still true
+// that nobody else can have the path.
+func (h *Held) early() time.Duration { return min(h.lease.lasts/50, time.Second) }
+
+// nextDue is when something has to be done about the lease.
+func (h *Held) nextDue() moment {
+	if h.busy || h.resting {
+		return h.deadline
+	}
+	return min(h.next, h.deadline)
+}
+
+// loop waits for the next thing to be due and does it, until there is nothing
+// left to keep.
+func (k *Keeper) loop() {
+	timer := time.NewTimer(clockPoll)
+	defer timer.Stop()
+	for {
+		k.mu.Lock()
+		k.checkClocks()
+		now := k.now()
+		lost, skipped := k.collect(now)
+		idle := len(k.schedule) == 0
+		k.looping = !idle
+		wait := clockPoll
+		if !idle {
+			wait = min(wait, k.schedule[0].due-now)
+		}
+		k.mu.Unlock()
+		for _, h := range lost {
+			k.tellLost(h)
+		}
+		if skip := k.options.Observer.Skipped; skip != nil {
+			for _, h := range skipped {
+				skip(h.Lease(), now-moment(h.progress.Load()))
+			}
+		}
+		if idle {
+			return
+		}
+		timer.Reset(wait)
+		select {
+		case <-timer.C:
+		case <-k.wake:
+		}
+	}
+}
+
+// collect ends what has reached its deadline and hands to the workers what has
+// to be renewed.
+func (k *Keeper) collect(now moment) (lost, skipped []*Held) {
+	for len(k.schedule) > 0 && k.schedule[0].due <= now {
+		h := k.schedule[0]
+		switch idle := now - moment(h.progress.Load()); {
+		case now >= h.deadline:
+			h.expired = true
+			k.end(h, h.expiry())
+			lost = append(lost, h)
+			continue
+		case h.options.Progress > 0 && idle > h.options.Progress:
+			h.resting = true
+			h.stalled.Store(true)
+			skipped = append(skipped, h)
+		default:
+			h.busy = true
+			k.ready = append(k.ready, h)
+			if k.workers < k.options.Concurrency {
+				k.workers++
+				k.running.Go(k.work)
+			}
+		}
+		k.reschedule(h)
+	}
+	return lost, skipped
+}
+
+// checkClocks reckons all deadlines anew when the wall clock has moved against
+// the monotonic one, as it does by a suspension.
+func (k *Keeper) checkClocks() {
+	now := time.Now()
+	skew := now.Round(0).Sub(k.start.Round(0)) - now.Sub(k.start)
+	if step := skew - k.skew; -clockStep < step && step < clockStep {
+		return
+	}
+	k.skew = skew
+	for _, h := range k.schedule {
+		// What is left of the lease may be less than the timers think, never
+		// more.
+		left := h.lease.Remaining() - h.early()
+		if sooner := h.deadline - (now.Sub(k.start) + left); sooner > 0 {
+			h.deadline -= sooner
+			h.next -= sooner
+			h.due = h.nextDue()
+		}
+	}
+	heap.Init(&k.schedule)
+}
+
+// now is the current moment.
+func (k *Keeper) now() moment { return time.Since(k.start) }
+
+// reschedule puts the lease in its new place in the schedule.
+func (k *Keeper) reschedule(h *Held) {
+	h.due = h.nextDue()
+	heap.Fix(&k.schedule, h.place)
+	k.nudge(h)
+}
+
+// nudge wakes the loop if the lease is the first in the schedule.
+func (k *Keeper) nudge(h *Held) {
+	if h.place == 0 {
+		k.poke()
+	}
+}
+
+func (k *Keeper) poke() {
+	select {
+	case k.wake <- struct{}{}:
+	default:
+	}
+}
+
+// end takes the lease out of the schedule. The caller calls tell or tellLost
+// once it has unlocked the Keeper.
+func (k *Keeper) end(h *Held, err error) {
+	h.err = err
+	if h.place >= 0 {
+		heap.Remove(&k.schedule, h.place)
+	}
+}
+
+// schedule is a heap of leases, the first due on top.
+type schedule []*Held
+
+func (s schedule) Len() int           { return len(s) }
+func (s schedule) Less(i, j int) bool { return s[i].due < s[j].due }
+func (s schedule) Swap(i, j int) {
+	s[i], s[j] = s[j], s[i]
+	s[i].place, s[j].place = i, j
+}
+
+// Push is for container/heap.
+func (s *schedule) Push(x any) {
+	h := x.(*Held)
+	h.place = len(*s)
+	*s = append(*s, h)
+}
+
+// Pop is for container/heap.
+func (s *schedule) Pop() any {
+	last := len(*s) - 1
+	h := (*s)[last]
+	(*s)[last] = nil
+	*s = (*s)[:last]
+	h.place = -1
+	return h
+}

@@ -1,0 +1,41 @@
+package lease
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+)
+
+// ReleaseAll releases everything that a holder has, leases and places in line,
+// and returns how many those were. What ended meanwhile by itself is no error;
+// other errors are returned together, and one of them does not keep the rest.
+// Unlike ForceRelease it is the holder's own doing, so it needs no actor.
+//
+// What a [Keeper] keeps is released by [Keeper.ReleaseAll].
+func ReleaseAll(ctx context.Context, m interface {
+	Acquirer
+	Inspector
+}, holder string) (int, error) {
+	if holder == "" {
+		return 0, Invalid("holder", "empty")
+	}
+	var all []Lease
+	for l, err := range m.List(ctx, Query{Holder: holder}) {
+		if err != nil {
+			return 0, err
+		}
+		all = append(all, l)
+	}
+	var released atomic.Int64
+	err := forEach(defaultConcurrency, all, func(l Lease) error {
+		err := m.Release(ctx, Ref{ID: l.ID, Holder: holder})
+		if err == nil {
+			released.Add(1)
+		}
+		if errors.Is(err, ErrLost) {
+			return nil
+		}
+		return err
+	})
+	return int(released.Load()), err
+}
