@@ -1,0 +1,96 @@
+package audit
+
+import "time"
+
+// key is a place in the queue: lower is served first.
+type key struct {
+	at      int64 // arrival in ms, minus the head start of the priority
+	arrival uint64
+	plain   bool // there is no head start
+	known   bool // whether the head start is known: see Options.Config
+}
+
+func (r *replay) keyOf(arrival time.Time, priority int, order uint64) key {
+	return key{
+		at:      arrival.UnixMilli() - int64(priority)*r.boost.Milliseconds(),
+		arrival: order,
+		plain:   priority == 0,
+		known:   true,
+	}
+}
+
+// before reports whether k certainly is served before other.
+func (k key) before(other key) bool {
+	return k.known && other.known && (k.at < other.at || k.at == other.at && k.arrival < other.arrival)
+}
+
+// mayBeBefore reports whether k is, or could be, served before other.
+func (k key) mayBeBefore(other key) bool {
+	return !k.known || !other.known || k.before(other)
+}
+
+// checkOrder requires of a request that is granted that no earlier waiter
+// conflicts with it, except waiters that wait for its holder. replaced is the
+// lease that it replaces, or nil.
+func (r *replay) checkOrder(granted, replaced *life) {
+	for _, u := range r.waiters.conflicting(granted.claims) {
+		if u == granted || u.holder == granted.holder || !u.key.before(granted.key) {
+			continue
+		}
+		if r.waitsFor(u, granted, replaced) {
+			continue
+		}
+		v := Violation{Order, granted.since, u.since, granted.id,
+			text("%s is granted %v past %s, who waits for %v since event %d", granted.holder, granted.claims, u.holder, u.claims, u.since)}
+		if u.key.plain && granted.key.plain {
+			r.violations = append(r.violations, v)
+		} else {
+			r.tentative = append(r.tentative, v)
+		}
+	}
+}
+
+// waitsFor reports whether the waiter waits for the holder of the request:
+// because a lease of that holder is in its way, or through holders who wait.
+// Where the history leaves a doubt (leases that may have expired, waiters that
+// may have lapsed, Distinct requests) it follows the edge.
+func (r *replay) waitsFor(waiter, granted, replaced *life) bool {
+	seen := map[*life]bool{waiter: true}
+	next := []*life{waiter}
+	push := func(holder string) {
+		for w := range r.waiting[holder] {
+			if !seen[w] {
+				seen[w] = true
+				next = append(next, w)
+			}
+		}
+	}
+	for len(next) > 0 {
+		u := next[len(next)-1]
+		next = next[:len(next)-1]
+		if replaced != nil && conflict(u, replaced) {
+			return true
+		}
+		for _, l := range r.leases.conflicting(u.claims) {
+			if l.holder == granted.holder {
+				return true
+			}
+			push(l.holder)
+		}
+		for _, v := range r.waiters.conflicting(u.claims) {
+			if v != u && v.holder != granted.holder && v.key.mayBeBefore(u.key) {
+				push(v.holder)
+			}
+		}
+	}
+	return false
+}
+
+func conflict(a, b *life) bool {
+	for _, c := range b.claims {
+		if conflicts(a.claims, c) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,316 @@
+package audit
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/leasekit/leasekit/lease"
+)
+
+// life is a request as the history tells it so far.
+type life struct {
+	id       lease.ID
+	holder   string
+	claims   []lease.Claim
+	arrived  time.Time
+	key      key
+	active   bool      // it is a lease; otherwise it waits
+	granted  time.Time // when it became one; zero if that is not in the history
+	since    lease.Seq // the event that made it what it is: granted, or queued
+	token    lease.Token
+	renewals int
+	replaces lease.ID
+
+	// expires is the latest expiry that the history tells. It is certain unless
+	// renewals went unrecorded or a grant has yet to be confirmed; then grants
+	// that conflict with it after that time are kept in doubt, until a later
+	// event says how long it really lasted.
+	expires time.Time
+	certain bool
+	doubts  []*life
+}
+
+// replay is the state machine that events drive. Its state is what the history
+// says is going on at this event.
+type replay struct {
+	partial bool
+	boost   time.Duration
+
+	seq      lease.Seq   // of the last event
+	clock    time.Time   // the latest At
+	token    lease.Token // the highest
+	arrivals uint64
+
+	open    map[lease.ID]*life // what waits and what is active
+	ended   map[lease.ID]lease.Seq
+	leases  *index
+	waiters *index
+	waiting map[string]map[*life]bool // waiters by holder
+
+	// Halves of replacements whose other half has yet to come, in the same step.
+	replaced map[lease.ID]half // by the lease that was replaced
+	granted  map[lease.ID]half // by the lease that the grant says it replaced
+
+	silent     bool // a renewal went unrecorded
+	violations []Violation
+	tentative  []Violation // of the queue's order, as long as the configuration is the one known
+	tally      tally
+}
+
+// half is one of the two events of a replacement.
+type half struct {
+	event lease.Event
+	life  *life
+}
+
+func newReplay(partial bool, boost time.Duration) *replay {
+	return &replay{
+		partial: partial, boost: boost,
+		open: map[lease.ID]*life{}, ended: map[lease.ID]lease.Seq{},
+		leases: newIndex(), waiters: newIndex(), waiting: map[string]map[*life]bool{},
+		replaced: map[lease.ID]half{}, granted: map[lease.ID]half{},
+		tally: newTally(),
+	}
+}
+
+func (r *replay) finish() Report {
+	r.settleReplacements()
+	r.violations = append(r.violations, r.tentative...)
+	slices.SortStableFunc(r.violations, func(a, b Violation) int { return cmp.Compare(a.Seq, b.Seq) })
+	return Report{Violations: r.violations, Summary: r.tally.summary()}
+}
+
+func (r *replay) event(e lease.Event) {
+	if e.Seq <= r.seq {
+		r.violateEvent(Sequence, e, r.seq, "it follows event %d", r.seq)
+	}
+	r.seq = max(r.seq, e.Seq)
+	r.checkClock(e)
+	r.tally.count(e)
+	switch e.Kind {
+	case lease.KindConfig:
+		r.forgetHeadStarts()
+	case lease.KindQueued:
+		r.queue(e)
+	case lease.KindGranted:
+		r.grant(e)
+	case lease.KindRenewed:
+		r.renew(e)
+	default:
+		r.end(e)
+	}
+}
+
+// checkClock requires that time does not run backwards. A deadline may lie in
+// the past, since its end is recorded when somebody comes across it.
+func (r *replay) checkClock(e lease.Event) {
+	if e.Kind == lease.KindExpired || e.Kind == lease.KindLapsed {
+		if !e.At.Equal(e.Lease.ExpiresAt) {
+			r.violateEvent(Clock, e, 0, "%s %s at %s, but its deadline was %s", e.Lease.ID, e.Kind, stamp(e.At), stamp(e.Lease.ExpiresAt))
+		}
+	} else if e.At.Before(r.clock) {
+		r.violateEvent(Clock, e, 0, "it is dated %s, before %s of an event before it", stamp(e.At), stamp(r.clock))
+	}
+	if e.At.After(r.clock) {
+		r.settleReplacements()
+		r.clock = e.At
+	}
+}
+
+// forgetHeadStarts handles a change of the configuration: only its result is
+// known, so what priorities were worth until now is not.
+func (r *replay) forgetHeadStarts() {
+	for _, l := range r.open {
+		l.key.known = l.key.plain
+	}
+	r.tentative = nil
+}
+
+func (r *replay) queue(e lease.Event) {
+	l := e.Lease
+	if was := r.open[l.ID]; was != nil {
+		r.violateEvent(Twice, e, was.since, "%s is queued, but it is %s since event %d", l.ID, was.state(), was.since)
+		r.close(was)
+	}
+	if !l.CreatedAt.Equal(e.At) {
+		r.violateEvent(Changed, e, 0, "%s is queued at %s, but arrived at %s", l.ID, stamp(e.At), stamp(l.CreatedAt))
+	}
+	r.takePlace(e)
+	r.tally.queued()
+}
+
+// takePlace puts the event's request in line.
+func (r *replay) takePlace(e lease.Event) *life {
+	w := r.born(e)
+	w.since = e.Seq
+	r.open[w.id] = w
+	r.waiters.add(w)
+	if r.waiting[w.holder] == nil {
+		r.waiting[w.holder] = map[*life]bool{}
+	}
+	r.waiting[w.holder][w] = true
+	return w
+}
+
+// born returns a request as an event shows it first.
+func (r *replay) born(e lease.Event) *life {
+	l := e.Lease
+	r.arrivals++
+	return &life{
+		id: l.ID, holder: l.Holder, claims: l.Claims, arrived: l.CreatedAt,
+		key: r.keyOf(l.CreatedAt, l.Priority, r.arrivals), expires: l.ExpiresAt, replaces: l.Replaced,
+	}
+}
+
+func (r *replay) grant(e lease.Event) {
+	was := r.open[e.Lease.ID]
+	switch {
+	case was != nil && was.active:
+		r.violateEvent(Twice, e, was.since, "%s is granted, but it is active since event %d", was.id, was.since)
+		r.close(was)
+		was = nil
+	case was != nil:
+		r.checkSame(e, was)
+	case !r.partial && !e.Lease.CreatedAt.Equal(e.At):
+		r.violateEvent(Unknown, e, 0, "%s is granted after waiting since %s, but was never queued", e.Lease.ID, stamp(e.Lease.CreatedAt))
+	}
+	l := r.born(e)
+	if was != nil {
+		l.key, l.arrived = was.key, was.arrived
+		r.close(was)
+	}
+	l.active, l.since, l.token, l.granted = true, e.Seq, e.Lease.Token, e.At
+	l.certain = !e.Lease.ExpiresAt.Before(e.At.Add(e.Lease.TTL)) // else it has yet to be confirmed
+	if l.token <= r.token {
+		r.violateEvent(Tokens, e, 0, "%s is granted token %d, after token %d", l.id, l.token, r.token)
+	}
+	r.token = max(r.token, l.token)
+	if !l.expires.After(e.At) {
+		r.violateEvent(Clock, e, 0, "%s is granted at %s with an expiry at %s", l.id, stamp(e.At), stamp(l.expires))
+	}
+	replaced := r.replacedBy(e, l)
+	r.checkFree(e, l, replaced)
+	r.checkOrder(l, replaced)
+	r.open[l.id] = l
+	r.leases.add(l)
+	r.tally.granted(e, l, was != nil)
+}
+
+// checkFree requires that nothing active conflicts with a new lease.
+func (r *replay) checkFree(e lease.Event, l, replaced *life) {
+	for _, held := range r.leases.conflicting(l.claims) {
+		switch {
+		case held.holder == l.holder || held == replaced:
+		case held.expires.After(e.At):
+			r.overlap(e, l, held)
+		case held.certain && !r.silent:
+			r.violateEvent(Unrecorded, e, held.since, "%s is granted over %s of %s, whose expiry at %s is not recorded",
+				l.id, held.id, held.holder, stamp(held.expires))
+		default:
+			held.doubts = append(held.doubts, l)
+		}
+	}
+}
+
+func (r *replay) overlap(e lease.Event, l, held *life) {
+	r.violations = append(r.violations, Violation{Overlap, l.since, held.since, l.id,
+		text("%s holds %v since event %d, while %s holds %v since event %d (as event %d shows)",
+			l.holder, l.claims, l.since, held.holder, held.claims, held.since, e.Seq)})
+}
+
+func (r *replay) renew(e lease.Event) {
+	l := r.held(e)
+	if l == nil {
+		return
+	}
+	missed := e.Lease.Renewals - l.renewals - 1
+	if missed > 0 {
+		r.silent, l.certain = true, false
+	}
+	if l.certain && !l.expires.After(e.At) {
+		r.violateEvent(Ended, e, l.since, "%s is renewed at %s, but expired at %s", l.id, stamp(e.At), stamp(l.expires))
+	}
+	limit := e.Lease.MaxRenewals
+	if limit == lease.NoRenewals || limit > 0 && e.Lease.Renewals > limit {
+		r.violateEvent(Renewals, e, l.since, "%s is renewed for the %d. time, its limit is %d", l.id, e.Lease.Renewals, max(0, limit))
+	}
+	if missed < 0 {
+		r.violateEvent(Renewals, e, l.since, "%s is renewed for the %d. time, after %d", l.id, e.Lease.Renewals, l.renewals)
+	}
+	l.renewals, l.expires, l.certain = e.Lease.Renewals, e.Lease.ExpiresAt, true
+}
+
+// held returns the active lease that an event is about, and settles what it
+// tells about the time until then.
+func (r *replay) held(e lease.Event) *life {
+	l := r.known(e)
+	if l == nil {
+		return nil
+	}
+	if !l.active {
+		r.violateEvent(Unknown, e, l.since, "%s is %s, but it still waits since event %d", l.id, e.Kind, l.since)
+		return nil
+	}
+	r.checkSame(e, l)
+	if e.Lease.Token != l.token {
+		r.violateEvent(Tokens, e, l.since, "%s has token %d, but was granted token %d", l.id, e.Lease.Token, l.token)
+	}
+	for _, newer := range l.doubts {
+		if e.At.After(newer.granted) {
+			r.overlap(e, newer, l)
+		}
+	}
+	l.doubts = nil
+	return l
+}
+
+// known returns what the event is about. In a partial history it may be from
+// before the first event.
+func (r *replay) known(e lease.Event) *life {
+	id := e.Lease.ID
+	if l := r.open[id]; l != nil {
+		return l
+	}
+	if at, ok := r.ended[id]; ok {
+		r.violateEvent(Ended, e, at, "%s is %s, but ended at event %d", id, e.Kind, at)
+		return nil
+	}
+	if !r.partial {
+		r.violateEvent(Unknown, e, 0, "%s is %s, but was never granted or queued", id, e.Kind)
+		return nil
+	}
+	if e.Lease.Token == 0 {
+		r.tally.queued()
+		return r.takePlace(e)
+	}
+	l := r.born(e)
+	l.active, l.token, l.renewals, l.certain = true, e.Lease.Token, e.Lease.Renewals, true
+	if e.Kind == lease.KindRenewed {
+		l.renewals--
+		l.certain = false
+	}
+	r.open[id] = l
+	r.leases.add(l)
+	r.tally.adopted()
+	return l
+}
+
+// checkSame requires that a request is still the same.
+func (r *replay) checkSame(e lease.Event, l *life) {
+	switch {
+	case e.Lease.Holder != l.holder:
+		r.violateEvent(Changed, e, l.since, "%s belongs to %s, but to %s at event %d", l.id, e.Lease.Holder, l.holder, l.since)
+	case !slices.Equal(e.Lease.Claims, l.claims):
+		r.violateEvent(Changed, e, l.since, "%s claims %v, but %v at event %d", l.id, e.Lease.Claims, l.claims, l.since)
+	case !e.Lease.CreatedAt.Equal(l.arrived):
+		r.violateEvent(Changed, e, l.since, "%s arrived at %s, but at %s at event %d", l.id, stamp(e.Lease.CreatedAt), stamp(l.arrived), l.since)
+	}
+}
+
+func (l *life) state() string {
+	if l.active {
+		return "active"
+	}
+	return "waiting"
+}
