@@ -1,0 +1,61 @@
+package backend
+
+import (
+	"context"
+	"time"
+
+	"github.com/leasekit/leasekit/lease"
+)
+
+// ForceRelease ends what q selects. If it fails midway it returns what it had
+// ended along with the error.
+func (e *engine) ForceRelease(ctx context.Context, q lease.Query, f lease.Force) ([]lease.Lease, error) {
+	const op = "force release"
+	if err := e.enter(ctx, op); err != nil {
+		return nil, err
+	}
+	defer e.calls.leave()
+	q, err := cleanQuery(q)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkForce(f); err != nil {
+		return nil, err
+	}
+	if q.Empty() && !q.All {
+		return nil, lease.Invalid("query", "selects everything; set All if that is meant")
+	}
+	args, limit := ForceArgs{Query: q, Force: f}, q.Limit
+	var all []lease.Lease
+	for {
+		start := time.Now()
+		reply, err := e.store.Force(ctx, args)
+		e.called(op, start, err)
+		if err != nil {
+			return all, storeError(ctx, op, err)
+		}
+		if reply.Outcome == TreeOnly {
+			return all, lease.Invalid("path", "%s is reached only through Path; name it by ID, Holder or Under", reply.Tree)
+		}
+		all = append(all, reply.Leases...)
+		if reply.Outcome != Again || limit > 0 && len(all) >= limit {
+			return all, nil
+		}
+		if limit > 0 {
+			args.Query.Limit = limit - len(all)
+		}
+		if ctx.Err() != nil {
+			return all, endedError(ctx, op)
+		}
+	}
+}
+
+// Sweep goes on until there is nothing more to do.
+func (e *engine) Sweep(ctx context.Context) (lease.SweepResult, error) {
+	const op = "sweep"
+	if err := e.enter(ctx, op); err != nil {
+		return lease.SweepResult{}, err
+	}
+	defer e.calls.leave()
+	return e.sweep(ctx, op, 0)
+}

@@ -1,0 +1,177 @@
+package backend
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/leasekit/leasekit/lease"
+)
+
+// askGrace is how long an ask that is under way when the Timeout runs out may
+// still take: a grant that is on its way wins over the Timeout, a store that
+// does not answer does not hold the caller.
+const askGrace = 250 * time.Millisecond
+
+// attempt is one call of Acquire or TryAcquire.
+type attempt struct {
+	op      string        // "acquire" or "try acquire"
+	request lease.Request // normal form, with the defaults not filled in
+	name    string        // AcquireArgs.Attempt
+	start   time.Time     // of the call
+	waits   bool          // it may wait in line
+
+	// Of the asks so far:
+	config  *lease.Config // the one that the last ask was filled in from
+	asked   time.Time     // start of the last store call
+	sent    bool          // the store may have a trace of the attempt
+	again   bool          // it has answered
+	queued  *AcquireReply // the last reply that kept a place; nil if none did
+	trouble error         // why the last ask had no reply; nil if it had one
+}
+
+// newAttempt validates the request. blocking says that it comes from Acquire.
+func newAttempt(op string, r lease.Request, blocking bool) (*attempt, error) {
+	a := &attempt{op: op, start: time.Now()}
+	// An ID that is made here is used by no other call, so it names the attempt
+	// as well.
+	own := r.ID == ""
+	var err error
+	if a.request, err = normalize(r, blocking); err != nil {
+		return nil, err
+	}
+	if a.name = string(a.request.ID); !own {
+		a.name = string(lease.NewID())
+	}
+	a.waits = blocking && !transfers(a.request)
+	return a, nil
+}
+
+// args fills in the request from a configuration, or says how it violates it.
+func (a *attempt) args(c *lease.Config) (AcquireArgs, error) {
+	r := a.request
+	switch {
+	case r.TTL == 0:
+		r.TTL = c.DefaultTTL
+	case r.TTL > c.TTLCap():
+		return AcquireArgs{}, lease.Invalid("ttl", "%v, more than max_ttl %v", r.TTL, c.TTLCap())
+	}
+	if r.MaxRenewals == 0 {
+		r.MaxRenewals = c.MaxRenewals
+	}
+	place := r.QueueTTL
+	if a.waits {
+		place = c.WaiterTTL
+	}
+	if place > 0 && !c.Blocking {
+		return AcquireArgs{}, fmt.Errorf("lease: %s for %s: waiting in line is %w", a.op, r.Holder, lease.ErrDisabled)
+	}
+	return AcquireArgs{
+		Request:       r,
+		Attempt:       a.name,
+		Again:         a.again,
+		PlaceTTL:      place,
+		HeadStart:     time.Duration(r.Priority) * c.PriorityBoost,
+		Deadlock:      c.DeadlockCheck && place > 0,
+		Quota:         c.MaxLeasesPerHolder,
+		ConfigVersion: c.Version,
+	}, nil
+}
+
+// deadline returns when a waiting call's Timeout runs out, and false if it has
+// none.
+func (a *attempt) deadline(c *lease.Config) (time.Time, bool) {
+	timeout := a.request.Timeout
+	if timeout == 0 {
+		timeout = c.AcquireTimeout
+	}
+	return a.start.Add(timeout), timeout != lease.NoTimeout
+}
+
+// timedOut reports whether the Timeout has run out.
+func (a *attempt) timedOut() bool {
+	if !a.waits || a.config == nil {
+		return false
+	}
+	deadline, limited := a.deadline(a.config)
+	return limited && !time.Now().Before(deadline)
+}
+
+// ask puts the attempt to the store: filled in from the configuration, and
+// again while that has changed or the store's work is unfinished. An error
+// means that there is no reply; a.sent says whether its outcome is unknown.
+func (e *engine) ask(ctx context.Context, a *attempt) (AcquireReply, error) {
+	for {
+		c, err := e.config(ctx, a.op)
+		if err != nil {
+			return AcquireReply{}, err
+		}
+		args, violation := a.args(c)
+		if violation != nil {
+			if current, err := e.current(ctx, a.op, c); err != nil {
+				return AcquireReply{}, err
+			} else if current {
+				return AcquireReply{}, violation
+			}
+			continue
+		}
+		a.config = c
+		reply, err := e.send(ctx, a, args)
+		if err != nil {
+			return AcquireReply{}, err
+		}
+		switch reply.Outcome {
+		case Stale:
+			if err := e.stale(a.op, c, reply.Config); err != nil {
+				return AcquireReply{}, err
+			}
+		case Again:
+			a.again, a.sent = true, true
+		default:
+			a.again, a.sent = true, true
+			return reply, nil
+		}
+		if ctx.Err() != nil {
+			return AcquireReply{}, endedError(ctx, a.op)
+		}
+	}
+}
+
+// send is one call of Store.Acquire. A waiting call's Timeout bounds it, and
+// once the call is in line so does Close.
+func (e *engine) send(ctx context.Context, a *attempt, args AcquireArgs) (AcquireReply, error) {
+	bounded, cancel := ctx, context.CancelFunc(nil)
+	if deadline, limited := a.deadline(a.config); limited && a.waits {
+		// One that is later than the caller's own costs nothing.
+		if own, ok := ctx.Deadline(); !ok || own.After(deadline.Add(askGrace)) {
+			bounded, cancel = context.WithDeadline(ctx, deadline.Add(askGrace))
+			defer cancel()
+		}
+	}
+	if a.queued != nil {
+		bounded, cancel = context.WithCancel(bounded)
+		defer cancel()
+		defer context.AfterFunc(e.closing, cancel)()
+	}
+	a.asked = time.Now()
+	reply, err := e.store.Acquire(bounded, args)
+	e.called("acquire", a.asked, err)
+	if err != nil {
+		a.sent = true
+		return reply, storeError(ctx, a.op, err)
+	}
+	return reply, nil
+}
+
+// conflict is the error for a request that was not granted. reply says what is
+// in the way, if that is known; reason is ConflictError.Err.
+func (a *attempt) conflict(reply *AcquireReply, reason error) *lease.ConflictError {
+	err := &lease.ConflictError{
+		Op: a.op, ID: a.request.ID, Holder: a.request.Holder, Claims: a.request.Claims, Err: reason,
+	}
+	if reply != nil {
+		err.Blockers, err.Count, err.Cycle = reply.Blockers, reply.Count, reply.Cycle
+		err.Position, err.RetryAfter = reply.Position, reply.RetryAfter
+	}
+	return err
+}

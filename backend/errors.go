@@ -1,0 +1,62 @@
+package backend
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/leasekit/leasekit/lease"
+)
+
+// fromStore are the errors of package lease that a store may return itself.
+// Anything else means that it is out of reach or the outcome unknown.
+var fromStore = []error{
+	lease.ErrUnavailable, lease.ErrTrimmed, lease.ErrVersion, lease.ErrRegressed,
+	lease.ErrClosed, lease.ErrInvalid, lease.ErrDisabled, lease.ErrLost,
+}
+
+// storeError makes a store's error one of package lease's. If ctx, the
+// caller's, has ended, the result also is its error and its cause.
+func storeError(ctx context.Context, op string, err error) error {
+	is := func(target error) bool { return errors.Is(err, target) }
+	if ctx.Err() != nil && !(is(ctx.Err()) && is(context.Cause(ctx))) {
+		err = fmt.Errorf("%w: %w", ended(ctx), err)
+	}
+	switch {
+	case slices.Contains(fromStore, err):
+		return fmt.Errorf("lease: %s: %w", op, err)
+	case slices.ContainsFunc(fromStore, is):
+		return err
+	}
+	return &lease.UnavailableError{Op: op, Err: err}
+}
+
+// transient reports whether asking the store again may help.
+func transient(err error) bool { return errors.Is(err, lease.ErrUnavailable) }
+
+// ended returns the error of a context that has ended, which is its cause too.
+func ended(ctx context.Context) error {
+	err, cause := ctx.Err(), context.Cause(ctx)
+	if errors.Is(cause, err) {
+		return cause
+	}
+	return fmt.Errorf("%w: %w", err, cause)
+}
+
+// lost returns the error for the outcome Gone.
+func (e *engine) lost(op string, ref lease.Ref, end End) error {
+	err := &lease.LostError{
+		Op: op, Ref: ref, Err: end.Err,
+		Successor: end.Successor, Actor: end.Actor, Reason: end.Reason,
+	}
+	if e.observer.Lost != nil {
+		e.observer.Lost(err)
+	}
+	return err
+}
+
+// unexpected is the error for a reply that breaks the contract of Store.
+func unexpected(op, problem string) error {
+	return &lease.UnavailableError{Op: op, Err: errors.New("the store broke its contract: " + problem)}
+}

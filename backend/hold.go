@@ -1,0 +1,148 @@
+package backend
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/leasekit/leasekit/lease"
+)
+
+// releaseBound is how long Release tries to reach the store.
+const releaseBound = 5 * time.Second
+
+// Renew asks the store once. It is not repeated on an error: the caller knows
+// for how long that is worth while. A repeated call of the engine's own (after
+// a change of configuration) does not count twice.
+func (e *engine) Renew(ctx context.Context, ref lease.Ref, ttl time.Duration) (lease.Lease, error) {
+	const op = "renew"
+	if err := e.enter(ctx, op); err != nil {
+		return lease.Lease{}, err
+	}
+	defer e.calls.leave()
+	if err := checkRef(ref); err != nil {
+		return lease.Lease{}, err
+	}
+	if ref.Token == 0 {
+		return lease.Lease{}, lease.Invalid("token", "0; only Release takes any")
+	}
+	ttl, err := checkTTL(ttl)
+	if err != nil {
+		return lease.Lease{}, err
+	}
+	args := RenewArgs{Ref: ref, TTL: ttl, Op: string(lease.NewID())}
+	for {
+		c, err := e.config(ctx, op)
+		if err != nil {
+			return lease.Lease{}, err
+		}
+		if ttl > c.TTLCap() {
+			if current, err := e.current(ctx, op, c); err != nil {
+				return lease.Lease{}, err
+			} else if current {
+				return lease.Lease{}, lease.Invalid("ttl", "%v, more than max_ttl %v", ttl, c.TTLCap())
+			}
+			continue
+		}
+		args.MaxTTL, args.ConfigVersion = c.TTLCap(), c.Version
+		asked := time.Now()
+		reply, err := e.store.Renew(ctx, args)
+		e.called(op, asked, err)
+		if err != nil {
+			return lease.Lease{}, storeError(ctx, op, err)
+		}
+		if reply.Outcome != Stale {
+			return e.renewed(args, asked, reply)
+		}
+		if err := e.stale(op, c, reply.Config); err != nil {
+			return lease.Lease{}, err
+		}
+		if ctx.Err() != nil {
+			return lease.Lease{}, endedError(ctx, op)
+		}
+	}
+}
+
+// renewed turns a reply into Renew's result.
+func (e *engine) renewed(args RenewArgs, asked time.Time, reply RenewReply) (lease.Lease, error) {
+	const op = "renew"
+	switch reply.Outcome {
+	case Done:
+		l := reply.Lease.Measured(asked, reply.Remaining)
+		if e.observer.Renewed != nil {
+			e.observer.Renewed(l)
+		}
+		return l, nil
+	case Gone:
+		return lease.Lease{}, e.lost(op, args.Ref, reply.End)
+	case LimitHit:
+		return lease.Lease{}, fmt.Errorf("lease: %s %q for %s: %w", op, args.Ref.ID, args.Ref.Holder, lease.ErrRenewalLimit)
+	case TooLong:
+		return lease.Lease{}, lease.Invalid("ttl", "the lease's own is more than max_ttl %v; renew with a shorter one", args.MaxTTL)
+	}
+	return lease.Lease{}, unexpected(op, fmt.Sprintf("outcome %d", reply.Outcome))
+}
+
+// Release reaches for the store for up to 5 s, whatever becomes of ctx: a
+// cancelled parent must not leave its lease behind. Only a deadline of ctx that
+// lies ahead makes it return earlier, with an error, while the work goes on in
+// the background.
+func (e *engine) Release(ctx context.Context, ref lease.Ref) error {
+	const op = "release"
+	if !e.calls.enter() {
+		return closedError(op)
+	}
+	defer e.calls.leave()
+	if err := checkRef(ref); err != nil {
+		return err
+	}
+	args := ReleaseArgs{Ref: ref}
+	until := time.Now().Add(releaseBound)
+	first := until
+	if deadline, ok := ctx.Deadline(); ok && ctx.Err() == nil && deadline.Before(until) {
+		first = deadline
+	}
+	bounded, cancel := context.WithDeadline(context.WithoutCancel(ctx), first)
+	defer cancel()
+	reply, err := e.release(bounded, args)
+	switch {
+	case err == nil && reply.Outcome == Gone:
+		return e.lost(op, ref, reply.End)
+	case err == nil && reply.Outcome == Done:
+		if e.observer.Released != nil {
+			e.observer.Released(ref)
+		}
+		return nil
+	case err == nil:
+		return unexpected(op, fmt.Sprintf("outcome %d", reply.Outcome))
+	}
+	if err = storeError(ctx, op, err); transient(err) && first.Before(until) {
+		e.background(func() {
+			rest, cancel := context.WithDeadline(e.last, until)
+			defer cancel()
+			_, _ = e.release(rest, args) // nobody is there to be told; it ends by its TTL
+		})
+	}
+	return err
+}
+
+// release asks until there is an answer, for as long as ctx lives. Repeating is
+// safe: what this Ref released before is Done.
+func (e *engine) release(ctx context.Context, args ReleaseArgs) (ReleaseReply, error) {
+	const op = "release"
+	var pauses backoff
+	for {
+		start := time.Now()
+		reply, err := e.store.Release(ctx, args)
+		e.called(op, start, err)
+		if err == nil {
+			return reply, nil
+		}
+		if err = storeError(ctx, op, err); !transient(err) {
+			return reply, err
+		}
+		if !pause(ctx, pauses.next()) {
+			return reply, storeError(ctx, op, err)
+		}
+	}
+}

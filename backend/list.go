@@ -1,0 +1,89 @@
+package backend
+
+import (
+	"context"
+	"iter"
+	"time"
+
+	"github.com/leasekit/leasekit/lease"
+)
+
+// Get returns what has this ID, also when it has ended.
+func (e *engine) Get(ctx context.Context, id lease.ID) (lease.Lease, error) {
+	const op = "get"
+	if id == "" {
+		return lease.Lease{}, lease.Invalid("id", "empty")
+	}
+	for l, err := range e.list(ctx, op, lease.Query{ID: id}) {
+		return l, err
+	}
+	return lease.Lease{}, &lease.LostError{Op: op, Ref: lease.Ref{ID: id}, Err: lease.ErrNotFound}
+}
+
+// List yields what q selects, page by page.
+func (e *engine) List(ctx context.Context, q lease.Query) iter.Seq2[lease.Lease, error] {
+	return e.list(ctx, "list", q)
+}
+
+func (e *engine) list(ctx context.Context, op string, q lease.Query) iter.Seq2[lease.Lease, error] {
+	return func(yield func(lease.Lease, error) bool) {
+		q, err := cleanQuery(q)
+		if err != nil {
+			yield(lease.Lease{}, err)
+			return
+		}
+		count, cursor := 0, ""
+		for {
+			page, next, err := e.page(ctx, op, q, cursor)
+			if err != nil {
+				yield(lease.Lease{}, err)
+				return
+			}
+			for _, l := range page {
+				if !yield(l, nil) {
+					return
+				}
+				if count++; count == q.Limit {
+					return
+				}
+			}
+			if next == "" {
+				return
+			}
+			cursor = next
+		}
+	}
+}
+
+// page reads one page. The gate is passed for each, and not held while the
+// caller looks at what it got: it may call Close there.
+func (e *engine) page(ctx context.Context, op string, q lease.Query, cursor string) ([]lease.Lease, string, error) {
+	if err := e.enter(ctx, op); err != nil {
+		return nil, "", err
+	}
+	defer e.calls.leave()
+	start := time.Now()
+	page, next, err := e.store.List(ctx, q, cursor)
+	e.called("list", start, err)
+	if err != nil {
+		return nil, "", storeError(ctx, op, err)
+	}
+	return page, next, nil
+}
+
+// Stats counts.
+func (e *engine) Stats(ctx context.Context) (lease.Stats, error) { return e.stats(ctx, "stats") }
+
+func (e *engine) stats(ctx context.Context, op string) (lease.Stats, error) {
+	if err := e.enter(ctx, op); err != nil {
+		return lease.Stats{}, err
+	}
+	defer e.calls.leave()
+	start := time.Now()
+	s, err := e.store.Stats(ctx)
+	e.called("stats", start, err)
+	if err != nil {
+		return lease.Stats{}, storeError(ctx, op, err)
+	}
+	return s, nil
+}

@@ -1,0 +1,93 @@
+package backend
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/leasekit/leasekit/lease"
+)
+
+// A store without hints is polled: soon at first, then less and less.
+const (
+	firstPoll = 25 * time.Millisecond
+	lastPoll  = 250 * time.Millisecond
+)
+
+// waiting is what a call in line keeps between its asks.
+type waiting struct {
+	hint    <-chan struct{} // nil: poll
+	poll    time.Duration   // the next pause, if polling
+	backoff backoff         // after a store error
+}
+
+// rest waits until the attempt must ask again, and says why: a hint, the time
+// at which the last blocker ends, the heartbeat that keeps the place, or the
+// end of a pause after an error. An error says why it must not ask again: its
+// context, Close, or the Timeout. No hint is needed for correctness.
+func (e *engine) rest(ctx context.Context, a *attempt, w *waiting) (Wakeup, error) {
+	at, why := a.next(w)
+	deadline, limited := a.deadline(a.config)
+	if limited && deadline.Before(at) {
+		at = deadline
+	}
+	timer := time.NewTimer(time.Until(at))
+	defer timer.Stop()
+	select {
+	case _, ok := <-w.hint:
+		if !ok {
+			w.hint = nil // closed: it would be ready for ever
+		}
+		why = WokenByHint
+	case <-timer.C:
+	case <-ctx.Done():
+	case <-e.closing.Done():
+	}
+	switch {
+	case ctx.Err() != nil:
+		return why, a.gaveUp(ended(ctx))
+	case e.closed():
+		return why, fmt.Errorf("lease: %s: %w", a.op, a.reason(lease.ErrClosed))
+	case limited && !time.Now().Before(deadline):
+		return why, a.gaveUp(lease.ErrTimeout)
+	}
+	return why, nil
+}
+
+// next returns when to ask again if nothing happens before, and why.
+func (a *attempt) next(w *waiting) (time.Time, Wakeup) {
+	now := time.Now()
+	if a.trouble != nil {
+		return now.Add(w.backoff.next()), WokenByRetry
+	}
+	w.backoff = backoff{}
+	at, why := a.asked.Add(a.config.WaiterTTL/3), WokenByHeartbeat
+	// A millisecond, the resolution of the store's clock, makes sure that the
+	// end has come.
+	if end := now.Add(a.queued.RetryAfter + time.Millisecond); a.queued.RetryAfter > 0 && end.Before(at) {
+		at, why = end, WokenByExpiry
+	}
+	if w.hint == nil {
+		if poll := now.Add(w.poll); poll.Before(at) {
+			at, why = poll, WokenByPoll
+		}
+		w.poll = min(2*w.poll, lastPoll)
+	}
+	return at, why
+}
+
+// gaveUp is the error for a wait that ended: what was in the way at last, and
+// no place any more.
+func (a *attempt) gaveUp(reason error) error {
+	err := a.conflict(a.queued, a.reason(reason))
+	err.Position = 0
+	return err
+}
+
+// reason adds the store's trouble, if there is any, to why a wait ended.
+func (a *attempt) reason(err error) error {
+	if a.trouble == nil {
+		return err
+	}
+	return fmt.Errorf("%w: %w", err, a.trouble)
+}
