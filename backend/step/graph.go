@@ -12,9 +12,10 @@ import (
 // exception that is made of it, so it is not circular.
 
 // waitsFor reports whether the waiter u waits for r's holder (or for the lease
-// that r gives up): then r need not stand behind it.
+// that r gives up): then r need not stand behind it. r counts as a waiter, in
+// the store or not yet, so that asking again does not change the answer.
 func (s *Step) waitsFor(u, r *Record) (bool, error) {
-	w := walk{step: s, goal: func(e *Record) bool { return mine(e, r) }}
+	w := walk{step: s, asker: r, goal: func(e *Record) bool { return mine(e, r) }}
 	return w.from(u)
 }
 
@@ -29,6 +30,7 @@ func (s *Step) reachable(h string) ([]string, error) {
 // walk follows who waits for whom, depth first.
 type walk struct {
 	step    *Step
+	asker   *Record // a waiter that need not be in the store; nil if there is none
 	goal    func(lease *Record) bool
 	holders []string // visited: all their waiters are, too
 	waiters []lease.ID
@@ -61,7 +63,16 @@ func (w *walk) from(u *Record) (bool, error) {
 		met, err = w.holder(v.Holder)
 		return !met, err
 	})
-	return met, err
+	if met || err != nil || w.asker == nil || !stands(u, w.asker) {
+		return met, err
+	}
+	return w.holder(w.asker.Holder)
+}
+
+// stands reports whether u stands behind r in the queue.
+func stands(u, r *Record) bool {
+	_, _, conflict := u.conflicts(r)
+	return conflict && r.Place().Before(u.Place()) && r.Holder != u.Holder
 }
 
 // holder follows all waiters of a holder.
@@ -73,6 +84,9 @@ func (w *walk) holder(h string) (bool, error) {
 	us, err := w.step.liveWaitersOf(h)
 	if err != nil {
 		return false, err
+	}
+	if w.asker != nil && w.asker.Holder == h && !has(us, w.asker) {
+		us = append(us, w.asker)
 	}
 	for _, u := range us {
 		if met, err := w.from(u); met || err != nil {

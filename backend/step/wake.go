@@ -130,9 +130,8 @@ func (s *Step) passing(stop *Record, c lease.Claim) ([]*Record, error) {
 	}), nil
 }
 
-// excepted returns the waiters that others may have to let pass because holder
-// waits for theirs: those of the holders reachable from it, and those that
-// replace a lease of one of them.
+// excepted returns the waiters that need not stand behind one of this holder:
+// its own, and those whose holder it waits for.
 func (s *Step) excepted(holder string) ([]*Record, error) {
 	holders, err := s.reachable(holder)
 	if err != nil {
@@ -145,11 +144,13 @@ func (s *Step) excepted(holder string) ([]*Record, error) {
 			return nil, err
 		}
 		for _, u := range us {
-			owns, err := s.owns(u)
-			if err != nil {
-				return nil, err
+			passes := h == holder
+			if !passes {
+				if passes, err = s.owns(u); err != nil {
+					return nil, err
+				}
 			}
-			if owns && !has(found, u) {
+			if passes && !has(found, u) {
 				found = append(found, u)
 			}
 		}
