@@ -37,7 +37,7 @@ func (b *blocked) full() bool { return b.count >= lease.MaxContention }
 
 func (b *blocked) reply(o backend.Outcome) backend.AcquireReply {
 	return backend.AcquireReply{
-		Outcome: o, Blockers: b.list, Count: b.count, RetryAfter: span(b.latest - b.now),
+		Outcome: o, Blockers: b.list, Count: min(b.count, lease.MaxContention), RetryAfter: span(b.latest - b.now),
 	}
 }
 
