@@ -1,0 +1,88 @@
+package sqlitebackend
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+// How often the poller looks: every fiftieth of the time since something last
+// happened, within these limits. So a hand-off between processes takes about
+// 1 ms, one that had to be waited for takes 2 % longer, and a long wait costs
+// 40 looks a second. Go does not sleep for less than 1 ms; file notifications
+// (inotify) come before the commit can be seen, and are missed.
+const (
+	pollFastest = time.Millisecond
+	pollSlowest = 25 * time.Millisecond
+	pollShare   = 50
+)
+
+// poller notices the commits of other processes while somebody waits for
+// them. There is one for each store.
+//
+// It calls noticed after changed has reported a change, in a goroutine that
+// runs only between the first watch and the last stop.
+type poller struct {
+	changed func(context.Context) (bool, error) // writer.changed
+	noticed func()
+
+	mutex   sync.Mutex
+	waiting int
+	cancel  context.CancelFunc // of the goroutine that runs
+	arrived chan struct{}      // buffered 1: somebody has begun to wait
+	running sync.WaitGroup
+}
+
+func newPoller(changed func(context.Context) (bool, error), noticed func()) *poller {
+	return &poller{changed: changed, noticed: noticed}
+}
+
+// watch makes the poller look until stop is called, and often at first. stop
+// may be called again.
+func (p *poller) watch() (stop func()) {
+	p.mutex.Lock()
+	defer p.mutex.Unlock()
+	p.waiting++
+	if p.waiting == 1 {
+		ctx, cancel := context.WithCancel(context.Background())
+		arrived := make(chan struct{}, 1)
+		p.cancel, p.arrived = cancel, arrived
+		p.running.Go(func() { p.look(ctx, arrived) })
+	} else {
+		hint(p.arrived)
+	}
+	return sync.OnceFunc(func() {
+		p.mutex.Lock()
+		defer p.mutex.Unlock()
+		p.waiting--
+		if p.waiting == 0 {
+			p.cancel()
+		}
+	})
+}
+
+// close waits until the poller's goroutine has ended. All that watched must
+// have stopped.
+func (p *poller) close() { p.running.Wait() }
+
+func (p *poller) look(ctx context.Context, arrived <-chan struct{}) {
+	last := time.Now() // when something last happened
+	timer := time.NewTimer(pollFastest)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-arrived:
+			last = time.Now()
+		case <-timer.C:
+			// An error shows in the waiters' own calls too, so it only slows
+			// the poller down, as nothing happening does.
+			if changed, err := p.changed(ctx); err == nil && changed {
+				last = time.Now()
+				p.noticed()
+			}
+		}
+		timer.Reset(min(max(time.Since(last)/pollShare, pollFastest), pollSlowest))
+	}
+}

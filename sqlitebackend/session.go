@@ -1,0 +1,90 @@
+package sqlitebackend
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+
+	"github.com/uptrace/bun"
+)
+
+// session is the writer's connection with the statements prepared on it.
+// Everything runs without a deadline: a statement that a context interrupts
+// takes the whole transaction with it, and the driver may report an error for
+// a commit that has happened.
+type session struct {
+	connection bun.Conn
+	identity   any // the driver's connection, to tell connections apart
+	statements map[string]*sql.Stmt
+}
+
+func newSession(connection bun.Conn) (*session, error) {
+	s := &session{connection: connection, statements: make(map[string]*sql.Stmt)}
+	err := connection.Raw(func(driverConnection any) error {
+		s.identity = driverConnection
+		return nil
+	})
+	return s, err
+}
+
+// statement returns the prepared statement of a query text.
+func (s *session) statement(query string) (*sql.Stmt, error) {
+	if statement, ok := s.statements[query]; ok {
+		return statement, nil
+	}
+	statement, err := s.connection.PrepareContext(context.Background(), query)
+	if err != nil {
+		return nil, err
+	}
+	s.statements[query] = statement
+	return statement, nil
+}
+
+// exec runs a query that returns no rows.
+func (s *session) exec(query string, args ...any) (sql.Result, error) {
+	statement, err := s.statement(query)
+	if err != nil {
+		return nil, err
+	}
+	return statement.ExecContext(context.Background(), args...)
+}
+
+// get reads the first row of a query; false if there is none.
+func (s *session) get(query string, args []any, into ...any) (bool, error) {
+	statement, err := s.statement(query)
+	if err != nil {
+		return false, err
+	}
+	err = statement.QueryRowContext(context.Background(), args...).Scan(into...)
+	if errors.Is(err, sql.ErrNoRows) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// each calls row for every row of a query, until it returns an error. Within
+// row no other query may run.
+func (s *session) each(query string, args []any, row func(scan func(into ...any) error) error) (err error) {
+	statement, err := s.statement(query)
+	if err != nil {
+		return err
+	}
+	rows, err := statement.QueryContext(context.Background(), args...)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	for rows.Next() {
+		if err := row(rows.Scan); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+// close closes the statements, not the connection.
+func (s *session) close() {
+	for _, statement := range s.statements {
+		_ = statement.Close()
+	}
+}
