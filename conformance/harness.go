@@ -24,6 +24,7 @@ type harness struct {
 	testing.TB
 	fixture Fixture
 	ctx     context.Context
+	gaps    bool // the case makes the history incomplete: it is not replayed
 
 	M    lease.Manager // a first handle
 	Unit time.Duration // the step in which cases count time: short, yet far above any clock's resolution

@@ -1,0 +1,19 @@
+package memory_test
+
+import (
+	"testing"
+
+	"github.com/leasekit/leasekit/backend"
+	"github.com/leasekit/leasekit/backend/memory"
+	"github.com/leasekit/leasekit/conformance"
+)
+
+// fixture is a namespace in memory; its handles share it.
+func fixture(testing.TB) conformance.Fixture {
+	s := memory.NewStore()
+	return conformance.Fixture{
+		Open: func(testing.TB) backend.Store { return s.Another() },
+	}
+}
+
+func TestConformance(t *testing.T) { conformance.Run(t, fixture) }
