@@ -1,0 +1,77 @@
+package fencefile
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"io/fs"
+	"os"
+	"path"
+
+	"github.com/leasekit/leasekit/lease"
+)
+
+// replace gives a file new content, in one step that survives a crash: the
+// content is on disk under another name before it takes the file's place. The
+// other name is the path's own and the caller has the path's lock, so what a
+// dead process left there is known for rubbish.
+func (d *Dir) replace(file string, data []byte, perm fs.FileMode) error {
+	keep := false
+	switch info, err := d.root.Stat(file); {
+	case errors.Is(err, fs.ErrNotExist):
+	case err != nil:
+		return err
+	case !info.Mode().IsRegular():
+		return lease.Invalid("name", "%q is not a regular file", file)
+	default:
+		keep, perm = true, info.Mode().Perm()
+	}
+	temporary := temporaryOf(file)
+	if err := d.root.Remove(temporary); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := d.writeNew(temporary, data, perm, keep); err != nil {
+		_ = d.root.Remove(temporary) // else the next call does
+		return err
+	}
+	if err := d.root.Rename(temporary, file); err != nil {
+		_ = d.root.Remove(temporary) // else the next call does
+		return err
+	}
+	return d.sync(path.Dir(file))
+}
+
+// writeNew makes a file that is on disk when it returns. exactly says that the
+// permissions are not subject to umask.
+func (d *Dir) writeNew(file string, data []byte, perm fs.FileMode, exactly bool) error {
+	f, err := d.root.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, perm)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	if err == nil && exactly {
+		err = f.Chmod(perm)
+	}
+	if err == nil {
+		err = f.Sync()
+	}
+	return errors.Join(err, f.Close())
+}
+
+// temporaryOf returns the name under which a path's new content is written.
+func temporaryOf(file string) string {
+	sum := sha256.Sum256([]byte(file))
+	return path.Join(path.Dir(file), ".leasekit-"+hex.EncodeToString(sum[:8])+".tmp")
+}
+
+// sync makes what happened in a directory durable.
+func (d *Dir) sync(dir string) error {
+	if !syncsDirs {
+		return nil
+	}
+	f, err := d.root.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
+}
