@@ -39,6 +39,8 @@ type testCase struct {
 func cases() []testCase {
 	return slices.Concat(
 		acquireCases,
+		claimCases,
+		identityCases,
 	)
 }
 
@@ -67,7 +69,15 @@ func runCase(t *testing.T, c testCase, make func(testing.TB) Fixture) {
 			t.Logf("the rule: %s", c.why)
 		}
 	})
-	within(t, fixture, func(t *testing.T) { c.run(newHarness(t, fixture)) })
+	within(t, fixture, func(t *testing.T) { c.check(newHarness(t, fixture)) })
+}
+
+// check runs the case, and then replays the history that it left behind.
+func (c testCase) check(h *harness) {
+	c.run(h)
+	if !h.Failed() && !h.gaps {
+		Check(h, h.open())
+	}
 }
 
 // within runs body where the fixture's clock is: in a bubble, or in real time
@@ -87,7 +97,7 @@ func failureOf(t *testing.T, c testCase, fixture Fixture) string {
 	var r *recorder
 	within(t, fixture, func(t *testing.T) {
 		r = newRecorder(t)
-		r.run(func() { c.run(newHarness(r, fixture)) })
+		r.run(func() { c.check(newHarness(r, fixture)) })
 	})
 	return r.failure()
 }
