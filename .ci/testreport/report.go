@@ -25,7 +25,7 @@ type report struct {
 	out                     io.Writer
 	pending                 map[testName]*strings.Builder // output of tests that have not ended
 	passed, failed, skipped int
-	broken                  bool // something failed that is no test: a build, a whole package
+	failures                []string // tests, and packages that failed as a whole
 	skips                   []skip
 }
 
@@ -77,7 +77,7 @@ func (r *report) testEvent(e event) {
 	case "pass":
 		r.passed++
 	case "fail":
-		r.failed++
+		r.fail(name)
 		fmt.Fprint(r.out, output)
 	case "skip":
 		r.skipped++
@@ -91,23 +91,29 @@ func (r *report) testEvent(e event) {
 func (r *report) packageEvent(e event) {
 	switch e.Action {
 	case "output", "build-output":
-		// In each package go test says only PASS before its closing line.
-		if e.Output != "PASS\n" {
+		switch {
+		case e.Output == "PASS\n": // said again by the closing line
+		case strings.HasPrefix(e.Output, "-test.shuffle "):
+			fmt.Fprint(r.out, e.Package, " ", e.Output) // packages run side by side
+		default:
 			fmt.Fprint(r.out, e.Output)
 		}
-	case "build-fail":
-		r.broken = true
 	case "fail":
-		r.broken = true
 		// Tests that were running when their process died have no end of their own.
 		for name, output := range r.pending {
 			if name.pkg == e.Package {
-				r.failed++
+				r.fail(name)
 				fmt.Fprintf(r.out, "%s%s %s did not end\n", output, name.pkg, name.test)
 				delete(r.pending, name)
 			}
 		}
+		r.failures = append(r.failures, e.Package)
 	}
+}
+
+func (r *report) fail(name testName) {
+	r.failed++
+	r.failures = append(r.failures, name.pkg+" "+name.test)
 }
 
 // skipReason finds what a test gave as its reason in its output, which looks
@@ -123,8 +129,11 @@ func skipReason(output string) string {
 	return strings.Join(reason, " / ")
 }
 
-// close prints the skips and the counts, and says whether all is well.
+// close prints the failures, the skips and the counts, and says whether all is well.
 func (r *report) close(allowed []skip) bool {
+	for _, failure := range r.failures {
+		fmt.Fprintf(r.out, "FAIL: %s\n", failure)
+	}
 	unexpected, stale := unlisted(r.skips, allowed)
 	for _, s := range r.skips {
 		fmt.Fprintf(r.out, "skipped: %s %s: %s\n", s.Package, s.Test, s.Reason)
@@ -140,5 +149,5 @@ func (r *report) close(allowed []skip) bool {
 		fmt.Fprintln(r.out, "FAIL: no test was run")
 	}
 	fmt.Fprintf(r.out, "%d passed, %d failed, %d skipped\n", r.passed, r.failed, r.skipped)
-	return executed && r.failed == 0 && !r.broken && len(unexpected) == 0 && len(stale) == 0
+	return executed && len(r.failures) == 0 && len(unexpected) == 0 && len(stale) == 0
 }

@@ -55,7 +55,7 @@ func TestReport(t *testing.T) {
 				`{"Action":"output","Package":"p","Output":"FAIL\tp\t0.1s\n"}`,
 				`{"Action":"fail","Package":"p"}`,
 			},
-			want: []string{"x.go:1: wrong\n", "FAIL\tp", "0 passed, 1 failed, 0 skipped\n"},
+			want: []string{"x.go:1: wrong\n", "FAIL\tp", "FAIL: p TestBad\n", "FAIL: p\n", "0 passed, 1 failed, 0 skipped\n"},
 		},
 		{
 			name: "a process that dies fails the test that was running",
@@ -76,7 +76,7 @@ func TestReport(t *testing.T) {
 				`{"Action":"output","Package":"q","Output":"FAIL\tq [build failed]\n"}`,
 				`{"Action":"fail","Package":"q","FailedBuild":"q"}`,
 			},
-			want: []string{"undefined: x\n", "FAIL\tq [build failed]\n", "1 passed, 0 failed, 0 skipped\n"},
+			want: []string{"undefined: x\n", "FAIL\tq [build failed]\n", "FAIL: q\n", "1 passed, 0 failed, 0 skipped\n"},
 		},
 		{
 			name:  "a package without tests is no skip, and lines that are no JSON are shown",
