@@ -5,6 +5,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/leasekit/leasekit/backend"
 	"github.com/leasekit/leasekit/lease"
 )
 
@@ -47,6 +48,15 @@ type Options struct {
 	Namespace string
 	// Synchronous is [Full] unless said otherwise.
 	Synchronous Synchronous
+	// Engine is passed on to [backend.New].
+	Engine *backend.Options
+}
+
+func (o *Options) engine() *backend.Options {
+	if o == nil {
+		return nil
+	}
+	return o.Engine
 }
 
 const (

@@ -61,15 +61,11 @@ func (w *wakers) wakeAll() {
 	}
 }
 
-// waiting returns the IDs that are waited for, in no order.
-func (w *wakers) waiting() []lease.ID {
+// has reports whether somebody waits for this ID.
+func (w *wakers) has(id lease.ID) bool {
 	w.mutex.Lock()
 	defer w.mutex.Unlock()
-	ids := make([]lease.ID, 0, len(w.hints))
-	for id := range w.hints {
-		ids = append(ids, id)
-	}
-	return ids
+	return len(w.hints[id]) > 0
 }
 
 func hint(channel chan struct{}) {

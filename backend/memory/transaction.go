@@ -42,9 +42,9 @@ func (t *transaction) Find(id lease.ID) (*step.Record, error) {
 	return copied(r), nil
 }
 
-func (t *transaction) Put(r *step.Record) error { return t.Update(r) }
+func (t *transaction) Put(r *step.Record) error { return t.Update(r, r.Status) }
 
-func (t *transaction) Update(r *step.Record) error {
+func (t *transaction) Update(r *step.Record, _ lease.Status) error {
 	t.records[r.ID] = copied(r)
 	return nil
 }

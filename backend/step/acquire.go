@@ -44,7 +44,7 @@ func (s *Step) acquire(a backend.AcquireArgs) (backend.AcquireReply, error) {
 	}
 	if r.Status == lease.Active {
 		if changed {
-			err = s.tx.Update(r)
+			err = s.tx.Update(r, r.Status)
 		}
 		return s.granted(r), err
 	}
@@ -115,7 +115,7 @@ func (s *Step) decide(r *Record, a backend.AcquireArgs, first, changed bool) (ba
 	switch {
 	case block.again:
 		if changed && !first {
-			err = s.tx.Update(r)
+			err = s.tx.Update(r, r.Status)
 		}
 		return backend.AcquireReply{Outcome: backend.Again}, err
 	case block.count == 0:
@@ -129,7 +129,7 @@ func (s *Step) decide(r *Record, a backend.AcquireArgs, first, changed bool) (ba
 	case first:
 		err = s.enqueue(r)
 	case changed:
-		err = s.tx.Update(r)
+		err = s.tx.Update(r, r.Status)
 	}
 	if err != nil {
 		return backend.AcquireReply{}, err
@@ -183,7 +183,7 @@ func (s *Step) grant(r, old *Record, first bool) error {
 		err = s.tx.Put(r)
 	} else {
 		s.counters.Waiting--
-		err = s.tx.Update(r)
+		err = s.tx.Update(r, lease.Pending)
 	}
 	if err != nil {
 		return err

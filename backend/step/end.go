@@ -51,9 +51,10 @@ func (s *Step) endBy(r *Record, status lease.Status, why lease.EndReason, kind l
 	}
 	s.freed = append(s.freed, f)
 	s.ends++
+	was := r.Status
 	r.end(status, why)
 	r.Updated, r.Ended = s.now, at
-	if err := s.tx.Update(r); err != nil {
+	if err := s.tx.Update(r, was); err != nil {
 		return err
 	}
 	return s.record(kind, at, r, actor, reason)

@@ -42,7 +42,7 @@ func (s *Step) renew(a backend.RenewArgs) (backend.RenewReply, error) {
 	}
 	r.Renewals++
 	r.RenewOp, r.Updated = a.Op, s.now
-	if err := s.tx.Update(r); err != nil {
+	if err := s.tx.Update(r, r.Status); err != nil {
 		return backend.RenewReply{}, err
 	}
 	if r.Deadline < before {

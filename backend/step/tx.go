@@ -18,9 +18,10 @@ type Tx interface {
 	// Put inserts a record, or replaces the one with its ID.
 	Put(r *Record) error
 
-	// Update writes back a record that Find or another method returned. Its
-	// ID, Holder, Claims, Labels and Replace have not changed.
-	Update(r *Record) error
+	// Update writes back a record that Find or another method returned, which
+	// had this status then. Its ID, Holder, Claims, Labels and Replace have not
+	// changed.
+	Update(r *Record, was lease.Status) error
 
 	// Leases returns records recorded as Active with a claim that conflicts
 	// with o.Claim, by arrival. Those whose time is over are included.

@@ -1,0 +1,14 @@
+package sqlitebackend
+
+import (
+	"context"
+
+	"github.com/leasekit/leasekit/backend"
+	"github.com/leasekit/leasekit/backend/step"
+)
+
+// Acquire implements [backend.Store]. What it reads is in claims.go, what it
+// writes in record.go.
+func (s *Store) Acquire(ctx context.Context, a backend.AcquireArgs) (backend.AcquireReply, error) {
+	return run(ctx, s, func(st *step.Step) (backend.AcquireReply, error) { return st.Acquire(a) })
+}

@@ -1,0 +1,56 @@
+package sqlitebackend
+
+import (
+	"context"
+	"encoding/json"
+
+	"github.com/leasekit/leasekit/backend/step"
+	"github.com/leasekit/leasekit/lease"
+)
+
+// Config implements [backend.Store].
+func (s *Store) Config(ctx context.Context) (lease.Config, error) {
+	var text []byte
+	err := s.db.reader.DB.QueryRowContext(ctx, `SELECT config FROM lease_configs WHERE namespace = ?`, s.namespace).Scan(&text)
+	if err != nil {
+		return lease.Config{}, readFailed(ctx, "config", err)
+	}
+	var c lease.Config
+	if err := json.Unmarshal(text, &c); err != nil {
+		return lease.Config{}, unavailable("config", err)
+	}
+	return c, nil
+}
+
+// SetConfig implements [backend.Store].
+func (s *Store) SetConfig(ctx context.Context, c lease.Config) (lease.Config, error) {
+	return run(ctx, s, func(st *step.Step) (lease.Config, error) { return st.SetConfig(c) })
+}
+
+// SetConfig implements [step.Tx].
+func (t *transaction) SetConfig(c lease.Config) error {
+	text, err := json.Marshal(c)
+	if err != nil {
+		return err
+	}
+	_, err = t.change(`UPDATE lease_configs SET version = ?, config = ?, updated_at = ? WHERE namespace = ?`,
+		c.Version, string(text), t.counters.Now, t.namespace)
+	t.config = c
+	return err
+}
+
+// readConfig reads the configuration within the transaction. It is kept by its
+// version, which only a commit makes known to others.
+func (t *transaction) readConfig() error {
+	var text []byte
+	if _, err := t.get(`SELECT config FROM lease_configs WHERE namespace = ?`, []any{t.namespace}, &text); err != nil {
+		return err
+	}
+	if err := json.Unmarshal(text, &t.config); err != nil {
+		return err
+	}
+	t.store.config.Store(&t.config)
+	return nil
+}
+
+var _ step.Tx = (*transaction)(nil)

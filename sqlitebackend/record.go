@@ -1,0 +1,196 @@
+package sqlitebackend
+
+import (
+	"database/sql"
+	"encoding/json"
+	"errors"
+
+	"github.com/uptrace/bun"
+
+	"github.com/leasekit/leasekit/backend/step"
+	"github.com/leasekit/leasekit/lease"
+)
+
+// row is a row of leases.
+type row struct {
+	bun.BaseModel `bun:"table:leases"`
+
+	Arrival       int64          `bun:"arrival"`
+	ID            lease.ID       `bun:"id"`
+	Holder        string         `bun:"holder"`
+	Status        string         `bun:"status"`
+	Claims        string         `bun:"claims,type:text"`
+	Labels        sql.NullString `bun:"labels"`
+	TTL           int64          `bun:"ttl"`
+	MaxRenewals   int            `bun:"max_renewals"`
+	Priority      int            `bun:"priority"`
+	Distinct      bool           `bun:"distinct_"`
+	ReplaceID     sql.NullString `bun:"replace_id"`
+	ReplaceHolder sql.NullString `bun:"replace_holder"`
+	ReplaceToken  int64          `bun:"replace_token"`
+	Attempt       string         `bun:"attempt"`
+	Key           int64          `bun:"key"`
+	Created       int64          `bun:"created_at"`
+	EndReason     sql.NullString `bun:"end_reason"`
+	Successor     sql.NullString `bun:"successor"`
+	Actor         sql.NullString `bun:"actor"`
+	Note          sql.NullString `bun:"note"`
+	Token         int64          `bun:"token"`
+	Renewals      int            `bun:"renewals"`
+	RenewOp       sql.NullString `bun:"renew_op"`
+	Granted       int64          `bun:"granted_at"`
+	Deadline      int64          `bun:"deadline"`
+	Updated       int64          `bun:"updated_at"`
+	Ended         int64          `bun:"ended_at"`
+}
+
+// columns are those of a row, in the order of fields.
+const columns = `arrival, id, holder, status, claims, labels, ttl, max_renewals, priority, distinct_,
+	replace_id, replace_holder, replace_token, attempt, key, created_at,
+	end_reason, successor, actor, note, token, renewals, renew_op, granted_at, deadline, updated_at, ended_at`
+
+func (w *row) fields() []any {
+	return []any{&w.Arrival, &w.ID, &w.Holder, &w.Status, &w.Claims, &w.Labels, &w.TTL, &w.MaxRenewals, &w.Priority, &w.Distinct,
+		&w.ReplaceID, &w.ReplaceHolder, &w.ReplaceToken, &w.Attempt, &w.Key, &w.Created,
+		&w.EndReason, &w.Successor, &w.Actor, &w.Note, &w.Token, &w.Renewals, &w.RenewOp, &w.Granted, &w.Deadline, &w.Updated, &w.Ended}
+}
+
+// record returns the row as the steps see it.
+func (w *row) record() (*step.Record, error) {
+	r := &step.Record{
+		ID: w.ID, Holder: w.Holder, TTL: w.TTL, MaxRenewals: w.MaxRenewals, Priority: w.Priority, Distinct: w.Distinct,
+		Replace: lease.Ref{ID: lease.ID(w.ReplaceID.String), Holder: w.ReplaceHolder.String, Token: lease.Token(w.ReplaceToken)},
+		Attempt: w.Attempt, Arrival: w.Arrival, Key: w.Key,
+		EndReason: lease.EndReason(w.EndReason.String), Successor: lease.ID(w.Successor.String),
+		Actor: w.Actor.String, Note: w.Note.String,
+		Token: lease.Token(w.Token), Renewals: w.Renewals, RenewOp: w.RenewOp.String,
+		Created: w.Created, Granted: w.Granted, Deadline: w.Deadline, Updated: w.Updated, Ended: w.Ended,
+	}
+	err := errors.Join(r.Status.UnmarshalText([]byte(w.Status)), json.Unmarshal([]byte(w.Claims), &r.Claims))
+	if err == nil && w.Labels.Valid {
+		err = json.Unmarshal([]byte(w.Labels.String), &r.Labels)
+	}
+	return r, err
+}
+
+// one returns the record of a query for columns; nil if there is none.
+func (t *transaction) one(query string, args ...any) (*step.Record, error) {
+	rs, err := t.some(query, args...)
+	if err != nil || len(rs) == 0 {
+		return nil, err
+	}
+	return rs[0], nil
+}
+
+// some returns the records of a query for columns.
+func (t *transaction) some(query string, args ...any) ([]*step.Record, error) {
+	var found []*step.Record
+	err := t.each(query, args, func(scan func(...any) error) error {
+		var w row
+		if err := scan(w.fields()...); err != nil {
+			return err
+		}
+		r, err := w.record()
+		found = append(found, r)
+		return err
+	})
+	return found, err
+}
+
+// records returns the records with these arrivals, in that order.
+func (t *transaction) records(arrivals []int64) ([]*step.Record, error) {
+	found := make([]*step.Record, 0, len(arrivals))
+	for _, a := range arrivals {
+		r, err := t.one(`SELECT `+columns+` FROM leases WHERE namespace = ? AND arrival = ?`, t.namespace, a)
+		if err != nil {
+			return nil, err
+		}
+		if r != nil {
+			found = append(found, r)
+		}
+	}
+	return found, nil
+}
+
+// Find implements [step.Tx].
+func (t *transaction) Find(id lease.ID) (*step.Record, error) {
+	return t.one(`SELECT `+columns+` FROM leases WHERE namespace = ? AND id = ?`, t.namespace, id)
+}
+
+// LeasesOf implements [step.Tx].
+func (t *transaction) LeasesOf(holder string, limit int) ([]*step.Record, error) {
+	return t.some(`SELECT `+columns+` FROM leases
+		WHERE namespace = ? AND holder = ? AND status IN ('pending', 'active') AND status = 'active' ORDER BY arrival LIMIT ?`,
+		t.namespace, holder, limit)
+}
+
+// WaitersOf implements [step.Tx].
+func (t *transaction) WaitersOf(holder string) ([]*step.Record, error) {
+	if t.counters.Waiting == 0 {
+		return nil, nil
+	}
+	return t.some(`SELECT `+columns+` FROM leases
+		WHERE namespace = ? AND holder = ? AND status IN ('pending', 'active') AND status = 'pending' ORDER BY key, arrival`,
+		t.namespace, holder)
+}
+
+// Replacing implements [step.Tx].
+func (t *transaction) Replacing(id lease.ID) ([]*step.Record, error) {
+	return t.some(`SELECT `+columns+` FROM leases
+		WHERE namespace = ? AND replace_id = ? AND status = 'pending' AND replace_id IS NOT NULL ORDER BY key, arrival`,
+		t.namespace, id)
+}
+
+// Put implements [step.Tx].
+func (t *transaction) Put(r *step.Record) error {
+	claims, err := json.Marshal(r.Claims)
+	if err != nil {
+		return err
+	}
+	labels, err := jsonText(r.Labels, len(r.Labels) == 0)
+	if err != nil {
+		return err
+	}
+	values := []any{t.namespace, r.Arrival, r.ID, r.Holder, r.Status.String(), string(claims), labels, r.TTL, r.MaxRenewals,
+		r.Priority, r.Distinct, text(r.Replace.ID), text(r.Replace.Holder), r.Replace.Token, r.Attempt, r.Key, r.Created,
+		text(r.EndReason), text(r.Successor), text(r.Actor), text(r.Note), r.Token, r.Renewals, text(r.RenewOp),
+		r.Granted, r.Deadline, r.Updated, r.Ended}
+	const insert = `INSERT INTO leases (namespace, ` + columns + `)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+		ON CONFLICT (namespace, id) DO NOTHING`
+	n, err := t.change(insert, values...)
+	if err == nil && n == 0 {
+		// The ID was asked for before and withdrawn, or is forgotten: it has no
+		// claims any more.
+		if _, err = t.change(`DELETE FROM leases WHERE namespace = ? AND id = ?`, t.namespace, r.ID); err == nil {
+			_, err = t.change(insert, values...)
+		}
+	}
+	if err != nil {
+		return err
+	}
+	return t.claim(r)
+}
+
+// Update implements [step.Tx].
+func (t *transaction) Update(r *step.Record, was lease.Status) error {
+	_, err := t.change(`UPDATE leases SET status = ?, attempt = ?, end_reason = ?, successor = ?, actor = ?, note = ?, token = ?,
+		renewals = ?, renew_op = ?, granted_at = ?, deadline = ?, updated_at = ?, ended_at = ? WHERE namespace = ? AND arrival = ?`,
+		r.Status.String(), r.Attempt, text(r.EndReason), text(r.Successor), text(r.Actor), text(r.Note), r.Token,
+		r.Renewals, text(r.RenewOp), r.Granted, r.Deadline, r.Updated, r.Ended, t.namespace, r.Arrival)
+	if err != nil || was == r.Status {
+		return err
+	}
+	if err := t.unclaim(r, was); err != nil || r.Status.Ended() {
+		return err
+	}
+	return t.claim(r)
+}
+
+// text is a string as a column: NULL where it is empty.
+func text[T ~string](s T) any {
+	if s == "" {
+		return nil
+	}
+	return string(s)
+}

@@ -1,0 +1,45 @@
+package sqlitebackend
+
+import (
+	"context"
+
+	"github.com/leasekit/leasekit/backend"
+	"github.com/leasekit/leasekit/backend/step"
+	"github.com/leasekit/leasekit/lease"
+)
+
+// Release implements [backend.Store].
+func (s *Store) Release(ctx context.Context, a backend.ReleaseArgs) (backend.ReleaseReply, error) {
+	return run(ctx, s, func(st *step.Step) (backend.ReleaseReply, error) { return st.Release(a) })
+}
+
+// Withdraw implements [backend.Store].
+func (s *Store) Withdraw(ctx context.Context, a backend.WithdrawArgs) (backend.WithdrawReply, error) {
+	return run(ctx, s, func(st *step.Step) (backend.WithdrawReply, error) { return st.Withdraw(a) })
+}
+
+// Force implements [backend.Store].
+func (s *Store) Force(ctx context.Context, a backend.ForceArgs) (backend.ForceReply, error) {
+	return run(ctx, s, func(st *step.Step) (backend.ForceReply, error) { return st.Force(a) })
+}
+
+// Bury implements [step.Tx].
+func (t *transaction) Bury(attempt string, until int64) error {
+	_, err := t.change(`INSERT INTO lease_tombstones (namespace, attempt, until) VALUES (?, ?, ?)
+		ON CONFLICT DO UPDATE SET until = excluded.until`, t.namespace, attempt, until)
+	return err
+}
+
+// Buried implements [step.Tx].
+func (t *transaction) Buried(attempt string, now int64) (bool, error) {
+	var one int
+	return t.get(`SELECT 1 FROM lease_tombstones WHERE namespace = ? AND attempt = ? AND until > ?`,
+		[]any{t.namespace, attempt, now}, &one)
+}
+
+// Select implements [step.Tx].
+func (t *transaction) Select(q lease.Query, after int64, limit int) ([]*step.Record, error) {
+	f := selection(q, t.namespace)
+	f.add(` AND arrival > ? ORDER BY arrival LIMIT ?`, after, limit)
+	return t.some(`SELECT `+columns+` FROM leases WHERE `+f.text.String(), f.args...)
+}

@@ -1,0 +1,23 @@
+package sqlitebackend
+
+import (
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/leasekit/leasekit/backend"
+	"github.com/leasekit/leasekit/conformance"
+)
+
+// fixture opens handles on one file, as several processes would.
+func fixture(t testing.TB) conformance.Fixture {
+	path := filepath.Join(t.TempDir(), "leases.db")
+	return conformance.Fixture{Open: func(t testing.TB) backend.Store {
+		s, err := OpenStore(t.Context(), path, &Options{Synchronous: Normal})
+		require.NoError(t, err)
+		return s
+	}}
+}
+
+func TestConformance(t *testing.T) { conformance.Run(t, fixture) }

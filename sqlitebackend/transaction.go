@@ -1,0 +1,110 @@
+package sqlitebackend
+
+import (
+	"encoding/json"
+
+	"github.com/leasekit/leasekit/backend/step"
+	"github.com/leasekit/leasekit/lease"
+)
+
+// transaction is a batch as the steps in it see it: it implements [step.Tx].
+// Its methods stand in the file that is about their subject: claims.go (what
+// overlaps), record.go (leases), history.go, sweep.go, config.go.
+type transaction struct {
+	*batch
+	store     *Store
+	namespace int64
+
+	config   lease.Config
+	counters step.Counters // as the steps change them
+	loaded   step.Counters // as they were read
+	wakes    int64         // the newest leases.woken
+	written  bool          // something else than the counters has changed
+	woken    []lease.ID    // by the step that runs
+}
+
+// begin reads, once in each transaction, what every step needs.
+func (s *Store) begin(b *batch) error {
+	tx := &transaction{batch: b, store: s, namespace: s.namespace}
+	b.state = tx
+	if s.namespace == 0 { // Open makes it in its first transaction
+		return nil
+	}
+	var version uint64
+	c := &tx.counters
+	found, err := b.get(`SELECT k.seq, k.token, k.arrivals, k.waiting, k.buried, k.now, k."offset", k.refused, k.wakes, c.version
+		FROM lease_counters k JOIN lease_configs c USING (namespace) WHERE k.namespace = ?`, []any{s.namespace},
+		&c.Seq, &c.Token, &c.Arrivals, &c.Waiting, &c.Buried, &c.Now, &c.Offset, &c.Refused, &tx.wakes, &version)
+	if err != nil || !found {
+		return err
+	}
+	tx.loaded = *c
+	tx.counters.Refused += s.refused.Load()
+	if known := s.config.Load(); known != nil && known.Version == version {
+		tx.config = *known
+		return nil
+	}
+	return tx.readConfig()
+}
+
+// finish writes the counters once, if any step has changed something.
+func (s *Store) finish(b *batch) error {
+	tx := b.state.(*transaction)
+	c := tx.counters
+	if !tx.written {
+		// A refusal is no reason to write: what it counted is kept for the next
+		// transaction that has one.
+		s.refused.Store(c.Refused - tx.loaded.Refused)
+		return nil
+	}
+	_, err := b.exec(`UPDATE lease_counters SET seq = ?, token = ?, arrivals = ?, waiting = ?, buried = ?, now = ?,
+		"offset" = ?, refused = ?, wakes = ? WHERE namespace = ?`,
+		c.Seq, c.Token, c.Arrivals, c.Waiting, c.Buried, c.Now, c.Offset, c.Refused, tx.wakes, tx.namespace)
+	if err == nil {
+		s.refused.Store(0)
+	}
+	return err
+}
+
+// Load implements [step.Tx].
+func (t *transaction) Load() (*step.Counters, lease.Config, error) {
+	return &t.counters, t.config, nil
+}
+
+// change executes a statement that changes something.
+func (t *transaction) change(query string, args ...any) (int, error) {
+	t.written = true
+	result, err := t.exec(query, args...)
+	if err != nil {
+		return 0, err
+	}
+	n, err := result.RowsAffected()
+	return int(n), err
+}
+
+// Wake implements [step.Tx].
+func (t *transaction) Wake(id lease.ID) { t.woken = append(t.woken, id) }
+
+// markWoken leaves the step's hints for other processes, unless the waiter is
+// one of ours.
+func (t *transaction) markWoken(ours *wakers) error {
+	for _, id := range t.woken {
+		if ours.has(id) {
+			continue
+		}
+		t.wakes++
+		if _, err := t.change(`UPDATE leases SET woken = ? WHERE namespace = ? AND id = ?`, t.wakes, t.namespace, id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// jsonText is v as JSON, or nil (NULL) where there is nothing.
+func jsonText(v any, empty bool) (any, error) {
+	if empty {
+		return nil, nil
+	}
+	b, err := json.Marshal(v)
+	return string(b), err
+}
