@@ -35,7 +35,7 @@ func (e *engine) ForceRelease(ctx context.Context, q lease.Query, f lease.Force)
 			return all, storeError(ctx, op, err)
 		}
 		if reply.Outcome == TreeOnly {
-			return all, lease.Invalid("path", "%s is reached only through Path; name it by ID, Holder or Under", reply.Tree)
+			return all, lease.Invalid("path", "the tree %s is reached only through Path; name it by ID, Holder or Under", reply.Tree)
 		}
 		all = append(all, reply.Leases...)
 		if reply.Outcome != Again || limit > 0 && len(all) >= limit {

@@ -53,10 +53,12 @@ func manage(t *testing.T, o *backend.Options, f func(t *testing.T, s *script, m 
 	synctest.Test(t, func(t *testing.T) {
 		s := newScript()
 		m := backend.New(s, o)
+		defer func() { // also when f gives up
+			require.NoError(t, m.Close())
+			require.Zero(t, s.wakes)
+			require.Equal(t, 1, s.closed)
+		}()
 		f(t, s, m)
-		require.NoError(t, m.Close())
-		require.Zero(t, s.wakes)
-		require.Equal(t, 1, s.closed)
 	})
 }
 
@@ -105,11 +107,12 @@ func (s *script) Force(_ context.Context, a backend.ForceArgs) (backend.ForceRep
 func (s *script) Sweep(ctx context.Context, _ int) (backend.SweepReply, error) {
 	s.mu.Lock()
 	s.sweeps = append(s.sweeps, time.Now())
+	sweep := s.sweep
 	s.mu.Unlock()
-	if s.sweep == nil {
+	if sweep == nil {
 		return backend.SweepReply{}, nil
 	}
-	return s.sweep(ctx)
+	return sweep(ctx)
 }
 
 func (s *script) List(_ context.Context, q lease.Query, cursor string) ([]lease.Lease, string, error) {
@@ -154,6 +157,14 @@ func (s *script) SetConfig(_ context.Context, c lease.Config) (lease.Config, err
 func (s *script) Close() error {
 	s.closed++
 	return nil
+}
+
+// onSweep sets what Sweep answers; the engine sweeps in the background from the
+// start.
+func (s *script) onSweep(f func(context.Context) (backend.SweepReply, error)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.sweep = f
 }
 
 // change sets the configuration as another process would.

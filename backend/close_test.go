@@ -1,0 +1,136 @@
+package backend_test
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/leasekit/leasekit/backend"
+	"github.com/leasekit/leasekit/lease"
+)
+
+func TestCloseRefusesLaterCalls(t *testing.T) {
+	manage(t, nil, func(t *testing.T, s *script, m lease.Manager) {
+		require.NoError(t, m.Close())
+		require.NoError(t, m.Close())
+		ctx := t.Context()
+		for name, call := range map[string]func() error{
+			"TryAcquire": func() error { _, err := m.TryAcquire(ctx, request()); return err },
+			"Acquire":    func() error { _, err := m.Acquire(ctx, request()); return err },
+			"Renew":      func() error { _, err := m.Renew(ctx, held, 0); return err },
+			"Release":    func() error { return m.Release(ctx, held) },
+			"Get":        func() error { _, err := m.Get(ctx, "i"); return err },
+			"Stats":      func() error { _, err := m.Stats(ctx); return err },
+			"Sweep":      func() error { _, err := m.Sweep(ctx); return err },
+			"Config":     func() error { _, err := m.Config(ctx); return err },
+			"SetConfig":  func() error { _, err := m.SetConfig(ctx, lease.DefaultConfig()); return err },
+			"ForceRelease": func() error {
+				_, err := m.ForceRelease(ctx, lease.Query{All: true}, lease.Force{Actor: "a"})
+				return err
+			},
+			"List":    func() error { return lastError(m.List(ctx, lease.Query{})) },
+			"History": func() error { return lastError(m.History(ctx, lease.Query{})) },
+			"Watch":   func() error { return lastError(m.Watch(ctx, lease.Query{})) },
+		} {
+			require.ErrorIs(t, call(), lease.ErrClosed, name)
+		}
+		require.Equal(t, 1, s.closed)
+	})
+}
+
+func lastError[T any](all func(func(T, error) bool)) (last error) {
+	for _, err := range all {
+		last = err
+	}
+	return last
+}
+
+func TestCloseWakesTheWaiting(t *testing.T) {
+	manage(t, nil, func(t *testing.T, s *script, m lease.Manager) {
+		s.acquire = answers(queueing)
+		done := start(t.Context(), m, request())
+		require.NoError(t, m.Close())
+		r := <-done
+		require.ErrorIs(t, r.err, lease.ErrClosed)
+		require.NotErrorIs(t, r.err, lease.ErrConflict)
+		require.Zero(t, r.took)
+		s.wantWithdrawn(t, lease.EndCancelled)
+	})
+}
+
+func TestCloseEndsAnAskInLine(t *testing.T) {
+	manage(t, nil, func(t *testing.T, s *script, m lease.Manager) {
+		first := true
+		s.acquire = func(ctx context.Context, a backend.AcquireArgs) (backend.AcquireReply, error) {
+			if first {
+				first = false
+				s.hint <- struct{}{}
+				return queued(0), nil
+			}
+			return stalling(ctx, a)
+		}
+		done := start(t.Context(), m, request())
+		require.NoError(t, m.Close())
+		require.ErrorIs(t, (<-done).err, lease.ErrClosed)
+		s.wantWithdrawn(t, lease.EndCancelled)
+	})
+}
+
+func TestCloseWaitsForCallsAndTakesGrantsBack(t *testing.T) {
+	manage(t, nil, func(t *testing.T, s *script, m lease.Manager) {
+		s.acquire = func(_ context.Context, a backend.AcquireArgs) (backend.AcquireReply, error) {
+			time.Sleep(time.Second)
+			return grant(a), nil
+		}
+		done := start(t.Context(), m, request())
+		took := elapsed()
+		require.NoError(t, m.Close())
+		require.Equal(t, time.Second, took())
+		require.ErrorIs(t, (<-done).err, lease.ErrClosed)
+		s.wantWithdrawn(t, lease.EndCancelled)
+	})
+}
+
+func TestCloseBoundsWithdrawals(t *testing.T) {
+	manage(t, nil, func(t *testing.T, s *script, m lease.Manager) {
+		s.acquire = answers(failing)
+		tries := 0
+		s.withdraw = func(ctx context.Context, _ backend.WithdrawArgs) (backend.WithdrawReply, error) {
+			if tries++; tries < 4 {
+				return backend.WithdrawReply{}, errDown
+			}
+			<-ctx.Done()
+			return backend.WithdrawReply{}, ctx.Err()
+		}
+		_, err := m.TryAcquire(t.Context(), request())
+		require.ErrorIs(t, err, errDown)
+		time.Sleep(100 * time.Millisecond)
+		synctest.Wait()
+		took := elapsed()
+		require.NoError(t, m.Close())
+		require.Equal(t, time.Second, took())
+		require.Equal(t, 4, tries)
+	})
+}
+
+func TestCloseFromManyGoroutines(t *testing.T) {
+	manage(t, nil, func(t *testing.T, s *script, m lease.Manager) {
+		s.acquire = answers(queueing)
+		done := start(t.Context(), m, request())
+		for range 8 {
+			go func() {
+				_ = m.Close()
+				s.mu.Lock()
+				defer s.mu.Unlock()
+				if s.closed != 1 {
+					t.Error("Close returned before the store was closed")
+				}
+			}()
+		}
+		require.ErrorIs(t, (<-done).err, lease.ErrClosed)
+		synctest.Wait()
+	})
+}
