@@ -38,9 +38,16 @@ type testCase struct {
 // cases returns the whole suite.
 func cases() []testCase {
 	return slices.Concat(
+		historyCases,
+		historyReadCases,
+		watchCases,
 		acquireCases,
 		claimCases,
 		identityCases,
+		queueCases,
+		exceptionCases,
+		priorityCases,
+		deadlockCases,
 	)
 }
 
