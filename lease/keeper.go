@@ -36,7 +36,7 @@ type Keeper struct {
 
 	mu       sync.Mutex
 	schedule schedule // every lease that is kept, by when something has to be done
-	ready    []*Held  // whose renewal is due, for the workers
+	ready    urgency  // whose renewal is due, for the workers
 	workers  int      // goroutines that call Renew
 	looping  bool
 	closed   bool
@@ -185,7 +185,6 @@ func (k *Keeper) Close() {
 	for _, h := range all {
 		h.tell()
 	}
-	k.poke()
 	k.running.Wait()
 }
 

@@ -1,6 +1,7 @@
 package lease
 
 import (
+	"container/heap"
 	"context"
 	"errors"
 	"math/rand/v2"
@@ -11,7 +12,7 @@ import (
 // leases do not keep the workers from short ones.
 const longestAttempt = 10 * time.Second
 
-// work renews what is ready until nothing is.
+// work renews what is ready, the most urgent first, until nothing is.
 func (k *Keeper) work() {
 	for {
 		k.mu.Lock()
@@ -20,9 +21,7 @@ func (k *Keeper) work() {
 			k.mu.Unlock()
 			return
 		}
-		h := k.ready[0]
-		k.ready[0] = nil
-		k.ready = k.ready[1:]
+		h := heap.Pop(&k.ready).(*Held)
 		old, left, ttl := h.lease, h.deadline-k.now(), h.lifetimeTTL(k.now())
 		over := h.err != nil || left <= 0 // the loop tells
 		k.mu.Unlock()

@@ -106,7 +106,7 @@ func (k *Keeper) collect(now moment) (lost, skipped []*Held) {
 			skipped = append(skipped, h)
 		default:
 			h.busy = true
-			k.ready = append(k.ready, h)
+			heap.Push(&k.ready, h)
 			if k.workers < k.options.Concurrency {
 				k.workers++
 				k.running.Go(k.work)
@@ -170,6 +170,9 @@ func (k *Keeper) end(h *Held, err error) {
 	if h.place >= 0 {
 		heap.Remove(&k.schedule, h.place)
 	}
+	if len(k.schedule) == 0 {
+		k.poke() // for the loop to return
+	}
 }
 
 // schedule is a heap of leases, the first due on top.
@@ -196,5 +199,24 @@ func (s *schedule) Pop() any {
 	(*s)[last] = nil
 	*s = (*s)[:last]
 	h.place = -1
+	return h
+}
+
+// urgency is a heap of leases, the one that is lost first on top.
+type urgency []*Held
+
+func (u urgency) Len() int           { return len(u) }
+func (u urgency) Less(i, j int) bool { return u[i].deadline < u[j].deadline }
+func (u urgency) Swap(i, j int)      { u[i], u[j] = u[j], u[i] }
+
+// Push is for container/heap.
+func (u *urgency) Push(x any) { *u = append(*u, x.(*Held)) }
+
+// Pop is for container/heap.
+func (u *urgency) Pop() any {
+	last := len(*u) - 1
+	h := (*u)[last]
+	(*u)[last] = nil
+	*u = (*u)[:last]
 	return h
 }
