@@ -94,13 +94,11 @@ func TestAdoptDedicatedConnection(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, "2", pragma(t, writer, "synchronous"), "FULL although the application has NORMAL")
 		d.giveBack(writer, false)
-		for range 3 {
-			connection, err := pool.Conn(t.Context())
-			require.NoError(t, err)
+		release := takeAll(t, pool, 3)
+		release(func(connection bun.Conn) {
 			require.Equal(t, "1", pragma(t, connection, "synchronous"))
 			require.Equal(t, "5000", pragma(t, connection, "busy_timeout"))
-			defer connection.Close()
-		}
+		})
 		require.NoError(t, d.close())
 		require.NoError(t, pool.Ping(), "the pool stays the application's")
 	}
@@ -115,18 +113,33 @@ func TestAdoptBorrowsFromSmallPool(t *testing.T) {
 		require.True(t, d.borrow)
 		w := mustWriter(t, d, hooks{})
 		require.NoError(t, w.do(t.Context(), createCounters))
-		for range 3 {
-			require.NoError(t, w.do(t.Context(), increment("a")))
-			// All connections of the pool at once: none is kept.
-			for range limit {
-				connection, err := pool.Conn(t.Context())
-				require.NoError(t, err)
-				defer connection.Close()
-			}
-			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
-			require.ErrorIs(t, w.do(ctx, increment("a")), context.DeadlineExceeded)
-			cancel()
-			break
+		require.NoError(t, w.do(t.Context(), increment("a")))
+
+		// The application has all connections of its pool: none was kept.
+		release := takeAll(t, pool, limit)
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+		require.ErrorIs(t, w.do(ctx, increment("a")), context.DeadlineExceeded)
+		cancel()
+		release(func(bun.Conn) {})
+
+		require.NoError(t, w.do(t.Context(), increment("a")))
+		require.Equal(t, 2, value(t, d, "a"))
+	}
+}
+
+// takeAll takes connections, all at once; release looks at each and returns it.
+func takeAll(t testing.TB, pool *bun.DB, count int) (release func(look func(bun.Conn))) {
+	t.Helper()
+	connections := make([]bun.Conn, count)
+	for i := range connections {
+		var err error
+		connections[i], err = pool.Conn(t.Context())
+		require.NoError(t, err)
+	}
+	return func(look func(bun.Conn)) {
+		for _, connection := range connections {
+			look(connection)
+			require.NoError(t, connection.Close())
 		}
 	}
 }

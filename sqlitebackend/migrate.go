@@ -106,8 +106,12 @@ type migrator struct {
 }
 
 func (m *migrator) run(ctx context.Context) error {
-	// Most opens find everything in place; those take no lock.
-	applied, err := m.applied(ctx)
+	// Most opens find everything in place; those do not ask for the write lock.
+	applied := 0
+	err := retryBusy(ctx, func() (err error) {
+		applied, err = m.applied(ctx)
+		return err
+	})
 	for err == nil && applied < len(m.migrations) {
 		if err = ctx.Err(); err == nil {
 			applied, err = m.step(ctx)

@@ -137,7 +137,10 @@ func (d *database) prepareFile(ctx context.Context) error {
 // resolved it; empty for a database in memory.
 func mainFile(ctx context.Context, connection bun.Conn) (string, error) {
 	var file string
-	err := connection.Conn.QueryRowContext(ctx, "SELECT file FROM pragma_database_list WHERE name = 'main'").Scan(&file)
+	err := retryBusy(ctx, func() error {
+		return connection.Conn.QueryRowContext(context.WithoutCancel(ctx),
+			"SELECT file FROM pragma_database_list WHERE name = 'main'").Scan(&file)
+	})
 	return file, err
 }
 
@@ -149,7 +152,13 @@ func (d *database) takeWriter(ctx context.Context) (bun.Conn, error) {
 		return connection, err
 	}
 	for _, pragma := range d.pragmas {
-		if _, err := connection.Conn.ExecContext(context.WithoutCancel(ctx), pragma); err != nil {
+		// Some read the schema first, which must wait while another process
+		// opens a new file or closes it as the last one.
+		err := retryBusy(ctx, func() error {
+			_, err := connection.Conn.ExecContext(context.WithoutCancel(ctx), pragma)
+			return err
+		})
+		if err != nil {
 			d.giveBack(connection, true)
 			return bun.Conn{}, err
 		}

@@ -27,6 +27,7 @@ type poller struct {
 	noticed func()
 
 	mutex   sync.Mutex
+	closed  bool
 	waiting int
 	cancel  context.CancelFunc // of the goroutine that runs
 	arrived chan struct{}      // buffered 1: somebody has begun to wait
@@ -38,10 +39,13 @@ func newPoller(changed func(context.Context) (bool, error), noticed func()) *pol
 }
 
 // watch makes the poller look until stop is called, and often at first. stop
-// may be called again.
+// may be called again. On a closed poller watch does nothing.
 func (p *poller) watch() (stop func()) {
 	p.mutex.Lock()
 	defer p.mutex.Unlock()
+	if p.closed {
+		return func() {}
+	}
 	p.waiting++
 	if p.waiting == 1 {
 		ctx, cancel := context.WithCancel(context.Background())
@@ -61,9 +65,17 @@ func (p *poller) watch() (stop func()) {
 	})
 }
 
-// close waits until the poller's goroutine has ended. All that watched must
-// have stopped.
-func (p *poller) close() { p.running.Wait() }
+// close ends the looking, whoever still waits, and returns when noticed is
+// called no more.
+func (p *poller) close() {
+	p.mutex.Lock()
+	p.closed = true
+	if p.cancel != nil {
+		p.cancel()
+	}
+	p.mutex.Unlock()
+	p.running.Wait()
+}
 
 func (p *poller) look(ctx context.Context, arrived <-chan struct{}) {
 	last := time.Now() // when something last happened
