@@ -1,0 +1,102 @@
+package redisbackend
+
+import (
+	"context"
+	"crypto/sha1"
+	"embed"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/redis/go-redis/v9"
+)
+
+//go:embed lua/*.lua
+var luaFiles embed.FS
+
+// part is one file of a script.
+type part struct {
+	name, source string
+}
+
+// luaPart returns an embedded file, by its name without folder and ending. It panics if there is none: the names
+// are constants of this package.
+func luaPart(name string) part {
+	source, err := luaFiles.ReadFile("lua/" + name + ".lua")
+	if err != nil {
+		panic(err)
+	}
+	return part{name: name + ".lua", source: string(source)}
+}
+
+// script is a Lua program made of parts that share one scope: what one part makes local, the later ones see.
+//
+// The server may forget a script at any time (restart, failover, SCRIPT FLUSH) and may run one twice, since go-redis
+// sends a call again when its reply was lost. So each run names the script by its hash and sends the source only if
+// the server does not know it, and operations are made to be repeated.
+type script struct {
+	parts  []part
+	source string
+	hash   string
+}
+
+func newScript(parts ...part) *script {
+	var source strings.Builder
+	for _, p := range parts {
+		source.WriteString(strings.TrimSuffix(p.source, "\n"))
+		source.WriteByte('\n')
+	}
+	sum := sha1.Sum([]byte(source.String()))
+	return &script{parts: parts, source: source.String(), hash: hex.EncodeToString(sum[:])}
+}
+
+// run runs the script. It blocks for as long as go-redis does, which looks at ctx while it waits for a connection,
+// but not while it waits for the reply; see await. A nil reply is no error.
+func (s *script) run(ctx context.Context, client redis.Scripter, keys []string, args ...any) (any, error) {
+	reply, err := client.EvalSha(ctx, s.hash, keys, args...).Result()
+	if redis.HasErrorPrefix(err, "NOSCRIPT") {
+		reply, err = client.Eval(ctx, s.source, keys, args...).Result()
+	}
+	switch {
+	case err == nil || errors.Is(err, redis.Nil):
+		return reply, nil
+	default:
+		followCluster(client, err)
+		return nil, s.locate(err)
+	}
+}
+
+// followCluster makes a Cluster client look for the new master after a call that brought no reply. go-redis itself
+// looks once a minute, or when a node says MOVED, which a dead one does not.
+func followCluster(client any, err error) {
+	var fromServer redis.Error
+	if errors.As(err, &fromServer) {
+		return
+	}
+	if cluster, ok := client.(interface{ ReloadState(context.Context) }); ok {
+		cluster.ReloadState(context.Background()) // returns at once
+	}
+}
+
+// scriptLine finds the line number in an error of Redis ("user_script:12: ...") or miniredis (":12: ...").
+var scriptLine = regexp.MustCompile(`(?:\s|user_script):(\d+):`)
+
+// locate adds the file and its line to an error that names a line of the whole script.
+func (s *script) locate(err error) error {
+	found := scriptLine.FindStringSubmatch(err.Error())
+	if found == nil {
+		return err
+	}
+	line, _ := strconv.Atoi(found[1])
+	for _, p := range s.parts {
+		lines := strings.Count(strings.TrimSuffix(p.source, "\n"), "\n") + 1
+		if line <= lines {
+			return fmt.Errorf("%s:%d: %w", p.name, line, err)
+		}
+		line -= lines
+	}
+	return err
+}
