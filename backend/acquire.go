@@ -71,7 +71,8 @@ func (e *engine) inLine(ctx context.Context, a *attempt) (lease.Lease, error) {
 			if a.queued == nil && e.observer.Queued != nil {
 				e.observer.Queued(a.request.ID, reply.Position)
 			}
-			a.queued, a.trouble = &reply, nil
+			kept := reply // so that only a reply that is kept is allocated
+			a.queued, a.trouble = &kept, nil
 		case a.queued != nil && transient(err):
 			a.trouble = err
 		case transient(err) && ctx.Err() == nil && a.timedOut():

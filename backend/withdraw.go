@@ -77,18 +77,19 @@ func (e *engine) withdraw(args WithdrawArgs, done chan<- withdrawal) {
 		w.reply, w.err = e.store.Withdraw(ctx, args)
 		e.called(op, w.asked, w.err)
 		cancel()
-		select {
-		case done <- w:
-		default:
-		}
 		err := w.err
 		if err != nil {
 			err = storeError(context.Background(), op, err)
 		}
-		if !transient(err) || final || time.Now().After(until) {
-			if e.observer.Withdrawn != nil {
-				e.observer.Withdrawn(args, err)
-			}
+		over := !transient(err) || final || time.Now().After(until)
+		if over && e.observer.Withdrawn != nil {
+			e.observer.Withdrawn(args, err)
+		}
+		select {
+		case done <- w:
+		default:
+		}
+		if over {
 			return
 		}
 		pause(e.closing, pauses.next())
