@@ -41,13 +41,19 @@ func cases() []testCase {
 		historyCases,
 		historyReadCases,
 		watchCases,
+		listCases,
+		statsCases,
+		sweepCases,
 		acquireCases,
 		claimCases,
 		identityCases,
 		queueCases,
 		exceptionCases,
 		priorityCases,
+		handoverCases,
+		timeoutCases,
 		deadlockCases,
+		placeCases,
 	)
 }
 

@@ -1,0 +1,148 @@
+package conformance
+
+import (
+	"fmt"
+	"sync"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/leasekit/leasekit/lease"
+)
+
+// sweepCases: cleaning up, by call and in the background.
+var sweepCases = []testCase{
+	{"Sweep/Expired", "a sweep records the ends of expired leases, counts them, and leaves the others alone", func(h *harness) {
+		h.manualSweep()
+		gone := []lease.Lease{h.brief("a", lease.Paths("f"), 1), h.brief("b", lease.Paths("g"), 2)}
+		kept := h.hold("c", lease.Paths("h"))
+		h.sleep(3)
+		require.Equal(h, 2, h.sweep().Expired)
+		for _, l := range gone {
+			require.Equal(h, []lease.Kind{lease.KindGranted, lease.KindExpired}, h.kinds(l.ID))
+		}
+		require.Equal(h, []lease.Kind{lease.KindGranted}, h.kinds(kept.ID))
+		h.denied("d", lease.Paths("h"))
+	}},
+	{"Sweep/Lapsed", "a sweep removes dead waiters, counts them, and leaves the living their places", func(h *harness) {
+		h.manualSweep()
+		h.hold("a", lease.Paths("f"))
+		d := h.direct()
+		dead := d.queued(h.request("b", lease.Paths("f")), "one", h.units(1))
+		living := d.queued(h.request("c", lease.Paths("f")), "two", h.units(100))
+		h.sleep(2)
+		require.Equal(h, lease.SweepResult{Lapsed: 1}, h.sweep())
+		require.Equal(h, []lease.Kind{lease.KindQueued, lease.KindLapsed}, h.kinds(dead.Request.ID))
+		require.Equal(h, []lease.ID{living.Request.ID}, h.ids(lease.Query{Status: []lease.Status{lease.Pending}}))
+	}},
+	{"Sweep/Nothing", "a sweep that finds nothing to do changes nothing", func(h *harness) {
+		h.hold("a", lease.Paths("f"))
+		h.queue("b", lease.Paths("f"))
+		before := h.stats()
+		require.Zero(h, h.sweep())
+		after := h.stats()
+		before.Now = after.Now
+		require.Equal(h, before, after)
+	}},
+	{"Sweep/Many", "one call of Sweep does all that there is to do, however much", func(h *harness) {
+		h.manualSweep()
+		const n = 600
+		for i := range n {
+			h.brief("a", lease.Paths(fmt.Sprintf("f%d", i)), 3)
+		}
+		h.sleep(4)
+		result := h.sweep()
+		require.LessOrEqual(h, result.Expired, n)
+		require.Len(h, h.events(lease.Query{Kinds: []lease.Kind{lease.KindExpired}}), n)
+		require.Zero(h, h.sweep())
+	}},
+	{"Sweep/Concurrent", "sweeps at the same time record each end once", func(h *harness) {
+		h.manualSweep()
+		const n = 50
+		for i := range n {
+			h.brief("a", lease.Paths(fmt.Sprintf("f%d", i)), 2)
+		}
+		h.sleep(3)
+		managers := []lease.Manager{h.M, h.open(), h.open()}
+		expired := make([]int, 6)
+		var wg sync.WaitGroup
+		for i := range expired {
+			wg.Go(func() {
+				result, err := managers[i%len(managers)].Sweep(h.Context())
+				if expired[i] = result.Expired; err != nil {
+					h.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		sum := 0
+		for _, some := range expired {
+			sum += some
+		}
+		require.Equal(h, n, sum)
+		require.Len(h, h.events(lease.Query{Kinds: []lease.Kind{lease.KindExpired}}), n)
+	}},
+	{"Sweep/Background", "with auto_sweep on ends are recorded every sweep_interval without any call (pitfall 56)", func(h *harness) {
+		l := h.brief("a", lease.Paths("f"), 2)
+		h.set(func(c *lease.Config) { c.SweepInterval = h.units(2) })
+		h.sleep(6)
+		h.eventually("the end is recorded", func() bool { return len(h.kinds(l.ID)) == 2 })
+	}},
+	{"Sweep/Manual", "with auto_sweep off nothing is recorded until somebody comes across it, and nothing is blocked by it (pitfalls 3 and 56)", func(h *harness) {
+		h.set(func(c *lease.Config) { c.AutoSweep, c.SweepInterval = false, h.units(1) })
+		l := h.brief("a", lease.Paths("f"), 1)
+		h.sleep(6)
+		require.Equal(h, []lease.Kind{lease.KindGranted}, h.kinds(l.ID))
+		h.hold("b", lease.Paths("f"))
+		require.Equal(h, []lease.Kind{lease.KindGranted, lease.KindExpired}, h.kinds(l.ID))
+	}},
+	{"Sweep/BackgroundOfAnother", "a change of sweep_interval by another process is obeyed within minutes by one that is idle (pitfall 56)", func(h *harness) {
+		h.virtualOnly("an idle engine looks at the configuration once a minute")
+		idle := h.M
+		h.brief("a", lease.Paths("f"), 1)
+		other := h.open()
+		c, err := other.Config(h.Context())
+		require.NoError(h, err)
+		c.SweepInterval = h.units(10)
+		_, err = other.SetConfig(h.Context(), c)
+		require.NoError(h, err)
+		require.NoError(h, other.Close())
+		h.sleep(1200)
+		found := 0
+		for _, err := range idle.History(h.Context(), lease.Query{Kinds: []lease.Kind{lease.KindExpired}}) {
+			require.NoError(h, err)
+			found++
+		}
+		require.Equal(h, 1, found)
+	}},
+	{"Sweep/EndedMax", "no more than ended_max ends are remembered after a sweep: the newest (pitfall 56)", func(h *harness) {
+		h.set(func(c *lease.Config) { c.EndedMax = 2 })
+		var ids []lease.ID
+		for range 5 {
+			l := h.hold("a", lease.Paths("f"))
+			h.release(l)
+			ids = append(ids, l.ID)
+			h.pass(resolution)
+		}
+		h.sweep()
+		require.Equal(h, ids[3:], h.ids(lease.Query{Status: []lease.Status{lease.Released}}))
+		_, err := h.M.Get(h.Context(), ids[0])
+		h.lost(err, lease.ErrNotFound)
+	}},
+	{"Sweep/TokensRiseOn", "when everything is forgotten tokens go on rising all the same (pitfall 41)", func(h *harness) {
+		h.virtualOnly("ended_retention is at least two minutes")
+		h.set(func(c *lease.Config) { c.HistoryRetention = h.units(10) })
+		l := h.hold("a", lease.Paths("f"))
+		h.release(l)
+		h.sleep(36000)
+		h.sweep()
+		require.Empty(h, h.ids(lease.Query{Status: []lease.Status{lease.Released}}))
+		require.Empty(h, h.events(lease.Query{}))
+		require.Greater(h, h.hold("a", lease.Paths("f")).Token, l.Token)
+	}},
+}
+
+// manualSweep leaves all sweeping to the case.
+func (h *harness) manualSweep() {
+	h.Helper()
+	h.set(func(c *lease.Config) { c.AutoSweep = false })
+}
