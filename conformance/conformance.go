@@ -44,6 +44,8 @@ func cases() []testCase {
 		listCases,
 		statsCases,
 		sweepCases,
+		forceCases,
+		configCases,
 		acquireCases,
 		claimCases,
 		identityCases,
