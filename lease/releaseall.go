@@ -11,6 +11,9 @@ import (
 // other errors are returned together, and one of them does not keep the rest.
 // Unlike ForceRelease it is the holder's own doing, so it needs no actor.
 //
+// End the holder's calls of Acquire first: one that still waits when its place
+// is released asks for another.
+//
 // What a [Keeper] keeps is released by [Keeper.ReleaseAll].
 func ReleaseAll(ctx context.Context, m interface {
 	Acquirer

@@ -1,0 +1,195 @@
+package lease_test
+
+import (
+	"context"
+	"errors"
+	"runtime"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/leasekit/leasekit/lease"
+)
+
+var errWork = errors.New("work failed")
+
+func TestDoHoldsWhileItRuns(t *testing.T) {
+	bubble(t, func(t *testing.T, m *manager) {
+		err := lease.Do(t.Context(), m, exclusive("a", "f", time.Second), func(ctx context.Context, l lease.Lease) error {
+			require.True(t, l.Valid())
+			time.Sleep(time.Hour)
+			requireHeld(t, m, "a", "f")
+			return ctx.Err()
+		})
+		require.NoError(t, err)
+		requireFree(t, m, "f")
+		before := m.renewed()
+		time.Sleep(3 * time.Second)
+		require.Equal(t, before, m.renewed())
+	})
+}
+
+func TestDoWaits(t *testing.T) {
+	bubble(t, func(t *testing.T, m *manager) {
+		acquire(t, m, exclusive("b", "f", time.Minute))
+		start := time.Now()
+		require.NoError(t, lease.Do(t.Context(), m, exclusive("a", "f", time.Second), func(context.Context, lease.Lease) error {
+			return nil
+		}))
+		require.GreaterOrEqual(t, time.Since(start), time.Minute)
+	})
+}
+
+func TestDoNotGranted(t *testing.T) {
+	bubble(t, func(t *testing.T, m *manager) {
+		acquire(t, m, exclusive("b", "f", time.Minute))
+		r := exclusive("a", "f", time.Second)
+		r.Timeout = time.Second
+		require.ErrorIs(t, lease.Do(t.Context(), m, r, func(context.Context, lease.Lease) error {
+			panic("not granted")
+		}), lease.ErrTimeout)
+		require.ErrorIs(t, lease.Do(t.Context(), m, r, nil), lease.ErrInvalid)
+		require.ErrorIs(t, lease.Do(t.Context(), nil, r, func(context.Context, lease.Lease) error { return nil }), lease.ErrInvalid)
+	})
+}
+
+func TestDoReturnsTheError(t *testing.T) {
+	bubble(t, func(t *testing.T, m *manager) {
+		err := lease.Do(t.Context(), m, exclusive("a", "f", time.Second), func(context.Context, lease.Lease) error {
+			return errWork
+		})
+		require.Equal(t, errWork, err)
+		requireFree(t, m, "f")
+	})
+}
+
+// PITFALLS 24: the lease of a worker that panics, or ends its goroutine, is
+// released and not renewed any more; the panic goes on.
+func TestDoPanic(t *testing.T) {
+	bubble(t, func(t *testing.T, m *manager) {
+		require.PanicsWithValue(t, "broken", func() {
+			_ = lease.Do(t.Context(), m, exclusive("a", "f", time.Second), func(context.Context, lease.Lease) error {
+				time.Sleep(time.Minute)
+				panic("broken")
+			})
+		})
+		requireFree(t, m, "f")
+
+		go func() {
+			_ = lease.Do(t.Context(), m, exclusive("a", "f", time.Second), func(context.Context, lease.Lease) error {
+				runtime.Goexit()
+				return nil
+			})
+		}()
+		synctest.Wait()
+		requireFree(t, m, "f")
+		before := m.renewed()
+		time.Sleep(3 * time.Second)
+		require.Equal(t, before, m.renewed())
+	})
+}
+
+// The work hears that ctx has ended, and is still alone while it winds down.
+func TestDoCancelled(t *testing.T) {
+	bubble(t, func(t *testing.T, m *manager) {
+		ctx, cancel := context.WithCancelCause(t.Context())
+		err := lease.Do(ctx, m, exclusive("a", "f", time.Second), func(ctx context.Context, _ lease.Lease) error {
+			cancel(errWork)
+			<-ctx.Done()
+			time.Sleep(time.Minute)
+			requireHeld(t, m, "a", "f")
+			return context.Cause(ctx)
+		})
+		require.Equal(t, errWork, err)
+		requireFree(t, m, "f")
+	})
+}
+
+func TestDoKeepsTheDeadlineAndTheValues(t *testing.T) {
+	bubble(t, func(t *testing.T, m *manager) {
+		type key struct{}
+		want := time.Now().Add(time.Minute)
+		ctx, cancel := context.WithDeadline(context.WithValue(t.Context(), key{}, "value"), want)
+		defer cancel()
+		require.NoError(t, lease.Do(ctx, m, exclusive("a", "f", time.Second), func(ctx context.Context, _ lease.Lease) error {
+			got, ok := ctx.Deadline()
+			require.True(t, ok)
+			require.True(t, got.Equal(want))
+			require.Equal(t, "value", ctx.Value(key{}))
+			return nil
+		}))
+	})
+}
+
+func TestDoLoses(t *testing.T) {
+	for name, work := range map[string]func(ctx context.Context) error{
+		"nothing":   func(ctx context.Context) error { <-ctx.Done(); return nil },
+		"the cause": func(ctx context.Context) error { <-ctx.Done(); return context.Cause(ctx) },
+		"its own":   func(ctx context.Context) error { <-ctx.Done(); return errWork },
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T, m *manager) {
+				m.disturb(blackHole)
+				l := lease.Lease{}
+				err := lease.Do(t.Context(), m, exclusive("a", "f", 9*time.Second), func(ctx context.Context, got lease.Lease) error {
+					l = got
+					err := work(ctx)
+					require.True(t, time.Now().Before(l.ExpiresAt))
+					return err
+				})
+				require.ErrorIs(t, err, lease.ErrExpired)
+				require.Equal(t, name == "its own", errors.Is(err, errWork))
+				var lost *lease.LostError
+				require.ErrorAs(t, err, &lost)
+				require.Equal(t, l.Ref(), lost.Ref)
+			})
+		})
+	}
+}
+
+// A loss that nobody was told of yet is found out when the work is done.
+func TestDoFindsOutAtTheEnd(t *testing.T) {
+	bubble(t, func(t *testing.T, m *manager) {
+		err := lease.Do(t.Context(), m, exclusive("a", "f", time.Minute), func(ctx context.Context, _ lease.Lease) error {
+			_, err := m.ForceRelease(ctx, lease.Query{Path: "f"}, lease.Force{Actor: "operator"})
+			require.NoError(t, err)
+			return ctx.Err()
+		})
+		require.ErrorIs(t, err, lease.ErrRevoked)
+	})
+}
+
+// What Do cannot release ends by itself; it does not wait for that.
+func TestDoCannotRelease(t *testing.T) {
+	bubble(t, func(t *testing.T, m *manager) {
+		m.onFree = func(lease.Ref) error { return errLink }
+		err := lease.Do(t.Context(), m, exclusive("a", "f", time.Minute), func(context.Context, lease.Lease) error { return nil })
+		require.ErrorIs(t, err, lease.ErrUnavailable)
+		require.NotErrorIs(t, err, lease.ErrLost)
+		requireHeld(t, m, "a", "f")
+	})
+}
+
+func TestKeeperDo(t *testing.T) {
+	bubble(t, func(t *testing.T, m *manager) {
+		k := keeper(t, m, nil)
+		err := k.Do(t.Context(), exclusive("a", "f", time.Second), &lease.KeepOptions{MaxLifetime: time.Minute}, func(ctx context.Context, h *lease.Held) error {
+			time.Sleep(30 * time.Second)
+			require.NoError(t, h.Err())
+			require.Equal(t, ctx, h.Context())
+			<-ctx.Done()
+			return nil
+		})
+		require.ErrorIs(t, err, lease.ErrExpired)
+		require.ErrorContains(t, err, "MaxLifetime")
+		requireFree(t, m, "f")
+
+		err = k.Do(t.Context(), exclusive("a", "f", time.Second), &lease.KeepOptions{Progress: -1}, func(context.Context, *lease.Held) error {
+			panic("bad options")
+		})
+		require.ErrorIs(t, err, lease.ErrInvalid)
+		requireFree(t, m, "f")
+	})
+}

@@ -1,0 +1,66 @@
+package lease_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/leasekit/leasekit/lease"
+)
+
+func TestReleaseAll(t *testing.T) {
+	bubble(t, func(t *testing.T, m *manager) {
+		ctx := t.Context()
+		acquire(t, m, exclusive("b", "theirs", time.Minute))
+		for _, path := range []string{"f", "g", "h"} {
+			acquire(t, m, exclusive("a", path, time.Minute))
+		}
+		place := exclusive("a", "theirs", time.Minute)
+		place.ID, place.QueueTTL, place.Timeout = "place", time.Minute, 0
+		_, err := m.TryAcquire(ctx, place)
+		require.ErrorIs(t, err, lease.ErrConflict)
+
+		n, err := lease.ReleaseAll(ctx, m, "a")
+		require.NoError(t, err)
+		require.Equal(t, 4, n)
+		for _, path := range []string{"f", "g", "h"} {
+			requireFree(t, m, path)
+		}
+		stats, err := m.Stats(ctx)
+		require.NoError(t, err)
+		require.Zero(t, stats.Pending, "the place in line is given up")
+		requireHeld(t, m, "b", "theirs")
+
+		n, err = lease.ReleaseAll(ctx, m, "a")
+		require.NoError(t, err)
+		require.Zero(t, n)
+		_, err = lease.ReleaseAll(ctx, m, "")
+		require.ErrorIs(t, err, lease.ErrInvalid)
+	})
+}
+
+// PITFALLS 30.
+func TestReleaseAllGoesOn(t *testing.T) {
+	bubble(t, func(t *testing.T, m *manager) {
+		stuck := acquire(t, m, exclusive("a", "stuck", time.Minute))
+		gone := acquire(t, m, exclusive("a", "gone", time.Minute))
+		acquire(t, m, exclusive("a", "f", time.Minute))
+		m.onFree = func(ref lease.Ref) error {
+			switch ref.ID {
+			case stuck.ID:
+				return errLink
+			case gone.ID: // it ends just before
+				_, err := m.ForceRelease(t.Context(), lease.Query{ID: gone.ID}, lease.Force{Actor: "operator"})
+				return err
+			}
+			return nil
+		}
+		n, err := lease.ReleaseAll(t.Context(), m, "a")
+		require.ErrorIs(t, err, lease.ErrUnavailable)
+		require.NotErrorIs(t, err, lease.ErrLost)
+		require.Equal(t, 1, n)
+		requireFree(t, m, "f")
+		requireHeld(t, m, "a", "stuck")
+	})
+}
