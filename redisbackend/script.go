@@ -64,20 +64,20 @@ func (s *script) run(ctx context.Context, client redis.Scripter, keys []string, 
 	case err == nil || errors.Is(err, redis.Nil):
 		return reply, nil
 	default:
-		followCluster(client, err)
+		followCluster(ctx, client, err)
 		return nil, s.locate(err)
 	}
 }
 
 // followCluster makes a Cluster client look for the new master after a call that brought no reply. go-redis itself
 // looks once a minute, or when a node says MOVED, which a dead one does not.
-func followCluster(client any, err error) {
+func followCluster(ctx context.Context, client any, err error) {
 	var fromServer redis.Error
 	if errors.As(err, &fromServer) {
 		return
 	}
 	if cluster, ok := client.(interface{ ReloadState(context.Context) }); ok {
-		cluster.ReloadState(context.Background()) // returns at once
+		cluster.ReloadState(ctx) // in the background
 	}
 }
 

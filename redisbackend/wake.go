@@ -102,8 +102,8 @@ func (w *waker) close() {
 	if w.health != nil {
 		w.health.Stop()
 	}
-	if w.pubsub != nil {
-		go w.pubsub.Close() // waits for a ping or a dial that go-redis may be busy with
+	if pubsub := w.pubsub; pubsub != nil {
+		go func() { _ = pubsub.Close() }() // may have to wait for a ping or a dial that go-redis is busy with
 	}
 }
 
@@ -151,7 +151,7 @@ func (w *waker) receive() (subscribed bool) {
 	for {
 		message, err := pubsub.Receive(w.lifetime)
 		if err != nil {
-			followCluster(w.client, err)
+			followCluster(w.lifetime, w.client, err)
 			return subscribed
 		}
 		w.hear()

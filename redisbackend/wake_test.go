@@ -50,7 +50,7 @@ func checkWakes(t *testing.T, client redis.UniversalClient, names keyspace, addr
 	hints := map[string]<-chan struct{}{}
 	for _, id := range oddIDs {
 		hint, stop := woken.wait(id)
-		defer stop()
+		t.Cleanup(stop)
 		hints[id] = hint
 	}
 	for _, hint := range hints {

@@ -1,0 +1,131 @@
+-- Who can be granted now, and could not before. A change in freed says what an operation did that may let waiters be
+-- granted:
+--
+--   claims, after, ended   something ended, or left the queue: the waiters that conflict with its claims (behind it,
+--                          if it was a waiter), and those who would replace the lease that ended
+--   joined                 a new waiter, or a new lease of a holder that still waits: others may now be excepted
+--                          from waiting behind it
+
+-- hint makes the process that waits for r ask again. A record without an address has no such process.
+local function hint(r)
+  if r.address == '' then return end
+  local ids = woken[r.address]
+  if not ids then
+    ids = {}
+    woken[r.address] = ids
+  end
+  for _, id in ipairs(ids) do
+    if id == r.id then return end
+  end
+  ids[#ids + 1] = r.id
+end
+
+local function hintGrantable(waiters)
+  table.sort(waiters, byPlace)
+  for _, u in ipairs(waiters) do
+    if grantable(u) then hint(u) end
+  end
+end
+
+-- excepted returns the waiters that others may have to let pass because this holder waits for theirs: those of the
+-- holders reachable from it, and those that replace a lease of one of them.
+local function excepted(holder)
+  local found, seen = {}, {}
+  for _, h in ipairs(reachable(holder)) do
+    for _, u in ipairs(liveWaitersOf(h)) do
+      if not seen[u.id] and owns(u) then
+        seen[u.id] = true
+        found[#found + 1] = u
+      end
+    end
+  end
+  return found
+end
+
+local function covers(claim, path)
+  if claim.path == path then return true end
+  if not claim.tree then return false end
+  return claim.path == '' or sub(path, 1, #claim.path + 1) == claim.path .. '/'
+end
+
+local function conflicts(r, claim)
+  for _, c in ipairs(claimsOf(r)) do
+    if not (c.shared and claim.shared) and (covers(c, claim.path) or covers(claim, c.path)) then return true end
+  end
+  return false
+end
+
+-- shuts says whether nothing that conflicts with the claim can pass behind u.
+local function shuts(u, claim)
+  for _, c in ipairs(claimsOf(u)) do
+    if not c.shared and covers(c, claim.path) and (c.tree or not claim.tree) then return true end
+  end
+  return false
+end
+
+-- candidates adds to found the waiters that the end of a claim may concern. Behind the first one whose exclusive claim
+-- covers all of it only those can pass who are excepted: whose holder that one waits for.
+local function candidates(found, seen, claim, change)
+  local function take(u)
+    if seen[u.id] then return end
+    seen[u.id] = true
+    found[#found + 1] = u
+  end
+  local after = change.after
+  repeat
+    local all = waitersOver(claim, nil, after, nil, READ_AHEAD)
+    local more = #all == READ_AHEAD
+    if more then after = all[READ_AHEAD].place end
+    for _, u in ipairs(live(all)) do
+      if u.holder ~= change.holder or u.distinct then
+        take(u)
+        if shuts(u, claim) then
+          for _, v in ipairs(excepted(u.holder)) do
+            if u.place < v.place and conflicts(v, claim) then take(v) end
+          end
+          return
+        end
+      end
+    end
+  until not more
+end
+
+-- joinMatters says whether a newly queued request, or a newly granted one, can make somebody wait for a holder that
+-- nobody waited for before.
+local function joinMatters(r)
+  local waiters = waitersOf(r.holder)
+  if #waiters == 0 then return false end
+  if r.status == ACTIVE or #waiters > 1 or hasLease(r.holder) then return true end
+  for _, claim in ipairs(claimsOf(r)) do
+    if #waitersOver(claim, r.holder, placeOf(r), nil, 1) > 0 then return true end
+  end
+  return false
+end
+
+-- hintFreed hints every waiter that this operation has made grantable.
+local function hintFreed()
+  local at = 1
+  while at <= #freed and counters.waiting > 0 do
+    local change = freed[at] -- testing candidates may end others, and so free more
+    at = at + 1
+    local found = {}
+    if change.joined then
+      if joinMatters(change.joined) then
+        for _, u in ipairs(excepted(change.holder)) do
+          if u.id ~= change.joined.id then found[#found + 1] = u end
+        end
+      end
+    else
+      if change.ended then
+        for _, u in ipairs(replacing(change.ended)) do
+          hint(u)
+        end
+      end
+      local seen = {}
+      for _, claim in ipairs(change.claims) do
+        candidates(found, seen, claim, change)
+      end
+    end
+    hintGrantable(found)
+  end
+end
