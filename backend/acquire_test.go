@@ -3,6 +3,7 @@ package backend_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -239,7 +240,7 @@ func TestTransferNeverWaits(t *testing.T) {
 
 func TestAgainIsRepeated(t *testing.T) {
 	manage(t, nil, func(t *testing.T, s *script, m lease.Manager) {
-		s.acquire = answers(outcome(backend.Again), outcome(backend.Again), granting)
+		s.acquire = answers(append(slices.Repeat([]answer{outcome(backend.Again)}, 2), granting)...)
 		_, err := m.TryAcquire(t.Context(), request())
 		require.NoError(t, err)
 		asks, _ := s.state()

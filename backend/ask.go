@@ -140,18 +140,19 @@ func (e *engine) ask(ctx context.Context, a *attempt) (AcquireReply, error) {
 // send is one call of Store.Acquire. A waiting call's Timeout bounds it, and
 // once the call is in line so does Close.
 func (e *engine) send(ctx context.Context, a *attempt, args AcquireArgs) (AcquireReply, error) {
-	bounded, cancel := ctx, context.CancelFunc(nil)
+	bounded := ctx
 	if deadline, limited := a.deadline(a.config); limited && a.waits {
 		// One that is later than the caller's own costs nothing.
 		if own, ok := ctx.Deadline(); !ok || own.After(deadline.Add(askGrace)) {
+			var cancel context.CancelFunc
 			bounded, cancel = context.WithDeadline(ctx, deadline.Add(askGrace))
 			defer cancel()
 		}
 	}
 	if a.queued != nil {
-		bounded, cancel = context.WithCancel(bounded)
+		var cancel context.CancelFunc
+		bounded, cancel = e.untilClose(bounded)
 		defer cancel()
-		defer context.AfterFunc(e.closing, cancel)()
 	}
 	a.asked = time.Now()
 	reply, err := e.store.Acquire(bounded, args)

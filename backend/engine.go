@@ -85,6 +85,16 @@ func (e *engine) background(f func()) {
 // closed reports whether Close has begun.
 func (e *engine) closed() bool { return e.closing.Err() != nil }
 
+// untilClose returns a ctx that also ends when Close begins.
+func (e *engine) untilClose(ctx context.Context) (context.Context, context.CancelFunc) {
+	open, cancel := context.WithCancel(ctx)
+	stop := context.AfterFunc(e.closing, cancel)
+	return open, func() {
+		stop()
+		cancel()
+	}
+}
+
 // called tells the observer of a store call.
 func (e *engine) called(op string, start time.Time, err error) {
 	if e.observer.StoreCall != nil {

@@ -117,7 +117,7 @@ func (e *engine) Release(ctx context.Context, ref lease.Ref) error {
 		return unexpected(op, fmt.Sprintf("outcome %d", reply.Outcome))
 	}
 	if err = storeError(ctx, op, err); transient(err) && first.Before(until) {
-		e.background(func() {
+		e.background(func() { //nolint:contextcheck // ctx must not end it
 			rest, cancel := context.WithDeadline(e.last, until)
 			defer cancel()
 			_, _ = e.release(rest, args) // nobody is there to be told; it ends by its TTL

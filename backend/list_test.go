@@ -38,7 +38,8 @@ func TestListPages(t *testing.T) {
 		require.Equal(t, []lease.ID{"1", "2", "3"}, ids(t, m, lease.Query{Limit: 3}))
 		all := m.List(t.Context(), lease.Query{Limit: 1})
 		for range 2 { // an iterator may be used again
-			for l := range all {
+			for l, err := range all {
+				require.NoError(t, err)
 				require.Equal(t, lease.ID("1"), l.ID)
 			}
 		}

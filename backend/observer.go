@@ -14,7 +14,8 @@ type Observer struct {
 	// Granted: Acquire or TryAcquire returns a lease. took is the whole call.
 	Granted func(l lease.Lease, took time.Duration)
 
-	// Refused: Acquire or TryAcquire returns err instead. took is the whole call.
+	// Refused: Acquire or TryAcquire returns err instead. took is the whole
+	// call. A request that is not valid is not told.
 	Refused func(r lease.Request, took time.Duration, err error)
 
 	// Queued: a call of Acquire got its place in line, and waits.

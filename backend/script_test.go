@@ -211,9 +211,12 @@ func queued(retry time.Duration) backend.AcquireReply {
 	}
 }
 
+// answer is how an ask ends.
+type answer func(a backend.AcquireArgs) (backend.AcquireReply, error)
+
 // answers returns an Acquire that answers one after the other, and the last
 // one for ever.
-func answers(replies ...func(a backend.AcquireArgs) (backend.AcquireReply, error)) func(context.Context, backend.AcquireArgs) (backend.AcquireReply, error) {
+func answers(replies ...answer) func(context.Context, backend.AcquireArgs) (backend.AcquireReply, error) {
 	n := 0
 	return func(_ context.Context, a backend.AcquireArgs) (backend.AcquireReply, error) {
 		f := replies[min(n, len(replies)-1)]
@@ -230,7 +233,7 @@ func failing(backend.AcquireArgs) (backend.AcquireReply, error) {
 	return backend.AcquireReply{}, errDown
 }
 
-func outcome(o backend.Outcome) func(backend.AcquireArgs) (backend.AcquireReply, error) {
+func outcome(o backend.Outcome) answer {
 	return func(backend.AcquireArgs) (backend.AcquireReply, error) { return backend.AcquireReply{Outcome: o}, nil }
 }
 

@@ -2,6 +2,7 @@ package backend_test
 
 import (
 	"context"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -92,7 +93,7 @@ func TestHeartbeatKeepsThePlace(t *testing.T) {
 	why, o := woken()
 	manage(t, o, func(t *testing.T, s *script, m lease.Manager) {
 		s.change(func(c *lease.Config) { c.WaiterTTL = 3 * time.Second })
-		s.acquire = answers(queueing, queueing, queueing, granting)
+		s.acquire = answers(append(slices.Repeat([]answer{queueing}, 3), granting)...)
 		took := elapsed()
 		_, err := m.Acquire(t.Context(), request())
 		require.NoError(t, err)
@@ -202,7 +203,7 @@ func TestWaitSurvivesAStoreThatIsAway(t *testing.T) {
 	why, o := woken()
 	manage(t, o, func(t *testing.T, s *script, m lease.Manager) {
 		s.hint <- struct{}{}
-		s.acquire = answers(queueing, failing, failing, failing, queueing, granting)
+		s.acquire = answers(slices.Concat([]answer{queueing}, slices.Repeat([]answer{failing}, 3), []answer{queueing, granting})...)
 		took := elapsed()
 		_, err := m.Acquire(t.Context(), request())
 		require.NoError(t, err)

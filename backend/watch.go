@@ -58,9 +58,8 @@ func (e *engine) Watch(ctx context.Context, q lease.Query) iter.Seq2[lease.Event
 			yield(lease.Event{}, err)
 			return
 		}
-		open, cancel := context.WithCancel(ctx)
+		open, cancel := e.untilClose(ctx)
 		defer cancel()
-		defer context.AfterFunc(e.closing, cancel)()
 		r := reader{query: q}
 		var pauses backoff
 		for {

@@ -31,7 +31,7 @@ func (e *engine) abandon(ctx context.Context, a *attempt, err error) (lease.Leas
 		args.Why = lease.EndTimeout
 	}
 	done := make(chan withdrawal, 1)
-	e.background(func() { e.withdraw(args, done) })
+	e.background(func() { e.withdraw(args, done) }) //nolint:contextcheck // ctx must not end it
 
 	wait, ended := patience, ctx.Done()
 	if ctx.Err() != nil {
