@@ -29,6 +29,10 @@ func (s *Step) acquire(a backend.AcquireArgs) (backend.AcquireReply, error) {
 	if err != nil {
 		return backend.AcquireReply{}, err
 	}
+	if r != nil && a.Again && r.Attempt == a.Attempt && r.EndReason == lease.EndCancelled {
+		// The holder gave up the place of a call that still waits.
+		return backend.AcquireReply{Outcome: backend.Gone, End: gone(lease.ErrReleased)}, nil
+	}
 	if r == nil || r.withdrawn() {
 		return s.arrive(a)
 	}

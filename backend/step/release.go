@@ -29,6 +29,7 @@ func (s *Step) release(ref lease.Ref) (backend.End, error) {
 	case r.Status == lease.Active:
 		return backend.End{}, s.end(r, lease.Released, lease.EndReleased, lease.KindReleased, s.now)
 	case r.Status == lease.Pending:
+		s.tx.Wake(r.ID) // a call that still waits asks again, and learns that it was given up
 		return backend.End{}, s.end(r, lease.Failed, lease.EndCancelled, lease.KindWithdrawn, s.now)
 	case r.Status == lease.Released && r.EndReason == lease.EndReleased, r.EndReason == lease.EndCancelled:
 		return backend.End{}, nil // a repeated call
