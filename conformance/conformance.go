@@ -56,6 +56,9 @@ func cases() []testCase {
 		timeoutCases,
 		deadlockCases,
 		placeCases,
+		renewCases,
+		releaseCases,
+		replaceCases,
 	)
 }
 
