@@ -181,7 +181,7 @@ func init() {
 // Processes that open a new file at once all succeed, and each migration runs
 // once.
 func TestMigrateInSeveralProcessesAtOnce(t *testing.T) {
-	const processes, rounds = 4, 15
+	const processes, rounds = 4, 8
 	children := make([]*process, processes)
 	for i := range children {
 		children[i] = startProcess(t, "migrate", "")
