@@ -66,9 +66,13 @@ func (a *attempt) args(c *lease.Config) (AcquireArgs, error) {
 	if place > 0 && !c.Blocking {
 		return AcquireArgs{}, fmt.Errorf("lease: %s for %s: waiting in line is %w", a.op, r.Holder, lease.ErrDisabled)
 	}
+	name := a.name
+	if r.QueueTTL > 0 {
+		name = "" // the client's own, across calls
+	}
 	return AcquireArgs{
 		Request:       r,
-		Attempt:       a.name,
+		Attempt:       name,
 		Again:         a.again,
 		PlaceTTL:      place,
 		HeadStart:     time.Duration(r.Priority) * c.PriorityBoost,

@@ -127,9 +127,11 @@ type End struct {
 type AcquireArgs struct {
 	Request lease.Request // normal form: ID, Holder, Claims; TTL > 0; MaxRenewals != 0
 
-	// Attempt names the call of Acquire or TryAcquire that asks. A request
-	// belongs to the attempt that asked for it last as a new one: a withdrawal
-	// by another attempt leaves it alone.
+	// Attempt names the call of Acquire or TryAcquire that asks; it has no line
+	// break. A request is taken back when the last of the attempts that asked
+	// for it is withdrawn. An empty one stands for the client, across calls: a
+	// request that it asked for is never withdrawn. A store that remembers only
+	// some attempts treats a request with more of them alike.
 	Attempt string
 	Again   bool // the attempt asked before: on waking, on its heartbeat, after Again
 
@@ -189,9 +191,10 @@ type ReleaseReply struct {
 }
 
 // WithdrawArgs takes back an attempt: its place in line, or its grant if that
-// replaced nothing. It leaves a tombstone for lease.MinEndedRetention, so that
-// a late copy of the attempt can never be granted, and touches nothing that
-// another attempt has since been given. Withdrawing again changes nothing.
+// replaced nothing, unless another attempt has asked for the same request and
+// has not been withdrawn. It leaves a tombstone for lease.MinEndedRetention, so
+// that a late copy of the attempt can never be granted. Withdrawing again
+// changes nothing.
 type WithdrawArgs struct {
 	ID      lease.ID
 	Holder  string

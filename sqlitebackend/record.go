@@ -28,7 +28,7 @@ type row struct {
 	ReplaceID     sql.NullString `bun:"replace_id"`
 	ReplaceHolder sql.NullString `bun:"replace_holder"`
 	ReplaceToken  int64          `bun:"replace_token"`
-	Attempt       string         `bun:"attempt"`
+	Attempts      string         `bun:"attempts"`
 	Key           int64          `bun:"key"`
 	Created       int64          `bun:"created_at"`
 	EndReason     sql.NullString `bun:"end_reason"`
@@ -46,12 +46,12 @@ type row struct {
 
 // columns are those of a row, in the order of fields.
 const columns = `arrival, id, holder, status, claims, labels, ttl, max_renewals, priority, distinct_,
-	replace_id, replace_holder, replace_token, attempt, key, created_at,
+	replace_id, replace_holder, replace_token, attempts, key, created_at,
 	end_reason, successor, actor, note, token, renewals, renew_op, granted_at, deadline, updated_at, ended_at`
 
 func (w *row) fields() []any {
 	return []any{&w.Arrival, &w.ID, &w.Holder, &w.Status, &w.Claims, &w.Labels, &w.TTL, &w.MaxRenewals, &w.Priority, &w.Distinct,
-		&w.ReplaceID, &w.ReplaceHolder, &w.ReplaceToken, &w.Attempt, &w.Key, &w.Created,
+		&w.ReplaceID, &w.ReplaceHolder, &w.ReplaceToken, &w.Attempts, &w.Key, &w.Created,
 		&w.EndReason, &w.Successor, &w.Actor, &w.Note, &w.Token, &w.Renewals, &w.RenewOp, &w.Granted, &w.Deadline, &w.Updated, &w.Ended}
 }
 
@@ -59,8 +59,8 @@ func (w *row) fields() []any {
 func (w *row) record() (*step.Record, error) {
 	r := &step.Record{
 		ID: w.ID, Holder: w.Holder, TTL: w.TTL, MaxRenewals: w.MaxRenewals, Priority: w.Priority, Distinct: w.Distinct,
-		Replace: lease.Ref{ID: lease.ID(w.ReplaceID.String), Holder: w.ReplaceHolder.String, Token: lease.Token(w.ReplaceToken)},
-		Attempt: w.Attempt, Arrival: w.Arrival, Key: w.Key,
+		Replace:  lease.Ref{ID: lease.ID(w.ReplaceID.String), Holder: w.ReplaceHolder.String, Token: lease.Token(w.ReplaceToken)},
+		Attempts: w.Attempts, Arrival: w.Arrival, Key: w.Key,
 		EndReason: lease.EndReason(w.EndReason.String), Successor: lease.ID(w.Successor.String),
 		Actor: w.Actor.String, Note: w.Note.String,
 		Token: lease.Token(w.Token), Renewals: w.Renewals, RenewOp: w.RenewOp.String,
@@ -152,7 +152,7 @@ func (t *transaction) Put(r *step.Record) error {
 		return err
 	}
 	values := []any{t.namespace, r.Arrival, r.ID, r.Holder, r.Status.String(), string(claims), labels, r.TTL, r.MaxRenewals,
-		r.Priority, r.Distinct, text(r.Replace.ID), text(r.Replace.Holder), r.Replace.Token, r.Attempt, r.Key, r.Created,
+		r.Priority, r.Distinct, text(r.Replace.ID), text(r.Replace.Holder), r.Replace.Token, r.Attempts, r.Key, r.Created,
 		text(r.EndReason), text(r.Successor), text(r.Actor), text(r.Note), r.Token, r.Renewals, text(r.RenewOp),
 		r.Granted, r.Deadline, r.Updated, r.Ended}
 	const insert = `INSERT INTO leases (namespace, ` + columns + `)
@@ -174,9 +174,9 @@ func (t *transaction) Put(r *step.Record) error {
 
 // Update implements [step.Tx].
 func (t *transaction) Update(r *step.Record, was lease.Status) error {
-	_, err := t.change(`UPDATE leases SET status = ?, attempt = ?, end_reason = ?, successor = ?, actor = ?, note = ?, token = ?,
+	_, err := t.change(`UPDATE leases SET status = ?, attempts = ?, end_reason = ?, successor = ?, actor = ?, note = ?, token = ?,
 		renewals = ?, renew_op = ?, granted_at = ?, deadline = ?, updated_at = ?, ended_at = ? WHERE namespace = ? AND arrival = ?`,
-		r.Status.String(), r.Attempt, text(r.EndReason), text(r.Successor), text(r.Actor), text(r.Note), r.Token,
+		r.Status.String(), r.Attempts, text(r.EndReason), text(r.Successor), text(r.Actor), text(r.Note), r.Token,
 		r.Renewals, text(r.RenewOp), r.Granted, r.Deadline, r.Updated, r.Ended, t.namespace, r.Arrival)
 	if err != nil || was == r.Status {
 		return err

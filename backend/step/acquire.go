@@ -29,7 +29,7 @@ func (s *Step) acquire(a backend.AcquireArgs) (backend.AcquireReply, error) {
 	if err != nil {
 		return backend.AcquireReply{}, err
 	}
-	if r != nil && a.Again && r.Attempt == a.Attempt && r.EndReason == lease.EndCancelled {
+	if r != nil && a.Again && r.asked(a.Attempt) && r.EndReason == lease.EndCancelled {
 		// The holder gave up the place of a call that still waits.
 		return backend.AcquireReply{Outcome: backend.Gone, End: gone(lease.ErrReleased)}, nil
 	}
@@ -42,10 +42,7 @@ func (s *Step) acquire(a backend.AcquireArgs) (backend.AcquireReply, error) {
 	if r.Status.Ended() {
 		return backend.AcquireReply{Outcome: backend.Gone, End: endOf(r)}, nil
 	}
-	changed := false
-	if !a.Again && r.Attempt != a.Attempt {
-		r.Attempt, changed = a.Attempt, true
-	}
+	changed := r.join(a.Attempt)
 	if r.Status == lease.Active {
 		if changed {
 			err = s.tx.Update(r, r.Status)
@@ -70,7 +67,7 @@ func (s *Step) arrive(a backend.AcquireArgs) (backend.AcquireReply, error) {
 	r := &Record{
 		ID: q.ID, Holder: q.Holder, Claims: q.Claims, Labels: q.Labels, TTL: q.TTL.Milliseconds(),
 		MaxRenewals: q.MaxRenewals, Priority: q.Priority, Distinct: q.Distinct, Replace: q.Replace,
-		Attempt: a.Attempt, Arrival: s.counters.Arrivals + 1, Key: s.now - a.HeadStart.Milliseconds(),
+		Attempts: a.Attempt, Arrival: s.counters.Arrivals + 1, Key: s.now - a.HeadStart.Milliseconds(),
 		Created: s.now, Updated: s.now,
 	}
 	if a.PlaceTTL > 0 {

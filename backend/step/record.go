@@ -2,6 +2,7 @@ package step
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/leasekit/leasekit/lease"
 )
@@ -19,9 +20,9 @@ type Record struct {
 	Distinct    bool
 	Replace     lease.Ref
 
-	Attempt string // whose it is: see backend.AcquireArgs
-	Arrival int64  // of the first ask, unique and rising: the order of List, and of equal keys
-	Key     int64  // place in the queue: arrival time less the head start
+	Attempts string // that asked for it, one a line: see backend.AcquireArgs; "" if none can take it back
+	Arrival  int64  // of the first ask, unique and rising: the order of List, and of equal keys
+	Key      int64  // place in the queue: arrival time less the head start
 
 	Status    lease.Status
 	EndReason lease.EndReason
@@ -93,6 +94,36 @@ func (r *Record) overStatus() (lease.Status, lease.EndReason) {
 }
 
 func (r *Record) end(s lease.Status, why lease.EndReason) { r.Status, r.EndReason = s, why }
+
+// maxAttempts is how many attempts a record remembers. One that more have
+// asked for belongs to the client: none of them takes it back.
+const maxAttempts = 8
+
+// join adds an attempt to those that asked for r, and reports whether that
+// changed r.
+func (r *Record) join(attempt string) bool {
+	if r.Attempts == "" || r.asked(attempt) {
+		return false
+	}
+	if attempt == "" || strings.Count(r.Attempts, "\n")+1 == maxAttempts {
+		r.Attempts = ""
+	} else {
+		r.Attempts += "\n" + attempt
+	}
+	return true
+}
+
+// leave takes an attempt away, and reports whether it was the last one.
+func (r *Record) leave(attempt string) (last bool) {
+	rest := slices.DeleteFunc(strings.Split(r.Attempts, "\n"), func(a string) bool { return a == attempt })
+	r.Attempts = strings.Join(rest, "\n")
+	return len(rest) == 0
+}
+
+// asked reports whether the attempt is one of those that asked for r.
+func (r *Record) asked(attempt string) bool {
+	return attempt != "" && (r.Attempts == attempt || slices.Contains(strings.Split(r.Attempts, "\n"), attempt))
+}
 
 // is reports whether r is the request that was asked for.
 func (r *Record) is(q lease.Request) bool {

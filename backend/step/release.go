@@ -54,11 +54,14 @@ func (s *Step) withdraw(a backend.WithdrawArgs) (backend.WithdrawReply, error) {
 	}
 	s.counters.Buried = max(s.counters.Buried, until)
 	r, err := s.find(a.ID)
-	if err != nil || r == nil || r.Status.Ended() || r.Holder != a.Holder || r.Attempt != a.Attempt {
+	if err != nil || r == nil || r.Status.Ended() || r.Holder != a.Holder || !r.asked(a.Attempt) {
 		return done, err
 	}
 	if r.Status == lease.Active && r.Replace.ID != "" {
 		return backend.WithdrawReply{Outcome: backend.Refused, Lease: r.Lease(), Remaining: s.remaining(r)}, nil
+	}
+	if !r.leave(a.Attempt) {
+		return done, s.tx.Update(r, r.Status)
 	}
 	return done, s.end(r, lease.Failed, a.Why, lease.KindWithdrawn, s.now)
 }

@@ -41,7 +41,7 @@ CREATE TABLE leases (
 	replace_id     TEXT,
 	replace_holder TEXT,
 	replace_token  INTEGER,
-	attempt        TEXT    NOT NULL,
+	attempts       TEXT    NOT NULL,
 	key            INTEGER NOT NULL, -- place in the queue, with arrival
 	created_at     INTEGER NOT NULL,
 	end_reason     TEXT,
