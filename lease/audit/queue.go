@@ -24,9 +24,11 @@ func (k key) before(other key) bool {
 	return k.known && other.known && (k.at < other.at || k.at == other.at && k.arrival < other.arrival)
 }
 
-// mayBeBefore reports whether k is, or could be, served before other.
+// mayBeBefore reports whether k is, or could be, served before other: a change
+// of the configuration that is yet to come may say that a head start was
+// another one.
 func (k key) mayBeBefore(other key) bool {
-	return !k.known || !other.known || k.before(other)
+	return !k.plain || !other.plain || k.before(other)
 }
 
 // checkOrder requires of a request that is granted that no earlier waiter
@@ -51,9 +53,10 @@ func (r *replay) checkOrder(granted, replaced *life) {
 }
 
 // waitsFor reports whether the waiter waits for the holder of the request:
-// because a lease of that holder is in its way, or through holders who wait.
-// Where the history leaves a doubt (leases that may have expired, waiters that
-// may have lapsed, Distinct requests) it follows the edge.
+// because a lease of that holder is in its way, or through holders who wait,
+// among whom the request itself counts. Where the history leaves a doubt (leases
+// that may have expired, waiters that may have lapsed, Distinct requests) it
+// follows the edge.
 func (r *replay) waitsFor(waiter, granted, replaced *life) bool {
 	seen := map[*life]bool{waiter: true}
 	next := []*life{waiter}
@@ -64,23 +67,32 @@ func (r *replay) waitsFor(waiter, granted, replaced *life) bool {
 				next = append(next, w)
 			}
 		}
+		if holder == granted.holder && !seen[granted] {
+			seen[granted] = true
+			next = append(next, granted)
+		}
 	}
 	for len(next) > 0 {
 		u := next[len(next)-1]
 		next = next[:len(next)-1]
-		if replaced != nil && conflict(u, replaced) {
+		if replaced != nil && u != granted && conflict(u, replaced) {
 			return true
 		}
 		for _, l := range r.leases.conflicting(u.claims) {
-			if l.holder == granted.holder {
+			switch {
+			case l.holder != granted.holder:
+				push(l.holder)
+			case u != granted: // its own lease is not in its way
 				return true
 			}
-			push(l.holder)
 		}
 		for _, v := range r.waiters.conflicting(u.claims) {
-			if v != u && v.holder != granted.holder && v.key.mayBeBefore(u.key) {
+			if v != u && v.key.mayBeBefore(u.key) {
 				push(v.holder)
 			}
+		}
+		if u != granted && conflict(u, granted) && granted.key.mayBeBefore(u.key) {
+			push(granted.holder)
 		}
 	}
 	return false

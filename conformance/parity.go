@@ -1,0 +1,83 @@
+package conformance
+
+import (
+	"fmt"
+	"testing"
+	"testing/synctest"
+
+	"github.com/leasekit/leasekit/backend/memory"
+)
+
+// Parity runs random scripts on a store and on backend/memory side by side, one
+// for each seed, and requires that every reply tells the same and that the
+// histories are the same, line by line (ends in the order of their dates, since
+// stores record them when they come across them; tokens by their order). It
+// also replays the store's history, as [Check] does, and requires that every
+// waiter that can be granted was woken.
+//
+// A script that fails is shrunk to a short one, which is printed with the seed
+// and the way to run it again. Without seeds there are 25.
+func Parity(t *testing.T, make func(testing.TB) Fixture, seeds ...uint64) {
+	if len(seeds) == 0 {
+		seeds = Seeds(1, 25)
+	}
+	for _, seed := range seeds {
+		t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) {
+			realTime := make(t).RealTime
+			if realTime {
+				t.Parallel()
+			}
+			all := script(seed, realTime)
+			difference := compare(t, make, all)
+			if difference == "" {
+				return
+			}
+			attempts := 600
+			if realTime {
+				attempts = 100
+			}
+			short := shrink(all, attempts, func(some []instruction) bool {
+				d := compare(t, make, some)
+				if d != "" {
+					difference = d
+				}
+				return d != ""
+			})
+			t.Errorf("the store differs from backend/memory, or broke a rule:\n%s\nin the script\n%s\nagain with: go test -run '^%s$' .",
+				difference, text(short), t.Name())
+		})
+	}
+}
+
+// Seeds returns the n seeds from first on.
+func Seeds(first uint64, n int) []uint64 {
+	seeds := make([]uint64, n)
+	for i := range seeds {
+		seeds[i] = first + uint64(i)
+	}
+	return seeds
+}
+
+// compare runs a script on a fresh store and on a fresh one in memory. It
+// returns how they differ, "" if they do not.
+func compare(t *testing.T, make func(testing.TB) Fixture, script []instruction) string {
+	t.Helper()
+	fixture := make(t)
+	var difference string
+	body := func(t *testing.T) {
+		r := newRecorder(t)
+		r.run(func() {
+			p := newPlayer(newHarness(r, fixture), memory.NewStore())
+			difference = p.play(script)
+		})
+		if difference == "" {
+			difference = r.failure()
+		}
+	}
+	if fixture.RealTime {
+		body(t)
+	} else {
+		synctest.Test(t, body)
+	}
+	return difference
+}
