@@ -75,16 +75,7 @@ func newScriptCombiner(client redis.Scripter, program *script, keys []string) *c
 		if err != nil {
 			return nil, err
 		}
-		replies, ok := reply.([]any)
-		if !ok {
-			return nil, fmt.Errorf("a batch was answered with a %T", reply)
-		}
-		for i, element := range replies {
-			if failure, ok := element.(error); ok {
-				replies[i] = program.locate(failure)
-			}
-		}
-		return replies, nil
+		return program.replies(reply)
 	})
 }
 

@@ -69,6 +69,21 @@ func (s *script) run(ctx context.Context, client redis.Scripter, keys []string, 
 	}
 }
 
+// replies returns the replies of a script that ends with lua/batch.lua, an error among them for each operation that
+// failed.
+func (s *script) replies(reply any) ([]any, error) {
+	replies, ok := reply.([]any)
+	if !ok {
+		return nil, fmt.Errorf("a batch was answered with a %T", reply)
+	}
+	for i, element := range replies {
+		if failure, ok := element.(error); ok {
+			replies[i] = s.locate(failure)
+		}
+	}
+	return replies, nil
+}
+
 // followCluster makes a Cluster client look for the new master after a call that brought no reply. go-redis itself
 // looks once a minute, or when a node says MOVED, which a dead one does not.
 func followCluster(ctx context.Context, client any, err error) {

@@ -83,6 +83,13 @@ func (w *waker) wait(id string) (hint <-chan struct{}, stop func()) {
 	return hints, sync.OnceFunc(func() { w.forget(id, hints) })
 }
 
+// expects says whether somebody waits for hints for this ID.
+func (w *waker) expects(id string) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.waiters[id]) > 0
+}
+
 func (w *waker) forget(id string, hints chan struct{}) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

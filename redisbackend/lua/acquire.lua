@@ -9,7 +9,7 @@ local TOKENS_PER_MILLI = 1024 -- tokens jump with time, so that they go on risin
 local function granted(r) return { 'done', now, r.text } end
 
 local function blockedReply(outcome, block)
-  return { outcome, now, block.count, block.waiters, block.latest, block.list, '', '' }
+  return { outcome, now, math.min(block.count, MOST_COUNTED), block.waiters, block.latest, block.list, '', '' }
 end
 
 -- replaced returns the lease that r would replace, or the reply that says how that lease ended (and the lease, if it
@@ -127,9 +127,9 @@ local function arrive(request, ask, known)
   r.created, r.granted, r.updated, r.ended = now, 0, now, 0
   r.deadline = ask.placeTTL > 0 and now + ask.placeTTL or 0
   r.arrival, r.key = counters.arrivals + 1, now - ask.headStart
-  r.attempt, r.renewal, r.successor, r.actor, r.note, r.address = ask.attempt, '', '', '', '', ask.address
+  r.attempts, r.renewal, r.successor, r.actor, r.note, r.address = ask.attempt, '', '', '', '', ask.address
   local reply = decide(r, ask, true, true)
-  if known and cache[r.id] == r then call('ZREM', ENDED, r.id) end
+  if known and cache[r.id] == r and not hasEnded(r) then call('ZREM', ENDED, r.id) end
   return reply
 end
 
@@ -140,14 +140,14 @@ local function acquire(id, ask, requestText)
   end
   local known = read(id)
   local r = find(id)
+  if r and ask.again and asked(r, ask.attempt) and r.reason == REASON.cancelled then
+    return gone('released') -- the holder gave up the place of a call that still waits
+  end
   local request = readRequest({ id = id }, requestText)
   if not r or WITHDRAWN[r.reason] then return arrive(request, ask, known) end
   if r.identity ~= request.identity then return { 'mismatch' } end
   if hasEnded(r) then return endOf(r) end
-  local changed = false
-  if not ask.again and r.attempt ~= ask.attempt then
-    r.attempt, changed = ask.attempt, true
-  end
+  local changed = join(r, ask.attempt)
   if r.status == ACTIVE then
     if changed then update(r) end
     return granted(r)

@@ -73,20 +73,32 @@ local function owns(r)
   return hasLease(r.holder)
 end
 
+-- standsBehind says whether u stands behind r in the queue.
+local function standsBehind(u, r)
+  if u.holder == r.holder or placeOf(r) >= placeOf(u) then return false end
+  for _, claim in ipairs(claimsOf(r)) do
+    if conflicts(u, claim) then return true end
+  end
+  return false
+end
+
 -- A waiter waits for a holder if a lease of that holder blocks it, or if a holder whose lease blocks it, or who has an
 -- earlier waiter that conflicts with it, has a waiter that waits for that holder. walk follows this relation from a
--- waiter, depth first, until it meets a lease that is the goal, and says whether it did.
-local function newWalk(goal)
+-- waiter, depth first, until it meets a lease that is the goal, and says whether it did. The asker, if given, counts as
+-- a waiter, in the store or not yet, so that asking again does not change the answer.
+local function newWalk(goal, asker)
   local walk = { holders = {}, waiters = {}, order = {} }
 
   local function fromHolder(holder)
     if walk.holders[holder] then return false end
     walk.holders[holder] = true
     walk.order[#walk.order + 1] = holder
+    local known = false
     for _, u in ipairs(liveWaitersOf(holder)) do
       if walk.from(u) then return true end
+      known = known or (asker and u.id == asker.id)
     end
-    return false
+    return not known and asker ~= nil and asker.holder == holder and walk.from(asker)
   end
 
   function walk.from(u)
@@ -105,7 +117,8 @@ local function newWalk(goal)
       met = fromHolder(v.holder)
       return not met
     end)
-    return met
+    if met or not asker or not standsBehind(u, asker) then return met end
+    return fromHolder(asker.holder)
   end
 
   walk.fromHolder = fromHolder
@@ -115,7 +128,7 @@ end
 -- waitsFor says whether the waiter u waits for r's holder, or for the lease that r gives up: then r need not stand
 -- behind it.
 local function waitsFor(u, r)
-  return newWalk(function(e) return mine(e, r) end).from(u)
+  return newWalk(function(e) return mine(e, r) end, r).from(u)
 end
 
 -- reachable returns the holders that this one waits for, through however many others, itself included.

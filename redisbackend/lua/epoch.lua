@@ -8,8 +8,7 @@ local function regressed(known, seen)
   if known == epoch then
     if seen <= counters.token then return nil end
   elseif epoch then
-    local made, acknowledged = match(epoch, '^(%d+) a ')
-    if acknowledged == nil then made = match(epoch, '^(%d+) a') end
+    local made = match(epoch, '^(%d+) a ')
     if made and tonumber(made) > tonumber(match(known, '^%d+')) then return nil end
   end
   return { 'regressed', epoch or '', text(counters.token) }

@@ -1,7 +1,7 @@
 -- A record is a request as the store keeps it, from its first arrival until it is forgotten: text of
 --
 --   status reason token renewals created granted deadline updated ended arrival key  (numbers; status and reason
---   are letters) NUL attempt NUL renewal NUL successor NUL actor NUL note NUL address NUL request
+--   are letters) NUL attempts NUL renewal NUL successor NUL actor NUL note NUL address NUL request
 --
 -- where request is what the client made of it, and never changes:
 --
@@ -58,21 +58,36 @@ local function claimsOf(r)
   return claims
 end
 
+-- covers says whether a claim reaches a path.
+local function covers(claim, path)
+  if claim.path == path then return true end
+  if not claim.tree then return false end
+  return claim.path == '' or sub(path, 1, #claim.path + 1) == claim.path .. '/'
+end
+
+-- conflicts says whether some claim of r and this one exclude each other.
+local function conflicts(r, claim)
+  for _, c in ipairs(claimsOf(r)) do
+    if not (c.shared and claim.shared) and (covers(c, claim.path) or covers(claim, c.path)) then return true end
+  end
+  return false
+end
+
 local function decode(id, record)
   local status, reason, token, renewals, created, granted, deadline, updated, ended, arrival, key,
-    attempt, renewal, successor, actor, note, address, at = match(record, HEADER)
+    attempts, renewal, successor, actor, note, address, at = match(record, HEADER)
   return readRequest({
     id = id, text = record, status = status, reason = reason,
     token = tonumber(token), renewals = tonumber(renewals), created = tonumber(created), granted = tonumber(granted),
     deadline = tonumber(deadline), updated = tonumber(updated), ended = tonumber(ended),
     arrival = tonumber(arrival), key = tonumber(key),
-    attempt = attempt, renewal = renewal, successor = successor, actor = actor, note = note, address = address,
+    attempts = attempts, renewal = renewal, successor = successor, actor = actor, note = note, address = address,
   }, sub(record, at))
 end
 
 local function encode(r)
   return r.status .. r.reason .. format(' %.0f %.0f %.0f %.0f %.0f %.0f %.0f %.0f %.0f', r.token, r.renewals, r.created,
-    r.granted, r.deadline, r.updated, r.ended, r.arrival, r.key) .. '\0' .. r.attempt .. '\0' .. r.renewal .. '\0'
+    r.granted, r.deadline, r.updated, r.ended, r.arrival, r.key) .. '\0' .. r.attempts .. '\0' .. r.renewal .. '\0'
     .. r.successor .. '\0' .. r.actor .. '\0' .. r.note .. '\0' .. r.address .. '\0' .. r.request
 end
 
@@ -129,6 +144,35 @@ local function append(kind, at, r, actor, note)
   if r then event = event .. r.id .. '\0' .. r.text end
   call('XADD', HISTORY, 'MAXLEN', '~', math.max(config.historyMax, LEAST_TRIMMED), text(counters.seq) .. '-0', 'e', event)
   wrote = true
+end
+
+-- The attempts that asked for a record, one a line; none once it belongs to the client, and no attempt can take it back.
+local MOST_ATTEMPTS = 8
+
+local function asked(r, attempt)
+  return attempt ~= '' and string.find('\n' .. r.attempts .. '\n', '\n' .. attempt .. '\n', 1, true) ~= nil
+end
+
+-- join adds an attempt to those that asked for r, and says whether that changed r.
+local function join(r, attempt)
+  if r.attempts == '' or asked(r, attempt) then return false end
+  local _, breaks = string.gsub(r.attempts, '\n', '\n')
+  if attempt == '' or breaks + 1 == MOST_ATTEMPTS then
+    r.attempts = ''
+  else
+    r.attempts = r.attempts .. '\n' .. attempt
+  end
+  return true
+end
+
+-- leave takes an attempt away, and says whether it was the last one.
+local function leave(r, attempt)
+  local rest = {}
+  for other in string.gmatch(r.attempts, '[^\n]+') do
+    if other ~= attempt then rest[#rest + 1] = other end
+  end
+  r.attempts = table.concat(rest, '\n')
+  return #rest == 0
 end
 
 local function byArrival(a, b) return a.arrival < b.arrival end

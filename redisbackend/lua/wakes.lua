@@ -27,32 +27,19 @@ local function hintGrantable(waiters)
   end
 end
 
--- excepted returns the waiters that others may have to let pass because this holder waits for theirs: those of the
--- holders reachable from it, and those that replace a lease of one of them.
+-- excepted returns the waiters that need not stand behind one of this holder: its own, and those whose holder it
+-- waits for.
 local function excepted(holder)
   local found, seen = {}, {}
   for _, h in ipairs(reachable(holder)) do
     for _, u in ipairs(liveWaitersOf(h)) do
-      if not seen[u.id] and owns(u) then
+      if not seen[u.id] and (h == holder or owns(u)) then
         seen[u.id] = true
         found[#found + 1] = u
       end
     end
   end
   return found
-end
-
-local function covers(claim, path)
-  if claim.path == path then return true end
-  if not claim.tree then return false end
-  return claim.path == '' or sub(path, 1, #claim.path + 1) == claim.path .. '/'
-end
-
-local function conflicts(r, claim)
-  for _, c in ipairs(claimsOf(r)) do
-    if not (c.shared and claim.shared) and (covers(c, claim.path) or covers(claim, c.path)) then return true end
-  end
-  return false
 end
 
 -- shuts says whether nothing that conflicts with the claim can pass behind u.

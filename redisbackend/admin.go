@@ -1,0 +1,96 @@
+package redisbackend
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+
+	"github.com/leasekit/leasekit/backend"
+	"github.com/leasekit/leasekit/lease"
+)
+
+// Force implements [backend.Store].
+func (s *Store) Force(ctx context.Context, a backend.ForceArgs) (backend.ForceReply, error) {
+	args := append(queryArgs(a.Query), strconv.Itoa(a.Query.Limit), a.Force.Actor, a.Force.Reason)
+	r, err := s.do(ctx, "force", args...)
+	if err != nil {
+		return backend.ForceReply{}, err
+	}
+	reply := backend.ForceReply{Outcome: r.known()}
+	if reply.Outcome == backend.TreeOnly {
+		letter := r.text(1)
+		var ok bool
+		if reply.Tree, ok = decodeClaim((letter + " ")[0], r.text(2)); !ok {
+			r.fail()
+		}
+		return reply, r.err()
+	}
+	texts := r.texts(1)
+	for i := 0; i+1 < len(texts); i += 2 {
+		ended, err := decodeRecord(texts[i], texts[i+1])
+		if err != nil {
+			return reply, err
+		}
+		reply.Leases = append(reply.Leases, ended.Lease())
+	}
+	return reply, r.err()
+}
+
+// queryArgs returns a query as the scripts read it.
+func queryArgs(q lease.Query) []any {
+	var statuses []byte
+	for letter, status := range statusOf {
+		for _, wanted := range q.Status {
+			if status == wanted {
+				statuses = append(statuses, letter)
+			}
+		}
+	}
+	return []any{
+		string(q.ID), q.Holder, bit(q.Path != ""), encodePath(q.Path), bit(q.Under != ""), encodePath(q.Under), statuses,
+	}
+}
+
+// Sweep implements [backend.Store].
+func (s *Store) Sweep(ctx context.Context, limit int) (backend.SweepReply, error) {
+	r, err := s.do(ctx, "sweep", strconv.Itoa(limit))
+	if err != nil {
+		return backend.SweepReply{}, err
+	}
+	swept := backend.SweepReply{
+		Result: lease.SweepResult{
+			Expired: int(r.number(0)), Lapsed: int(r.number(1)), Forgotten: int(r.number(2)), Trimmed: int(r.number(3)),
+		},
+		More: r.number(4) == 1,
+	}
+	_ = s.countRefused(ctx) // only a statistic
+	return swept, r.err()
+}
+
+// Config implements [backend.Store].
+func (s *Store) Config(ctx context.Context) (lease.Config, error) {
+	r, err := s.do(ctx, "config")
+	if err != nil {
+		return lease.Config{}, err
+	}
+	return r.config(1), r.err()
+}
+
+// SetConfig implements [backend.Store].
+func (s *Store) SetConfig(ctx context.Context, c lease.Config) (lease.Config, error) {
+	replaces := strconv.FormatUint(c.Version, 10)
+	c.Version++
+	text, err := encodeConfig(c)
+	if err != nil {
+		return c, err
+	}
+	r, err := s.do(ctx, "set_config", replaces, text, newName())
+	if err != nil {
+		return lease.Config{}, err
+	}
+	if r.outcome == "version" {
+		current := r.config(1)
+		return current, fmt.Errorf("lease: set config: %w: %d, now %s", lease.ErrVersion, current.Version, replaces)
+	}
+	return r.config(1), r.err()
+}

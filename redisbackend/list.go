@@ -1,0 +1,42 @@
+package redisbackend
+
+import (
+	"context"
+	"slices"
+
+	"github.com/leasekit/leasekit/lease"
+)
+
+// List implements [backend.Store].
+func (s *Store) List(ctx context.Context, q lease.Query, cursor string) ([]lease.Lease, string, error) {
+	args := append(queryArgs(q), cursor, bit(!slices.ContainsFunc(q.Status, lease.Status.Ended)))
+	r, err := s.do(ctx, "list", args...)
+	if err != nil {
+		return nil, "", err
+	}
+	now, retention, next, texts := r.number(0), r.number(1), r.text(2), r.texts(3)
+	var contention lease.Contention
+	if q.ID != "" && len(texts) > 0 {
+		contention = r.contention(4)
+	}
+	if r.err() != nil {
+		return nil, "", r.err()
+	}
+	var page []lease.Lease
+	for i := 0; i+1 < len(texts); i += 2 {
+		record, err := decodeRecord(texts[i], texts[i+1])
+		if err != nil {
+			return nil, "", err
+		}
+		if record.Status.Ended() && record.Ended+retention <= now {
+			continue // no longer remembered, only not swept away yet
+		}
+		l := record.LeaseAt(now)
+		if !q.Matches(l) || !q.MatchesStatus(l.Status) {
+			continue
+		}
+		l.Contention = contention
+		page = append(page, l)
+	}
+	return page, next, nil
+}

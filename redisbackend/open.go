@@ -1,0 +1,81 @@
+package redisbackend
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/leasekit/leasekit/backend"
+	"github.com/leasekit/leasekit/lease"
+)
+
+// Open returns a Manager over a namespace in Redis; the namespace is made if it is new. The client may be a
+// *redis.Client (a single server, or with Sentinel) or a *redis.ClusterClient; it stays the caller's to close, after
+// the Manager.
+func Open(ctx context.Context, client redis.UniversalClient, o *Options) (lease.Manager, error) {
+	s, err := NewStore(ctx, client, o)
+	if err != nil {
+		return nil, err
+	}
+	return backend.New(s, o.orDefaults().Engine), nil
+}
+
+// NewStore returns a handle on a namespace in Redis; see Open.
+func NewStore(ctx context.Context, client redis.UniversalClient, o *Options) (backend.Store, error) {
+	options := o.orDefaults()
+	s := newStore(client, options)
+	if err := s.begin(ctx, "open"); err != nil {
+		s.combiner.close()
+		s.waker.close()
+		return nil, &lease.UnavailableError{Op: "open", Err: err}
+	}
+	if options.Warn != nil {
+		warnOfEviction(ctx, client, options.Warn)
+	}
+	return s, nil
+}
+
+// Acknowledge ends the refusal to grant (ErrRegressed) after a namespace went back in time: by a restored backup, a
+// wiped server, or a replica that was promoted without the newest writes. Before, make sure that nobody still relies on
+// a lease that the store has forgotten. New tokens rise over all old ones as far as the server's clock does.
+func Acknowledge(ctx context.Context, client redis.UniversalClient, o *Options) error {
+	s := newStore(client, o.orDefaults())
+	defer s.Close()
+	if err := s.begin(ctx, "acknowledge"); err != nil {
+		return &lease.UnavailableError{Op: "acknowledge", Err: err}
+	}
+	return nil
+}
+
+// begin learns the epoch of the namespace, and makes what it lacks.
+func (s *Store) begin(ctx context.Context, operation string) error {
+	c := lease.DefaultConfig()
+	c.Version = 1
+	config, err := encodeConfig(c)
+	if err != nil {
+		return err
+	}
+	raw, err := s.combiner.do(ctx, operation, newName(), config)
+	if err != nil {
+		return err
+	}
+	r := newReply(operation, raw)
+	s.seen.adopt(r.text(0), lease.Token(r.uint(1)))
+	return r.err()
+}
+
+// warnOfEviction warns of a server that may drop keys when its memory is full: all leases at once, since they share
+// a few keys. A user without the right to read the setting is not warned.
+func warnOfEviction(ctx context.Context, client redis.UniversalClient, warn func(string)) {
+	settings, err := await(ctx, func(ctx context.Context) (map[string]string, error) {
+		return client.ConfigGet(ctx, "maxmemory-policy").Result()
+	})
+	if err != nil {
+		return
+	}
+	if policy := settings["maxmemory-policy"]; strings.HasPrefix(policy, "allkeys-") {
+		warn(fmt.Sprintf("redis: maxmemory-policy is %q: a server whose memory is full drops leases; use noeviction", policy))
+	}
+}

@@ -1,0 +1,254 @@
+package redisbackend
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/leasekit/leasekit/backend/step"
+	"github.com/leasekit/leasekit/lease"
+)
+
+// Records are text, in the form that lua/record.lua describes: a header of the store's making, and the request as
+// encodeRequest made it. No name has a NUL, so all of them stand as they are between NULs.
+
+const (
+	recordNumbers = 9 // in the header, after status and reason
+	recordNames   = 6 // NUL-terminated, after the numbers
+)
+
+var statusOf = map[byte]lease.Status{
+	'p': lease.Pending, 'a': lease.Active, 'e': lease.Expired, 'r': lease.Released, 'f': lease.Failed,
+}
+
+var reasonOf = map[byte]lease.EndReason{
+	'r': lease.EndReleased, 'e': lease.EndExpired, 'v': lease.EndRevoked, 'p': lease.EndReplaced,
+	't': lease.EndTransferred, 'l': lease.EndLapsed, 'o': lease.EndTimeout, 'c': lease.EndCancelled,
+	'd': lease.EndDeadlock,
+}
+
+var kindOf = map[byte]lease.Kind{
+	'q': lease.KindQueued, 'g': lease.KindGranted, 'n': lease.KindRenewed, 'r': lease.KindReleased,
+	'e': lease.KindExpired, 'l': lease.KindLapsed, 'w': lease.KindWithdrawn, 'v': lease.KindRevoked,
+	'p': lease.KindReplaced, 't': lease.KindTransferred, 'c': lease.KindConfig,
+}
+
+// encodeRequest returns the part of a record that never changes.
+func encodeRequest(q lease.Request) string {
+	var b strings.Builder
+	b.Grow(256)
+	b.WriteString(strconv.FormatInt(q.TTL.Milliseconds(), 10))
+	b.WriteByte(' ')
+	b.WriteString(strconv.Itoa(q.MaxRenewals))
+	b.WriteByte(' ')
+	b.WriteString(strconv.Itoa(q.Priority))
+	b.WriteString(" " + bit(q.Distinct) + "\x00")
+	for _, name := range []string{
+		q.Holder, string(q.Replace.ID), q.Replace.Holder, strconv.FormatUint(uint64(q.Replace.Token), 10),
+	} {
+		b.WriteString(name)
+		b.WriteByte(0)
+	}
+	for _, c := range q.Claims {
+		b.WriteByte(claimLetter(c))
+		b.WriteString(encodePath(c.Path))
+		b.WriteByte(0)
+	}
+	b.WriteByte(0)
+	for _, name := range slices.Sorted(maps.Keys(q.Labels)) {
+		b.WriteString(name + "\x00" + q.Labels[name] + "\x00")
+	}
+	return b.String()
+}
+
+func bit(b bool) string {
+	if b {
+		return "1"
+	}
+	return "0"
+}
+
+// encodePath returns the path as the store has it: the root, above all others, is empty.
+func encodePath(path string) string {
+	if path == lease.Root {
+		return ""
+	}
+	return path
+}
+
+func claimLetter(c lease.Claim) byte {
+	switch {
+	case c.Scope == lease.Exact && c.Mode == lease.Exclusive:
+		return 'e'
+	case c.Scope == lease.Exact:
+		return 'f'
+	case c.Mode == lease.Exclusive:
+		return 't'
+	}
+	return 'u'
+}
+
+func decodeClaim(letter byte, path string) (lease.Claim, bool) {
+	c := lease.Claim{Path: path}
+	if path == "" {
+		c.Path = lease.Root
+	}
+	switch letter {
+	case 'e':
+	case 'f':
+		c.Mode = lease.Shared
+	case 't':
+		c.Scope = lease.Tree
+	case 'u':
+		c.Mode, c.Scope = lease.Shared, lease.Tree
+	default:
+		return c, false
+	}
+	return c, true
+}
+
+// decodeRecord reads the record with this ID.
+func decodeRecord(id, text string) (*step.Record, error) {
+	d := decoder{rest: text}
+	r := &step.Record{ID: lease.ID(id)}
+	letters := d.until(' ')
+	if letters == "" {
+		return nil, malformed("record", text)
+	}
+	var known bool
+	if r.Status, known = statusOf[letters[0]]; !known {
+		return nil, malformed("record", text)
+	}
+	if len(letters) > 1 {
+		r.EndReason = reasonOf[letters[1]]
+	}
+	var n [recordNumbers]int64
+	for i := range n {
+		end := byte(' ')
+		if i == len(n)-1 {
+			end = 0
+		}
+		n[i] = d.number(end)
+	}
+	r.Token, r.Renewals = lease.Token(n[0]), int(n[1])
+	r.Created, r.Granted, r.Deadline, r.Updated, r.Ended, r.Arrival, r.Key = n[2], n[3], n[4], n[5], n[6], n[7], n[8]
+	var names [recordNames]string
+	for i := range names {
+		names[i] = d.until(0)
+	}
+	r.Attempts, r.RenewOp, r.Successor, r.Actor, r.Note = names[0], names[1], lease.ID(names[2]), names[3], names[4]
+	d.request(r)
+	if d.bad {
+		return nil, malformed("record", text)
+	}
+	return r, nil
+}
+
+// decoder takes text apart from the front. bad says that it was not what was expected.
+type decoder struct {
+	rest string
+	bad  bool
+}
+
+func (d *decoder) until(end byte) string {
+	at := strings.IndexByte(d.rest, end)
+	if at < 0 {
+		d.bad = true
+		return ""
+	}
+	field := d.rest[:at]
+	d.rest = d.rest[at+1:]
+	return field
+}
+
+func (d *decoder) number(end byte) int64 {
+	n, err := strconv.ParseInt(d.until(end), 10, 64)
+	d.bad = d.bad || err != nil
+	return n
+}
+
+// request reads what encodeRequest wrote.
+func (d *decoder) request(r *step.Record) {
+	r.TTL, r.MaxRenewals, r.Priority = d.number(' '), int(d.number(' ')), int(d.number(' '))
+	r.Distinct = d.until(0) == "1"
+	r.Holder = d.until(0)
+	r.Replace.ID, r.Replace.Holder = lease.ID(d.until(0)), d.until(0)
+	r.Replace.Token = lease.Token(d.number(0))
+	for !d.bad {
+		claim := d.until(0)
+		if claim == "" {
+			break
+		}
+		c, ok := decodeClaim(claim[0], claim[1:])
+		d.bad = d.bad || !ok
+		r.Claims = append(r.Claims, c)
+	}
+	for d.rest != "" && !d.bad {
+		if r.Labels == nil {
+			r.Labels = map[string]string{}
+		}
+		name := d.until(0)
+		r.Labels[name] = d.until(0)
+	}
+}
+
+// decodeEvent reads an entry of the history: kind, when it took effect and when it was recorded, actor, reason, and
+// the record (not for a change of the configuration).
+func decodeEvent(seq, text string) (lease.Event, error) {
+	var e lease.Event
+	n, err := strconv.ParseUint(seq, 10, 64)
+	if err != nil {
+		return e, malformed("event number", seq)
+	}
+	d := decoder{rest: text}
+	kind := d.until(' ')
+	at := d.number(' ')
+	d.number(0)
+	e.Seq, e.At, e.Actor, e.Reason = lease.Seq(n), moment(at), d.until(0), d.until(0)
+	if kind != "" {
+		e.Kind = kindOf[kind[0]]
+	}
+	if d.bad || e.Kind == "" {
+		return e, malformed("event", text)
+	}
+	if d.rest != "" {
+		id := d.until(0)
+		r, err := decodeRecord(id, d.rest)
+		if err != nil {
+			return e, err
+		}
+		e.Lease = r.Lease()
+	}
+	return e, nil
+}
+
+// encodeConfig returns a configuration as the store has it: what the scripts look at, and all of it for the clients.
+func encodeConfig(c lease.Config) (string, error) {
+	all, err := json.Marshal(c)
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("%d %s %s %d %d %d %d %s", c.Version, bit(c.History), bit(c.HistoryRenewals),
+		c.EndedRetention.Milliseconds(), c.EndedMax, c.HistoryRetention.Milliseconds(), c.HistoryMaxEvents, all), nil
+}
+
+func decodeConfig(text string) (lease.Config, error) {
+	var c lease.Config
+	at := strings.IndexByte(text, '{')
+	if at < 0 {
+		return c, malformed("configuration", text)
+	}
+	if err := json.Unmarshal([]byte(text[at:]), &c); err != nil {
+		return c, fmt.Errorf("configuration: %w", err)
+	}
+	return c, nil
+}
+
+// malformed is the error for what no version of this package wrote.
+func malformed(what, text string) error {
+	const most = 100
+	return fmt.Errorf("%s of unknown form: %.*q", what, most, text)
+}

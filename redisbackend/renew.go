@@ -1,0 +1,45 @@
+package redisbackend
+
+import (
+	"context"
+	"strconv"
+
+	"github.com/leasekit/leasekit/backend"
+	"github.com/leasekit/leasekit/lease"
+)
+
+// Renew implements [backend.Store].
+func (s *Store) Renew(ctx context.Context, a backend.RenewArgs) (backend.RenewReply, error) {
+	numbers := formatToken(a.Ref.Token) + " " + millis(a.TTL) + " " + millis(a.MaxTTL) + " " +
+		strconv.FormatUint(a.ConfigVersion, 10)
+	r, err := s.do(ctx, "renew", string(a.Ref.ID), a.Ref.Holder, numbers, a.Op)
+	if err != nil {
+		return backend.RenewReply{}, err
+	}
+	reply := backend.RenewReply{Outcome: r.known()}
+	switch reply.Outcome {
+	case backend.Done:
+		reply.Lease, reply.Remaining = r.lease(a.Ref.ID, 2, r.number(1))
+		reply.Lease.Contention = r.contention(3)
+	case backend.Gone:
+		reply.End = r.end()
+	case backend.Stale:
+		c := r.config(1)
+		reply.Config = &c
+	}
+	return reply, r.err()
+}
+
+// contention reads who waits: how many, since when, and the highest priority.
+func (r *reply) contention(i int) lease.Contention {
+	var n [3]int64
+	for j, e := range r.list(i) {
+		var ok bool
+		if n[min(j, len(n)-1)], ok = e.(int64); !ok {
+			r.fail()
+		}
+	}
+	return lease.Contention{Waiters: int(n[0]), Since: moment(n[1]), Priority: int(n[2])}
+}
+
+func formatToken(t lease.Token) string { return strconv.FormatUint(uint64(t), 10) }

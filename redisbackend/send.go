@@ -1,0 +1,67 @@
+package redisbackend
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// newStoreCombiner returns the combiner of a store. If so configured, its batches count only once enough replicas have
+// them: then they are followed by WAIT, on the same connection and in the same round trip, as a script may not wait.
+func newStoreCombiner(client redis.UniversalClient, keys []string, o Options) *combiner {
+	if o.WaitReplicas <= 0 {
+		return newScriptCombiner(client, program, keys)
+	}
+	return newCombiner(func(ctx context.Context, args []any) ([]any, error) {
+		reply, replicas, err := runAndWait(ctx, client, keys, args, o)
+		if redis.HasErrorPrefix(err, "MOVED") { // the node was asked directly
+			followCluster(ctx, client, nil)
+		}
+		if err != nil {
+			followCluster(ctx, client, err)
+			return nil, program.locate(err)
+		}
+		if replicas < int64(o.WaitReplicas) {
+			return nil, fmt.Errorf("%d of %d replicas have it after %v", replicas, o.WaitReplicas, o.WaitTimeout)
+		}
+		return program.replies(reply)
+	})
+}
+
+// runAndWait runs the program and returns its reply and the number of replicas that have what it wrote.
+func runAndWait(ctx context.Context, client redis.UniversalClient, keys []string, args []any, o Options) (any, int64, error) {
+	var node redis.Cmdable = client
+	if cluster, ok := client.(*redis.ClusterClient); ok {
+		master, err := cluster.MasterForKey(ctx, keys[0])
+		if err != nil {
+			return nil, 0, err
+		}
+		node = master
+	}
+	send := func(queue func(redis.Pipeliner) *redis.Cmd) (any, int64, error) {
+		var run, wait *redis.Cmd
+		_, err := node.Pipelined(ctx, func(pipe redis.Pipeliner) error {
+			run = queue(pipe)
+			wait = pipe.Do(ctx, "WAIT", o.WaitReplicas, o.WaitTimeout.Milliseconds())
+			return nil
+		})
+		if run.Err() != nil {
+			return nil, 0, run.Err()
+		}
+		if err != nil {
+			return nil, 0, err
+		}
+		replicas, err := wait.Int64()
+		return run.Val(), replicas, err
+	}
+	reply, replicas, err := send(func(pipe redis.Pipeliner) *redis.Cmd {
+		return pipe.EvalSha(ctx, program.hash, keys, args...)
+	})
+	if redis.HasErrorPrefix(err, "NOSCRIPT") {
+		reply, replicas, err = send(func(pipe redis.Pipeliner) *redis.Cmd {
+			return pipe.Eval(ctx, program.source, keys, args...)
+		})
+	}
+	return reply, replicas, err
+}
