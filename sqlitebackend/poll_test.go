@@ -1,0 +1,200 @@
+package sqlitebackend
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// looks is a store that the poller looks at, in a bubble.
+type looks struct {
+	mutex   sync.Mutex
+	at      []time.Time
+	change  bool // to be reported by the next look
+	err     error
+	noticed int
+}
+
+func (l *looks) changed(context.Context) (bool, error) {
+	l.mutex.Lock()
+	defer l.mutex.Unlock()
+	l.at = append(l.at, time.Now())
+	change := l.change
+	l.change = false
+	return change, l.err
+}
+
+func (l *looks) notice() {
+	l.mutex.Lock()
+	defer l.mutex.Unlock()
+	l.noticed++
+}
+
+// during returns the number of looks within the next d of the bubble's time,
+// and the shortest and longest time between two of them.
+func (l *looks) during(d time.Duration) (count int, shortest, longest time.Duration) {
+	l.mutex.Lock()
+	l.at = nil
+	l.mutex.Unlock()
+	time.Sleep(d)
+	synctest.Wait()
+	l.mutex.Lock()
+	defer l.mutex.Unlock()
+	shortest = time.Hour
+	for i := range max(len(l.at)-1, 0) {
+		gap := l.at[i+1].Sub(l.at[i])
+		shortest, longest = min(shortest, gap), max(longest, gap)
+	}
+	return len(l.at), shortest, longest
+}
+
+func (l *looks) changeNow() {
+	l.mutex.Lock()
+	defer l.mutex.Unlock()
+	l.change = true
+}
+
+func TestPollerLooksOftenAtFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &looks{}
+		p := newPoller(store.changed, store.notice)
+		stop := p.watch()
+		_, shortest, longest := store.during(50 * time.Millisecond)
+		require.Equal(t, pollFastest, shortest)
+		require.LessOrEqual(t, longest, pollFastest+time.Millisecond/2)
+		store.during(2 * time.Second)
+		_, shortest, longest = store.during(time.Second)
+		require.Equal(t, pollSlowest, shortest)
+		require.Equal(t, pollSlowest, longest)
+
+		store.changeNow()
+		store.during(pollSlowest)
+		require.Equal(t, 1, store.noticed)
+		_, shortest, _ = store.during(20 * time.Millisecond)
+		require.Equal(t, pollFastest, shortest, "something happens: look more often")
+
+		store.during(2 * time.Second)
+		stopSecond := p.watch()
+		_, _, longest = store.during(20 * time.Millisecond)
+		require.Equal(t, pollFastest, longest, "somebody new waits")
+		require.Equal(t, 1, store.noticed)
+
+		stop()
+		stop()
+		count, _, _ := store.during(10 * time.Millisecond)
+		require.NotZero(t, count, "one still waits")
+		stopSecond()
+		count, _, _ = store.during(time.Second)
+		require.Zero(t, count, "nobody waits")
+		p.close()
+	})
+}
+
+func TestPollerStartsAgainAndCloses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &looks{err: errors.New("busy")}
+		store.changeNow()
+		p := newPoller(store.changed, store.notice)
+		for range 3 {
+			stop := p.watch()
+			count, _, _ := store.during(10 * time.Millisecond)
+			require.NotZero(t, count)
+			stop()
+			synctest.Wait()
+		}
+		require.Zero(t, store.noticed, "an error is no change")
+
+		stop := p.watch()
+		p.close() // although somebody waits
+		stop()
+		p.watch()()
+		count, _, _ := store.during(time.Second)
+		require.Zero(t, count)
+	})
+}
+
+func init() {
+	roles["commit"] = func(path string, orders *bufio.Scanner) error {
+		d, err := openFile(context.Background(), path, Options{})
+		if err != nil {
+			return err
+		}
+		g, err := openGate(d.file)
+		if err != nil {
+			return err
+		}
+		w := newWriter(d, g, hooks{})
+		fmt.Println("ready")
+		for orders.Scan() {
+			if err := w.do(context.Background(), increment(orders.Text())); err != nil {
+				return err
+			}
+			fmt.Println("done")
+		}
+		return errors.Join(w.close(), d.close())
+	}
+}
+
+func TestPollerNoticesAnotherProcess(t *testing.T) {
+	d, w := newCounters(t, hooks{})
+	child := startProcess(t, "commit", d.file)
+	child.expect("ready")
+	noticed := make(chan struct{}, 1)
+	p := newPoller(w.changed, func() { hint(noticed) })
+	defer p.close()
+	stop := p.watch()
+	defer stop()
+	<-noticed // what was before the first look is not known
+	for i := range 20 {
+		child.tell("a")
+		<-noticed
+		require.Equal(t, i+1, value(t, d, "a"))
+	}
+	child.finish()
+}
+
+// Own commits are not changes, those of any other connection are, on whatever
+// connection they are looked for.
+func TestWriterChanged(t *testing.T) {
+	changed := func(w *writer) bool {
+		t.Helper()
+		yes, err := w.changed(t.Context())
+		require.NoError(t, err)
+		return yes
+	}
+	d, w := newCounters(t, hooks{})
+	other := mustWriter(t, mustOpen(t, d.file, Options{}), hooks{})
+	require.True(t, changed(w), "nothing is known before the first look")
+	for range 10 {
+		require.NoError(t, w.do(t.Context(), increment("a")))
+		require.False(t, changed(w))
+	}
+	require.NoError(t, other.do(t.Context(), increment("a")))
+	require.True(t, changed(w))
+	require.False(t, changed(w))
+
+	// The look comes after a batch of our own: still seen.
+	require.NoError(t, other.do(t.Context(), increment("a")))
+	require.NoError(t, w.do(t.Context(), increment("a")))
+	require.True(t, changed(w))
+	require.False(t, changed(w))
+
+	// An application's small pool.
+	for _, limit := range []int{1, 2} {
+		shared, err := adopt(t.Context(), application(t, "file:"+d.file+fullSettings, limit), Options{})
+		require.NoError(t, err)
+		borrowing := mustWriter(t, shared, hooks{})
+		require.True(t, changed(borrowing))
+		require.False(t, changed(borrowing))
+		require.NoError(t, other.do(t.Context(), increment("a")))
+		require.True(t, changed(borrowing))
+		require.False(t, changed(borrowing))
+	}
+}
