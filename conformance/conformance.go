@@ -59,6 +59,11 @@ func cases() []testCase {
 		renewCases,
 		releaseCases,
 		replaceCases,
+		cancelCases,
+		lostReplyCases,
+		fencingCases,
+		clockCases,
+		limitCases,
 	)
 }
 
