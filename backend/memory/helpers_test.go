@@ -1,0 +1,9 @@
+package memory_test
+
+import (
+	"testing"
+
+	"github.com/leasekit/leasekit/conformance"
+)
+
+func TestHelpers(t *testing.T) { conformance.RunHelpers(t, fixture) }

@@ -1,0 +1,157 @@
+package conformance
+
+import (
+	"errors"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/leasekit/leasekit/lease"
+)
+
+// changeCases: upgrade, downgrade, shrink and transfer.
+var changeCases = []testCase{
+	{"Change/KeepsTheTerms", "the new lease has the TTL, labels, priority and remaining renewals of the old one", func(h *harness) {
+		r := h.request("a", lease.SharedPaths("f"))
+		r.Labels, r.Priority, r.MaxRenewals = map[string]string{"why": "test"}, 7, 4
+		l := h.acquire(h.M, r)
+		l, err := h.M.Renew(h.Context(), l.Ref(), 0)
+		require.NoError(h, err)
+		up, err := lease.Upgrade(h.Context(), h.M, l)
+		require.NoError(h, err)
+		require.Equal(h, lease.Paths("f"), up.Claims)
+		require.Equal(h, []any{r.TTL, r.Labels, 7, 3, l.ID}, []any{up.TTL, up.Labels, up.Priority, up.MaxRenewals, up.Replaced})
+		require.True(h, up.Valid())
+		require.Greater(h, up.Token, l.Token)
+	}},
+	{"Change/TwoUpgraders", "of two holders that share a path and both upgrade, one gets a deadlock at once, and the other the path when that one lets go (pitfall 45)", func(h *harness) {
+		a, b := h.hold("a", lease.SharedPaths("f")), h.hold("b", lease.SharedPaths("f"))
+		done := make(chan error, 1)
+		go func() {
+			_, err := lease.Upgrade(h.Context(), h.M, a)
+			done <- err
+		}()
+		h.eventually("the first waits in line", func() bool {
+			s, err := h.M.Stats(h.Context())
+			return err == nil && s.Pending == 1
+		})
+		_, err := lease.Upgrade(h.Context(), h.M, b)
+		require.ErrorIs(h, err, lease.ErrDeadlock)
+		require.Equal(h, lease.Active, h.get(b.ID).Status)
+		h.release(b)
+		require.NoError(h, <-done)
+		h.denied("b", lease.SharedPaths("f"))
+	}},
+	{"Change/DowngradeLetsReadersIn", "a downgrade is granted at once, past those who wait, and lets readers in", func(h *harness) {
+		l := h.hold("a", lease.Paths("f"))
+		reader, writer := h.queue("b", lease.SharedPaths("f")), h.queue("c", lease.Paths("f"))
+		_, err := lease.Downgrade(h.Context(), h.M, l)
+		require.NoError(h, err)
+		reader.soon()
+		writer.stillWaits()
+	}},
+	{"Change/Shrink", "the paths given back are free at once, the others are held on to", func(h *harness) {
+		l := h.hold("a", lease.Paths("f", "g", "h"))
+		w := h.queue("b", lease.Paths("g"))
+		l, err := lease.Shrink(h.Context(), h.M, l, "g")
+		require.NoError(h, err)
+		require.Equal(h, lease.Paths("f", "h"), l.Claims)
+		w.soon()
+		h.denied("b", lease.Paths("f"))
+		h.denied("b", lease.Paths("h"))
+	}},
+	{"Change/Transfer", "a lease goes to another holder, past those who wait, and its old Ref is of no more use", func(h *harness) {
+		l := h.hold("a", lease.Paths("f"))
+		w := h.queue("c", lease.Paths("f"))
+		got, err := lease.Transfer(h.Context(), h.M, l, "b")
+		require.NoError(h, err)
+		require.NoError(h, lease.Verify(h.Context(), h.M, got.Ref(), "f"))
+		h.lost(h.M.Release(h.Context(), l.Ref()), lease.ErrReplaced)
+		w.stillWaits()
+		h.release(got)
+		w.soon()
+	}},
+	{"Change/StaleLease", "what has ended cannot be changed, and the error says how it ended", func(h *harness) {
+		l := h.hold("a", lease.Paths("f"))
+		h.release(l)
+		for _, change := range replacers {
+			_, err := change(h, h.M, l)
+			h.lost(err, lease.ErrReleased)
+		}
+		h.counts(0, 0)
+	}},
+	{"Change/LostReply", "a change whose reply is lost is asked for again and found done: the holder does not lose its lease by it", func(h *harness) {
+		for _, fault := range []Fault{Fail, DropReply, Repeat} {
+			for _, change := range replacers {
+				faults, m := h.faulty(FaultOptions{})
+				l := h.hold("a", lease.Paths("f", "g"))
+				faults.Next(OpAcquire, fault)
+				got, err := change(h, m, l)
+				require.NoError(h, err)
+				require.NoError(h, lease.Verify(h.Context(), h.M, got.Ref(), "f"))
+				h.counts(1, 0)
+				h.release(got)
+			}
+		}
+	}},
+	{"Change/NoAnswer", "a change that cannot be made leaves the old lease, or the new one, and nothing else", func(h *harness) {
+		faults, m := h.faulty(FaultOptions{Seed: 3, Ops: []Op{OpAcquire, OpWithdraw}, Faults: []Fault{Fail, DropReply}})
+		l := h.acquire(m, h.shortly("a", lease.Paths("f")))
+		faults.SetRate(1)
+		_, err := lease.Downgrade(h.Context(), m, l)
+		require.True(h, errors.Is(err, lease.ErrUnavailable) || errors.Is(err, lease.ErrExpired), "%v", err)
+		faults.SetRate(0)
+		h.sleep(2 * short)
+		h.counts(0, 0)
+	}},
+}
+
+// replacers are the functions that replace a lease at once.
+var replacers = []func(h *harness, m lease.Manager, l lease.Lease) (lease.Lease, error){
+	func(h *harness, m lease.Manager, l lease.Lease) (lease.Lease, error) {
+		return lease.Downgrade(h.Context(), m, l)
+	},
+	func(h *harness, m lease.Manager, l lease.Lease) (lease.Lease, error) {
+		return lease.Upgrade(h.Context(), m, l)
+	},
+	func(h *harness, m lease.Manager, l lease.Lease) (lease.Lease, error) {
+		return lease.Transfer(h.Context(), m, l, "heir")
+	},
+}
+
+// verifyCases: does this Ref still own this path, and what does a holder have?
+var verifyCases = append([]testCase{
+	{"Verify/Owner", "the Ref of an active lease owns what its claims cover, and nothing else", func(h *harness) {
+		l := h.hold("a", lease.Trees("src"))
+		require.NoError(h, lease.Verify(h.Context(), h.M, l.Ref(), "src"))
+		require.NoError(h, lease.Verify(h.Context(), h.M, l.Ref(), "./src/main.go"))
+		h.lost(lease.Verify(h.Context(), h.M, l.Ref(), "srcs"), lease.ErrNotHolder)
+		other := l.Ref()
+		other.Token--
+		h.lost(lease.Verify(h.Context(), h.M, other, "src"), lease.ErrNotHolder)
+		other = l.Ref()
+		other.Holder = "b"
+		h.lost(lease.Verify(h.Context(), h.M, other, "src"), lease.ErrNotHolder)
+		other = l.Ref()
+		other.ID = "unknown"
+		h.lost(lease.Verify(h.Context(), h.M, other, "src"), lease.ErrNotFound)
+	}},
+	{"Verify/ReleaseAll", "a holder's leases and places in line are released, and nobody else's", func(h *harness) {
+		h.hold("a1", lease.Paths("other"))
+		for _, path := range []string{"f", "g", "h"} {
+			h.hold("a", lease.Paths(path))
+		}
+		r := h.request("a", lease.Paths("other"))
+		r.ID, r.QueueTTL = "place", h.units(600)
+		h.refused(h.M, r)
+		n, err := lease.ReleaseAll(h.Context(), h.M, "a")
+		require.NoError(h, err)
+		require.Equal(h, 4, n)
+		h.counts(1, 0)
+	}},
+}, forEachEnd("Verify/", "Verify and Renew tell the same end", func(h *harness, e end) {
+	l := h.brief("a", lease.Paths("f"), 3)
+	e.make(h, l)
+	h.lost(lease.Verify(h.Context(), h.M, l.Ref(), "f"), e.err)
+	_, err := h.M.Renew(h.Context(), l.Ref(), 0)
+	h.lost(err, e.err)
+})...)

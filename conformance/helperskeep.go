@@ -1,0 +1,131 @@
+package conformance
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/leasekit/leasekit/lease"
+)
+
+// keeperCases: what a Keeper keeps.
+var keeperCases = []testCase{
+	{"Keeper/Many", "one Keeper renews many leases, none of which is lost, and releases them all", func(h *harness) {
+		const leases = 60
+		k := h.keeper(h.M)
+		var all []*lease.Held
+		for i := range leases {
+			all = append(all, h.keep(k, h.M, h.shortly(fmt.Sprint("holder-", i), lease.Paths(fmt.Sprint(i))), nil))
+		}
+		h.sleep(3 * short)
+		for i, held := range all {
+			require.NoError(h, held.Err())
+			require.True(h, held.Lease().Valid())
+			require.GreaterOrEqual(h, held.Lease().Renewals, 6)
+			h.denied("another", lease.Paths(fmt.Sprint(i)))
+		}
+		h.counts(leases, 0)
+		require.NoError(h, k.ReleaseAll(h.Context()))
+		h.counts(0, 0)
+	}},
+	{"Keeper/OutlivesItsContext", "the end of the context that a lease was acquired with does not end its renewal (pitfall 23)", func(h *harness) {
+		ctx, cancel := context.WithCancel(h.Context())
+		l, err := h.M.Acquire(ctx, h.shortly("a", lease.Paths("f")))
+		require.NoError(h, err)
+		held, err := h.keeper(h.M).Keep(ctx, l, nil)
+		require.NoError(h, err)
+		cancel()
+		h.sleep(2 * short)
+		require.NoError(h, held.Context().Err())
+		h.denied("b", lease.Paths("f"))
+		require.NoError(h, held.Release(ctx))
+		h.free("f")
+	}},
+	{"Keeper/StopsWithRelease", "nothing is renewed after the release, nor after Close (pitfall 24)", func(h *harness) {
+		faults, m := h.faulty(FaultOptions{})
+		k := h.keeper(m)
+		released, closed := h.keep(k, m, h.shortly("a", lease.Paths("f")), nil), h.keep(k, m, h.shortly("a", lease.Paths("g")), nil)
+		h.sleep(short)
+		require.NoError(h, released.Release(h.Context()))
+		k.Close()
+		before := faults.Calls(OpRenew)
+		require.Positive(h, before)
+		h.sleep(3 * short)
+		require.Equal(h, before, faults.Calls(OpRenew))
+		require.ErrorIs(h, released.Err(), lease.ErrReleased)
+		require.ErrorIs(h, closed.Err(), lease.ErrClosed)
+		h.free("g")
+	}},
+	{"Keeper/ManagerClosed", "the contexts end when the Manager is closed", func(h *harness) {
+		m := h.open()
+		held := h.keep(h.keeper(m), m, h.shortly("a", lease.Paths("f")), nil)
+		require.NoError(h, m.Close())
+		<-held.Context().Done()
+		require.ErrorIs(h, context.Cause(held.Context()), lease.ErrClosed)
+	}},
+	{"Keeper/Contended", "a holder hears from its renewals that somebody waits, how many, and how urgently", func(h *harness) {
+		held := h.keep(h.keeper(h.M), h.M, h.shortly("a", lease.Paths("f")), nil)
+		r := h.request("b", lease.Paths("f"))
+		r.Priority = 3
+		w := h.wait(h.M, r)
+		<-held.Contended()
+		contention := held.Lease().Contention
+		require.Equal(h, [2]int{1, 3}, [2]int{contention.Waiters, contention.Priority})
+		require.NoError(h, held.Release(h.Context()))
+		w.soon()
+	}},
+	{"Keeper/RenewalLimit", "a lease whose renewals are used up is held to its expiry, and the error says why it was not renewed", func(h *harness) {
+		r := h.shortly("a", lease.Paths("f"))
+		r.MaxRenewals = 2
+		held := h.keep(h.keeper(h.M), h.M, r, nil)
+		<-held.Context().Done()
+		require.ErrorIs(h, held.Err(), lease.ErrExpired)
+		require.ErrorIs(h, held.Err(), lease.ErrRenewalLimit)
+		require.Equal(h, 2, held.Lease().Renewals)
+	}},
+	{"Keeper/MaxLifetime", "the last renewal ends with the lifetime, in the store too", func(h *harness) {
+		held := h.keep(h.keeper(h.M), h.M, h.shortly("a", lease.Paths("f")), &lease.KeepOptions{MaxLifetime: h.units(2*short + 3)})
+		<-held.Context().Done()
+		h.lost(held.Err(), lease.ErrExpired)
+		h.pass(h.Unit + resolution)
+		h.free("f")
+		ended := h.get(held.Lease().ID)
+		require.Equal(h, lease.EndExpired, ended.EndReason)
+		require.WithinDuration(h, ended.GrantedAt.Add(h.units(2*short+3)), ended.ExpiresAt, h.Unit)
+	}},
+	{"Keeper/NoProgress", "a worker that makes no progress loses its lease", func(h *harness) {
+		held := h.keep(h.keeper(h.M), h.M, h.shortly("a", lease.Paths("f")), &lease.KeepOptions{Progress: h.units(short)})
+		for range 6 {
+			h.sleep(short / 2)
+			held.Progress()
+		}
+		require.NoError(h, held.Err())
+		w := h.queue("b", lease.Paths("f"))
+		<-held.Context().Done()
+		h.lost(held.Err(), lease.ErrExpired)
+		w.granted()
+	}},
+	{"Keeper/Replace", "a lease that is upgraded while it is kept is kept on, under the same context", func(h *harness) {
+		k := h.keeper(h.M)
+		reader := h.hold("b", lease.SharedPaths("f"))
+		held := h.keep(k, h.M, h.shortly("a", lease.SharedPaths("f")), nil)
+		ctx := held.Context()
+		changed := make(chan error, 1)
+		go func() {
+			_, err := held.Replace(h.Context(), func(ctx context.Context, l lease.Lease) (lease.Lease, error) {
+				return lease.Upgrade(ctx, h.M, l)
+			})
+			changed <- err
+		}()
+		h.sleep(2 * short)
+		require.NoError(h, ctx.Err(), "it is renewed while the upgrade waits")
+		h.release(reader)
+		require.NoError(h, <-changed)
+		h.sleep(2 * short)
+		require.NoError(h, ctx.Err(), "and afterwards")
+		h.denied("b", lease.SharedPaths("f"))
+		require.NoError(h, held.Release(h.Context()))
+		h.counts(0, 0)
+	}},
+}

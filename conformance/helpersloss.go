@@ -1,0 +1,88 @@
+package conformance
+
+import (
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/leasekit/leasekit/lease"
+)
+
+// lossCases: renewals that go wrong, and what the holder is told when.
+var lossCases = []testCase{
+	{"Loss/OneFailure", "one renewal that fails does not lose a lease (pitfall 17)", func(h *harness) { h.survives(Fail) }},
+	{"Loss/LostReply", "a renewal whose reply is lost does not lose a lease (pitfall 18)", func(h *harness) { h.survives(DropReply) }},
+	{"Loss/OneStall", "one renewal that hangs does not lose a lease", func(h *harness) { h.survives(Stall) }},
+	{"Loss/LateReply", "a renewal whose reply is late does not lose a lease", func(h *harness) { h.survives(Late) }},
+	{"Loss/Repeated", "a renewal that the driver repeats is one renewal", func(h *harness) { h.survives(Repeat) }},
+	{"Loss/BadLink", "leases are kept over a link that fails every third call", func(h *harness) {
+		faults, m := h.faulty(FaultOptions{Seed: 1, Ops: []Op{OpRenew}})
+		k := h.keeper(m)
+		var all []*lease.Held
+		for i := range 20 {
+			all = append(all, h.keep(k, m, h.shortly("a", lease.Paths(fmt.Sprint(i))), nil))
+		}
+		faults.SetRate(1. / 3)
+		h.sleep(4 * short)
+		for _, held := range all {
+			require.NoError(h, held.Err())
+		}
+		faults.SetRate(0)
+		require.NoError(h, k.ReleaseAll(h.Context()))
+		h.counts(0, 0)
+	}},
+	{"Loss/CutOff", "a holder that is cut off hears of it before anybody else is granted the path, every time (pitfall 15)", func(h *harness) { h.cutOff(Fail) }},
+	{"Loss/BlackHole", "a holder whose calls get no answer hears of it before anybody else is granted the path, every time (pitfalls 15 and 16)", func(h *harness) { h.cutOff(Stall) }},
+}
+
+// survives has one renewal go wrong after the other has gone right, again and
+// again.
+func (h *harness) survives(fault Fault) {
+	faults, m := h.faulty(FaultOptions{})
+	held := h.keep(h.keeper(m), m, h.shortly("a", lease.Paths("f")), nil)
+	for range 3 {
+		faults.Next(OpRenew, fault)
+		h.sleep(short)
+		require.NoError(h, held.Err())
+		h.denied("b", lease.Paths("f"))
+	}
+	require.Greater(h, faults.Calls(OpRenew), 3)
+	require.NoError(h, held.Release(h.Context()))
+	h.free("f")
+}
+
+// cutOff has all renewals of many leases go wrong at one moment, which finds
+// each at another one between two renewals, and compares when its holder is
+// told with when somebody else, who waits, is granted the path.
+func (h *harness) cutOff(fault Fault) {
+	const leases = 25
+	faults, m := h.faulty(FaultOptions{Faults: []Fault{fault}, Ops: []Op{OpRenew}})
+	k := h.keeper(m)
+	told, granted := make([]time.Time, leases), make([]time.Time, leases)
+	errs := make([]error, leases)
+	var group sync.WaitGroup
+	for i := range leases {
+		path := lease.Paths(fmt.Sprint(i))
+		held := h.keep(k, m, h.shortly("a", path), nil)
+		ctx := held.Context()
+		group.Go(func() {
+			<-ctx.Done()
+			told[i] = time.Now()
+		})
+		group.Go(func() {
+			_, errs[i] = h.M.Acquire(h.Context(), h.request(fmt.Sprint("b-", i), path))
+			granted[i] = time.Now()
+		})
+	}
+	h.sleep(2 * short)
+	faults.SetRate(1)
+	group.Wait()
+	for i := range leases {
+		require.NoError(h, errs[i])
+		require.True(h, told[i].Before(granted[i]), "the holder of %d was told %v after another was granted it", i, told[i].Sub(granted[i]))
+	}
+	h.counts(leases, 0)
+	require.NoError(h, k.ReleaseAll(h.Context()), "nothing is kept any more")
+}
