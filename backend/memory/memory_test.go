@@ -19,3 +19,5 @@ func fixture(testing.TB) conformance.Fixture {
 func TestConformance(t *testing.T) { conformance.Run(t, fixture) }
 
 func TestParity(t *testing.T) { conformance.Parity(t, fixture) }
+
+func BenchmarkStore(b *testing.B) { conformance.Bench(b, fixture) }
