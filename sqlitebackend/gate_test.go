@@ -28,7 +28,7 @@ func init() {
 			case "leave":
 				g.leave()
 			}
-			fmt.Println("done")
+			fmt.Fprintln(os.Stdout, "done")
 		}
 		return g.close()
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"os"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -160,7 +161,7 @@ func TestLoadMigrations(t *testing.T) {
 
 func init() {
 	roles["migrate"] = func(path string, orders *bufio.Scanner) error {
-		fmt.Println("ready")
+		fmt.Fprintln(os.Stdout, "ready")
 		for orders.Scan() {
 			d, err := openFile(context.Background(), orders.Text(), Options{})
 			if err != nil {
@@ -172,7 +173,7 @@ func init() {
 			if err := d.close(); err != nil {
 				return err
 			}
-			fmt.Println("done")
+			fmt.Fprintln(os.Stdout, "done")
 		}
 		return nil
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -43,7 +44,7 @@ func (l *looks) during(d time.Duration) (count int, shortest, longest time.Durat
 	l.mutex.Lock()
 	l.at = nil
 	l.mutex.Unlock()
-	time.Sleep(d)
+	_ = sleep(context.Background(), d)
 	synctest.Wait()
 	l.mutex.Lock()
 	defer l.mutex.Unlock()
@@ -131,12 +132,12 @@ func init() {
 			return err
 		}
 		w := newWriter(d, g, hooks{})
-		fmt.Println("ready")
+		fmt.Fprintln(os.Stdout, "ready")
 		for orders.Scan() {
 			if err := w.do(context.Background(), increment(orders.Text())); err != nil {
 				return err
 			}
-			fmt.Println("done")
+			fmt.Fprintln(os.Stdout, "done")
 		}
 		return errors.Join(w.close(), d.close())
 	}
