@@ -52,7 +52,7 @@ var acquireCases = []testCase{
 	}},
 	{"Acquire/ExpiredNeverBlocks", "the first try after the TTL has passed is granted, with nothing sweeping (pitfalls 3 and 5)", func(h *harness) {
 		h.set(func(c *lease.Config) { c.AutoSweep = false })
-		l := h.brief("a", lease.Paths("f"), 2)
+		l := h.brief("a", lease.Paths("f"), 4)
 		h.denied("b", lease.Paths("f"))
 		h.expire(l)
 		next := h.hold("b", lease.Paths("f"))

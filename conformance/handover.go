@@ -161,7 +161,7 @@ var handoverCases = []testCase{
 		require.Equal(h, []lease.Kind{lease.KindQueued, lease.KindLapsed}, h.kinds(dead.Request.ID))
 	}},
 	{"Handover/HeartbeatKeepsThePlace", "a live waiter keeps its place for as long as it waits, however short the time of a dead one", func(h *harness) {
-		h.set(func(c *lease.Config) { c.WaiterTTL = h.units(4) })
+		h.set(func(c *lease.Config) { c.WaiterTTL = h.units(6) })
 		held := h.hold("a", lease.Paths("f"))
 		first, second := h.queue("b", lease.Paths("f")), h.wait(h.open(), h.request("c", lease.Paths("f")))
 		h.sleep(10)

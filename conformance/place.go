@@ -64,11 +64,11 @@ var placeCases = []testCase{
 	}},
 	{"Place/AskingKeepsIt", "each ask keeps the place for another QueueTTL", func(h *harness) {
 		h.hold("a", lease.Paths("f"))
-		h.refused(h.M, h.placed("b", 5))
+		h.refused(h.M, h.placed("b", 6))
 		h.refused(h.M, h.placed("c", 50))
-		for range 3 {
-			h.sleep(3)
-			require.Equal(h, 1, h.refused(h.M, h.placed("b", 5)).Position)
+		for range 4 {
+			h.sleep(2)
+			require.Equal(h, 1, h.refused(h.M, h.placed("b", 6)).Position)
 		}
 		require.Equal(h, []lease.Kind{lease.KindQueued}, h.kinds("b"))
 	}},

@@ -29,7 +29,7 @@ var renewCases = append([]testCase{
 		require.Equal(h, renewed.ExpiresAt, h.get(l.ID).ExpiresAt)
 	}},
 	{"Renew/KeepsAlive", "a lease that is renewed in time outlives its TTL many times over", func(h *harness) {
-		l := h.brief("a", lease.Paths("f"), 4)
+		l := h.brief("a", lease.Paths("f"), 6)
 		w := h.queue("b", lease.Paths("f"))
 		for range 6 {
 			h.sleep(2)
@@ -103,7 +103,7 @@ var renewCases = append([]testCase{
 	}},
 	{"Renew/NoRenewals", "a lease with NoRenewals is never renewed, and lasts its TTL", func(h *harness) {
 		r := h.request("a", lease.Paths("f"))
-		r.MaxRenewals, r.TTL = lease.NoRenewals, h.units(3)
+		r.MaxRenewals, r.TTL = lease.NoRenewals, h.units(5)
 		l := h.acquire(h.M, r)
 		_, err := h.M.Renew(h.Context(), l.Ref(), 0)
 		require.ErrorIs(h, err, lease.ErrRenewalLimit)
@@ -228,7 +228,7 @@ var renewCases = append([]testCase{
 		require.Equal(h, backend.LimitHit, refused.Outcome)
 	}},
 	{"Renew/LatestEndHolds", "waiters go by the expiry as renewed, not by the one they first saw", func(h *harness) {
-		l := h.brief("a", lease.Paths("f"), 3)
+		l := h.brief("a", lease.Paths("f"), 5)
 		w := h.queue("b", lease.Paths("f"))
 		renewed, err := h.M.Renew(h.Context(), l.Ref(), h.units(8))
 		require.NoError(h, err)
