@@ -1,0 +1,9 @@
+package sqlitebackend
+
+import (
+	"testing"
+
+	"github.com/leasekit/leasekit/conformance"
+)
+
+func TestHelpers(t *testing.T) { conformance.RunHelpers(t, fixture) }
