@@ -49,14 +49,14 @@ type moment = time.Duration
 // KeeperOptions are what a [Keeper] may be told. The zero value is the default.
 type KeeperOptions struct {
 	// Concurrency bounds the calls of Renew and Release under way at once; 0 is
-	// 128.
+	// 256, which is two full batches of a store.
 	Concurrency int
 
 	// Observer is told what the Keeper does.
 	Observer *KeeperObserver
 }
 
-const defaultConcurrency = 128
+const defaultConcurrency = 256
 
 // KeeperObserver is told what a [Keeper] does. Any field may be nil. The
 // functions are called by many goroutines at once, hold up the renewals while
