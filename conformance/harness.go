@@ -82,9 +82,11 @@ func (h *harness) sleep(n int) { h.pass(h.units(n)) }
 
 // pass lets time pass.
 func (h *harness) pass(d time.Duration) {
+	h.Helper()
 	select {
 	case <-time.After(d):
 	case <-h.ctx.Done():
+		h.Fatal("the case did not come to an end")
 	}
 }
 

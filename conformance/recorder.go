@@ -39,6 +39,11 @@ func (r *recorder) run(body func()) {
 		defer close(done)
 		defer r.runCleanups()
 		defer r.cancel()
+		defer func() {
+			if p := recover(); p != nil {
+				r.Errorf("panic: %v", p)
+			}
+		}()
 		body()
 	}()
 	<-done
