@@ -22,30 +22,30 @@ import (
 //   - handover/waiters=N: one hot path passed on in a line of N waiters; an
 //     operation is one hand-over, from a release to the next grant;
 //   - crowd: acquire and release while 10,000 other leases are held.
-func Bench(b *testing.B, make func(testing.TB) Fixture) {
+func Bench(b *testing.B, newFixture func(testing.TB) Fixture) {
 	for _, n := range []int{1, 8, 64} {
 		b.Run(fmt.Sprintf("pair/goroutines=%d", n), func(b *testing.B) {
-			m := benchManager(b, make)
+			m := benchManager(b, newFixture)
 			inParallel(b, n, func(worker, i int) { pair(b, m, worker, i) })
 		})
 	}
 	for _, n := range []int{1, 64} {
-		b.Run(fmt.Sprintf("renew/goroutines=%d", n), func(b *testing.B) { benchRenew(b, benchManager(b, make), n) })
+		b.Run(fmt.Sprintf("renew/goroutines=%d", n), func(b *testing.B) { benchRenew(b, benchManager(b, newFixture), n) })
 	}
-	b.Run("try", func(b *testing.B) { benchTry(b, benchManager(b, make)) })
+	b.Run("try", func(b *testing.B) { benchTry(b, benchManager(b, newFixture)) })
 	for _, n := range []int{2, 16} {
-		b.Run(fmt.Sprintf("handover/waiters=%d", n), func(b *testing.B) { benchHandover(b, benchManager(b, make), n) })
+		b.Run(fmt.Sprintf("handover/waiters=%d", n), func(b *testing.B) { benchHandover(b, benchManager(b, newFixture), n) })
 	}
 	b.Run("crowd", func(b *testing.B) {
-		m := benchManager(b, make)
+		m := benchManager(b, newFixture)
 		fill(b, m, 10_000)
 		inParallel(b, 1, func(worker, i int) { pair(b, m, worker, i) })
 	})
 }
 
-func benchManager(b *testing.B, make func(testing.TB) Fixture) lease.Manager {
+func benchManager(b *testing.B, newFixture func(testing.TB) Fixture) lease.Manager {
 	b.Helper()
-	m := backend.New(make(b).Open(b), nil)
+	m := backend.New(newFixture(b).Open(b), nil)
 	b.Cleanup(func() { require.NoError(b, m.Close()) })
 	return m
 }

@@ -67,23 +67,37 @@ func cases() []testCase {
 	)
 }
 
-// Run checks the store that make makes, once for each case. A case in the
-// fixture's KnownFailures is expected to fail, and fails the run if it passes.
-func Run(t *testing.T, make func(testing.TB) Fixture) {
-	for _, c := range cases() {
-		t.Run(c.name, func(t *testing.T) {
-			runCase(t, c, make)
-		})
+// Run checks the store of the fixture that newFixture makes, once for each case.
+// A case that the fixture lists in KnownFailures is expected to fail, and fails
+// the run if it passes.
+func Run(t *testing.T, newFixture func(testing.TB) Fixture) {
+	suite := cases()
+	t.Run("KnownFailures", func(t *testing.T) {
+		for name := range newFixture(t).KnownFailures {
+			if !slices.ContainsFunc(suite, func(c testCase) bool { return c.name == name }) {
+				t.Errorf("there is no case %q", name)
+			}
+		}
+	})
+	for _, c := range suite {
+		t.Run(c.name, func(t *testing.T) { runCase(t, c, newFixture) })
 	}
 }
 
-func runCase(t *testing.T, c testCase, make func(testing.TB) Fixture) {
-	fixture := make(t)
+func runCase(t *testing.T, c testCase, newFixture func(testing.TB) Fixture) {
+	fixture := newFixture(t)
+	if fixture.RealTime {
+		t.Parallel()
+	}
 	if reason, known := fixture.KnownFailures[c.name]; known {
-		if failure := failureOf(t, c, fixture); failure == "" {
+		r := record(t, c, fixture)
+		switch {
+		case r.Skipped():
+			t.Skip(r.text())
+		case !r.Failed():
 			t.Errorf("the case passes, but is listed as a known failure: %s", reason)
-		} else {
-			t.Logf("known failure (%s): %s", reason, failure)
+		default:
+			t.Logf("known failure: %s\n%s", reason, r.text())
 		}
 		return
 	}
@@ -103,24 +117,21 @@ func (c testCase) check(h *harness) {
 	}
 }
 
-// within runs body where the fixture's clock is: in a bubble, or in real time
-// beside the other cases.
+// within runs body where the fixture's clock is: in a bubble, or in real time.
 func within(t *testing.T, fixture Fixture, body func(t *testing.T)) {
 	if fixture.RealTime {
-		t.Parallel()
 		body(t)
 		return
 	}
 	synctest.Test(t, body)
 }
 
-// failureOf runs a case against a stand-in for t and returns how it failed, ""
-// if it did not.
-func failureOf(t *testing.T, c testCase, fixture Fixture) string {
+// record runs a case against a stand-in for t.
+func record(t *testing.T, c testCase, fixture Fixture) *recorder {
 	var r *recorder
 	within(t, fixture, func(t *testing.T) {
 		r = newRecorder(t)
 		r.run(func() { c.check(newHarness(r, fixture)) })
 	})
-	return r.failure()
+	return r
 }

@@ -3,7 +3,6 @@ package conformance
 import (
 	"fmt"
 	"testing"
-	"testing/synctest"
 
 	"github.com/leasekit/leasekit/backend/memory"
 )
@@ -17,18 +16,18 @@ import (
 //
 // A script that fails is shrunk to a short one, which is printed with the seed
 // and the way to run it again. Without seeds there are 25.
-func Parity(t *testing.T, make func(testing.TB) Fixture, seeds ...uint64) {
+func Parity(t *testing.T, newFixture func(testing.TB) Fixture, seeds ...uint64) {
 	if len(seeds) == 0 {
 		seeds = Seeds(1, 25)
 	}
 	for _, seed := range seeds {
 		t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) {
-			realTime := make(t).RealTime
+			realTime := newFixture(t).RealTime
 			if realTime {
 				t.Parallel()
 			}
 			all := script(seed, realTime)
-			difference := compare(t, make, all)
+			difference := compare(t, newFixture, all)
 			if difference == "" {
 				return
 			}
@@ -37,7 +36,7 @@ func Parity(t *testing.T, make func(testing.TB) Fixture, seeds ...uint64) {
 				attempts = 100
 			}
 			short := shrink(all, attempts, func(some []instruction) bool {
-				d := compare(t, make, some)
+				d := compare(t, newFixture, some)
 				if d != "" {
 					difference = d
 				}
@@ -60,24 +59,19 @@ func Seeds(first uint64, n int) []uint64 {
 
 // compare runs a script on a fresh store and on a fresh one in memory. It
 // returns how they differ, "" if they do not.
-func compare(t *testing.T, make func(testing.TB) Fixture, script []instruction) string {
+func compare(t *testing.T, newFixture func(testing.TB) Fixture, script []instruction) string {
 	t.Helper()
-	fixture := make(t)
+	fixture := newFixture(t)
 	var difference string
-	body := func(t *testing.T) {
+	within(t, fixture, func(t *testing.T) {
 		r := newRecorder(t)
 		r.run(func() {
 			p := newPlayer(newHarness(r, fixture), memory.NewStore())
 			difference = p.play(script)
 		})
-		if difference == "" {
-			difference = r.failure()
+		if r.Failed() {
+			difference += r.text()
 		}
-	}
-	if fixture.RealTime {
-		body(t)
-	} else {
-		synctest.Test(t, body)
-	}
+	})
 	return difference
 }

@@ -65,22 +65,20 @@ func (r *recorder) runCleanups() {
 	f()
 }
 
-// failure returns what was reported, "" if the body neither failed nor was
-// skipped before it could.
-func (r *recorder) failure() string {
+// text returns all that was reported.
+func (r *recorder) text() string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if !r.failed {
-		return ""
-	}
-	return "failed: " + strings.Join(r.messages, "\n")
+	return strings.Join(r.messages, "\n")
 }
 
 func (r *recorder) note(fail bool, message string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.failed = r.failed || fail
-	r.messages = append(r.messages, strings.TrimSpace(message))
+	if message = strings.TrimSpace(message); message != "" {
+		r.messages = append(r.messages, message)
+	}
 }
 
 func (r *recorder) Context() context.Context { return r.ctx }

@@ -141,7 +141,7 @@ var verbs = []struct {
 	verb   verb
 	weight int
 }{
-	{doTry, 16}, {doWait, 26}, {doPlace, 5}, {doAgain, 8}, {doReplace, 9}, {doRenew, 10}, {doRelease, 22},
+	{doTry, 16}, {doWait, 26}, {doPlace, 5}, {doAgain, 8}, {doReplace, 9}, {doRenew, 14}, {doRelease, 22},
 	{doWithdraw, 5}, {doForce, 2}, {doSweep, 2}, {doConfig, 2}, {doLook, 6}, {doPass, 20},
 }
 
@@ -164,8 +164,8 @@ func (g *generator) instruction(n int) instruction {
 		i.repeat, i.stranger = g.IntN(8) == 0, g.IntN(10) == 0
 	case doRenew:
 		i.repeat, i.stranger = g.IntN(8) == 0, g.IntN(10) == 0
-		if g.IntN(3) == 0 {
-			i.ttl = g.lasts(1, 20)
+		if g.IntN(2) == 0 {
+			i.ttl = g.lasts(1, 60)
 		}
 	case doForce:
 		i.query = g.query(i.target)
