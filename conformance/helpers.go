@@ -11,12 +11,12 @@ import (
 
 // RunHelpers checks that what package lease builds on a Manager ([lease.Do],
 // [lease.Keeper], [lease.Upgrade], [lease.Verify], ...) keeps its promises on
-// the store that make makes, also when calls of the store fail, hang or lose
+// the store that newFixture makes, also when calls of the store fail, hang or lose
 // their replies. [Run] checks the store itself.
-func RunHelpers(t *testing.T, make func(testing.TB) Fixture) {
+func RunHelpers(t *testing.T, newFixture func(testing.TB) Fixture) {
 	for _, c := range helperCases() {
 		t.Run(c.name, func(t *testing.T) {
-			runCase(t, c, make)
+			runCase(t, c, newFixture)
 		})
 	}
 }

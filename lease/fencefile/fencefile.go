@@ -46,7 +46,7 @@ func Open(root string) (*Dir, error) {
 	}
 	d := &Dir{root: r, path: full}
 	if err := d.prepare(); err != nil {
-		r.Close()
+		_ = r.Close() // nothing was written through it
 		return nil, err
 	}
 	return d, nil
