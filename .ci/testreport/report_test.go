@@ -100,6 +100,11 @@ func TestReport(t *testing.T) {
 			ok:    true, want: []string{"skipped: p TestAway", "1 passed, 0 failed, 1 skipped\n"},
 		},
 		{
+			name: "a pattern", list: "any p Test*/Away no moon anywhere\nany p TestAway/* what does not match it\n",
+			lines: []string{passLine, `{"Action":"skip","Package":"p","Test":"TestSea/Away"}`, `{"Action":"skip","Package":"p","Test":"TestLand/Away"}`},
+			want:  []string{"FAIL: in the list of skips but not skipped: p TestAway/*", "1 passed, 0 failed, 2 skipped\n"}, not: "without an entry",
+		},
+		{
 			name: "a stale entry", list: "race p TestGood was broken\n",
 			lines: []string{passLine},
 			want:  []string{"FAIL: in the list of skips but not skipped: p TestGood (was broken)\n"},
@@ -131,8 +136,13 @@ func TestReport(t *testing.T) {
 	}
 }
 
-func TestSkipWithoutReason(t *testing.T) {
-	if _, err := readSkips(strings.NewReader("any p TestAway\n"), "race"); err == nil {
-		t.Error("an entry without a reason was accepted")
+func TestBadList(t *testing.T) {
+	for list, flaw := range map[string]string{
+		"any p TestAway\n":          "has no reason",
+		"any p Test[Away no moon\n": "is no pattern",
+	} {
+		if _, err := readSkips(strings.NewReader(list), "race"); err == nil {
+			t.Errorf("an entry that %s was accepted: %s", flaw, list)
+		}
 	}
 }
