@@ -22,7 +22,7 @@ func init() {
 // increment a counter N times each, "flood" writes for ever, "hang" writes and
 // then keeps its transaction open for ever.
 func writeForTest(path string, orders *bufio.Scanner) error {
-	d, err := openFile(context.Background(), path, Options{})
+	d, err := openFile(context.Background(), path, quick)
 	if err != nil {
 		return err
 	}
@@ -103,7 +103,7 @@ func checkIntegrity(t testing.TB, d *database) {
 // Several processes write at once: nothing is lost, nothing is counted twice,
 // and nobody sees SQLITE_BUSY.
 func TestProcessesShareAFile(t *testing.T) {
-	const processes, goroutines, times = 3, 8, 50
+	const processes, goroutines, times = 3, 8, 30
 	d, w := newCounters(t, hooks{})
 	children := make([]*process, processes)
 	for i := range children {

@@ -105,7 +105,10 @@ func TestGateCloseWhileAnotherProcessIsInside(t *testing.T) {
 	require.NoError(t, again.enter(t.Context()))
 	again.leave()
 	require.NoError(t, again.close())
-	require.Eventually(t, func() bool { return errors.Is(g.file.Close(), os.ErrClosed) }, 5*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool {
+		_, err := g.file.Stat()
+		return errors.Is(err, os.ErrClosed)
+	}, 5*time.Second, time.Millisecond, "nor the file open")
 }
 
 func TestGateIsSharedInOneProcess(t *testing.T) {

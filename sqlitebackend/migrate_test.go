@@ -55,7 +55,7 @@ func countRows(t testing.TB, d *database, table string) int {
 }
 
 func TestMigrateInSteps(t *testing.T) {
-	d := mustOpen(t, newPath(t), Options{})
+	d := mustOpen(t, newPath(t), quick)
 	before := time.Now().UnixMilli()
 	require.NoError(t, d.migrate(t.Context(), files(firstStep)))
 	require.Equal(t, 2, countRows(t, d, "log"))
@@ -74,7 +74,7 @@ func TestMigrateInSteps(t *testing.T) {
 }
 
 func TestMigrateInMemoryAndSmallPool(t *testing.T) {
-	d := mustOpen(t, memoryPath, Options{})
+	d := mustOpen(t, memoryPath, quick)
 	require.NoError(t, d.migrate(t.Context(), files(firstStep, secondStep)))
 	require.Len(t, migrationRows(t, d), 2)
 
@@ -85,7 +85,7 @@ func TestMigrateInMemoryAndSmallPool(t *testing.T) {
 }
 
 func TestMigrateFailureIsRecordedAndTriedAgain(t *testing.T) {
-	d := mustOpen(t, newPath(t), Options{})
+	d := mustOpen(t, newPath(t), quick)
 	for range 2 {
 		err := d.migrate(t.Context(), files(firstStep, brokenStep, secondStep))
 		var failure *MigrationError
@@ -109,7 +109,7 @@ func TestMigrateFailureIsRecordedAndTriedAgain(t *testing.T) {
 }
 
 func TestMigrateRefusesNewerSchema(t *testing.T) {
-	d := mustOpen(t, newPath(t), Options{})
+	d := mustOpen(t, newPath(t), quick)
 	require.NoError(t, d.migrate(t.Context(), files(firstStep, secondStep)))
 	before := migrationRows(t, d)
 	err := d.migrate(t.Context(), files(firstStep))
@@ -120,7 +120,7 @@ func TestMigrateRefusesNewerSchema(t *testing.T) {
 
 // A record of success is never replaced by another process' failure.
 func TestMigrateKeepsAppliedRecord(t *testing.T) {
-	d := mustOpen(t, newPath(t), Options{})
+	d := mustOpen(t, newPath(t), quick)
 	require.NoError(t, d.migrate(t.Context(), files(firstStep)))
 	connection, err := d.takeWriter(t.Context())
 	require.NoError(t, err)
@@ -132,7 +132,7 @@ func TestMigrateKeepsAppliedRecord(t *testing.T) {
 
 func TestMigrateWaitsForLock(t *testing.T) {
 	path := newPath(t)
-	d, other := mustOpen(t, path, Options{}), mustOpen(t, path, Options{})
+	d, other := mustOpen(t, path, quick), mustOpen(t, path, quick)
 	tx, err := other.writer.BeginTx(t.Context(), &sql.TxOptions{})
 	require.NoError(t, err)
 
@@ -163,7 +163,7 @@ func init() {
 	roles["migrate"] = func(path string, orders *bufio.Scanner) error {
 		fmt.Fprintln(os.Stdout, "ready")
 		for orders.Scan() {
-			d, err := openFile(context.Background(), orders.Text(), Options{})
+			d, err := openFile(context.Background(), orders.Text(), quick)
 			if err != nil {
 				return err
 			}
@@ -182,7 +182,7 @@ func init() {
 // Processes that open a new file at once all succeed, and each migration runs
 // once.
 func TestMigrateInSeveralProcessesAtOnce(t *testing.T) {
-	const processes, rounds = 4, 8
+	const processes, rounds = 4, 5
 	children := make([]*process, processes)
 	for i := range children {
 		children[i] = startProcess(t, "migrate", "")
@@ -196,7 +196,7 @@ func TestMigrateInSeveralProcessesAtOnce(t *testing.T) {
 		for _, child := range children {
 			child.expect("done")
 		}
-		d := mustOpen(t, path, Options{})
+		d := mustOpen(t, path, quick)
 		require.Len(t, migrationRows(t, d), 2)
 		require.Equal(t, 1, countRows(t, d, "things"))
 	}

@@ -123,7 +123,7 @@ func TestPollerStartsAgainAndCloses(t *testing.T) {
 
 func init() {
 	roles["commit"] = func(path string, orders *bufio.Scanner) error {
-		d, err := openFile(context.Background(), path, Options{})
+		d, err := openFile(context.Background(), path, quick)
 		if err != nil {
 			return err
 		}
@@ -171,7 +171,7 @@ func TestWriterChanged(t *testing.T) {
 		return yes
 	}
 	d, w := newCounters(t, hooks{})
-	other := mustWriter(t, mustOpen(t, d.file, Options{}), hooks{})
+	other := mustWriter(t, mustOpen(t, d.file, quick), hooks{})
 	require.True(t, changed(w), "nothing is known before the first look")
 	for range 10 {
 		require.NoError(t, w.do(t.Context(), increment("a")))

@@ -12,6 +12,9 @@ import (
 	"github.com/leasekit/leasekit/lease"
 )
 
+// quick are the options of tests that do not turn the power off.
+var quick = Options{Synchronous: Normal}
+
 // mustWriter starts a writer that is closed with the test.
 func mustWriter(t testing.TB, d *database, h hooks) *writer {
 	t.Helper()
@@ -25,7 +28,7 @@ func mustWriter(t testing.TB, d *database, h hooks) *writer {
 // newCounters opens a new file with a table of counters.
 func newCounters(t testing.TB, h hooks) (*database, *writer) {
 	t.Helper()
-	d := mustOpen(t, newPath(t), Options{})
+	d := mustOpen(t, newPath(t), quick)
 	w := mustWriter(t, d, h)
 	require.NoError(t, w.do(context.Background(), createCounters))
 	return d, w
@@ -158,7 +161,7 @@ func violateAtCommit(b *batch) error {
 }
 
 func TestWriterConstraintCheckedByCommit(t *testing.T) {
-	d := mustOpen(t, newPath(t), Options{})
+	d := mustOpen(t, newPath(t), quick)
 	d.pragmas = append(d.pragmas, "PRAGMA foreign_keys = 1")
 	w := mustWriter(t, d, hooks{})
 	require.NoError(t, w.do(t.Context(), createCounters))

@@ -18,7 +18,7 @@ import (
 // cause, and the writer works again when there is room.
 func TestWriterDiskFull(t *testing.T) {
 	for _, path := range []string{newPath(t), memoryPath} {
-		d := mustOpen(t, path, Options{})
+		d := mustOpen(t, path, quick)
 		w := mustWriter(t, d, hooks{})
 		require.NoError(t, w.do(t.Context(), createCounters))
 		require.NoError(t, w.do(t.Context(), func(b *batch) error {
@@ -81,7 +81,7 @@ func TestWriterReplacesBrokenConnections(t *testing.T) {
 func TestWriterWaitsForLock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		path := newPath(t)
-		d, foreign := mustOpen(t, path, Options{}), mustOpen(t, path, Options{})
+		d, foreign := mustOpen(t, path, quick), mustOpen(t, path, quick)
 		w := mustWriter(t, d, hooks{})
 		require.NoError(t, w.do(t.Context(), createCounters))
 		tx, err := foreign.writer.BeginTx(t.Context(), nil)
@@ -112,12 +112,12 @@ func TestWriterSeveralHandlesInBubble(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const handles, goroutines, rounds = 3, 4, 20
 		path := newPath(t)
-		d := mustOpen(t, path, Options{Synchronous: Normal})
-		foreign := mustOpen(t, path, Options{Synchronous: Normal})
+		d := mustOpen(t, path, quick)
+		foreign := mustOpen(t, path, quick)
 		require.NoError(t, mustWriter(t, d, hooks{}).do(t.Context(), createCounters))
 		var running sync.WaitGroup
 		for range handles {
-			w := mustWriter(t, mustOpen(t, path, Options{Synchronous: Normal}), hooks{})
+			w := mustWriter(t, mustOpen(t, path, quick), hooks{})
 			for range goroutines {
 				running.Go(func() {
 					for range rounds {
