@@ -44,16 +44,16 @@ var askDefects = []defect{
 		}
 	}},
 	{"a token is used again", []string{"Acquire/Reentry", "Fencing/EveryPath"}, func() hooks {
-		real := map[lease.ID]lease.Token{}
+		minted := map[lease.ID]lease.Token{}
 		const always = 7
 		return hooks{
 			acquire: func(s *memory.Store, a backend.AcquireArgs) backend.AcquireReply {
 				if a.Request.Replace.Token == always {
-					a.Request.Replace.Token = real[a.Request.Replace.ID]
+					a.Request.Replace.Token = minted[a.Request.Replace.ID]
 				}
 				reply := must(s.Acquire(background, a))
 				if reply.Outcome == backend.Done {
-					real[reply.Lease.ID], reply.Lease.Token = reply.Lease.Token, always
+					minted[reply.Lease.ID], reply.Lease.Token = reply.Lease.Token, always
 				}
 				return reply
 			},

@@ -75,10 +75,12 @@ var historyReadCases = []testCase{
 	{"History/Stopped", "who stops reading in the middle leaves nothing behind that keeps others from working", func(h *harness) {
 		for range 5 {
 			h.release(h.hold("a", lease.Paths("f")))
-			for range h.M.History(h.Context(), lease.Query{}) {
+			for _, err := range h.M.History(h.Context(), lease.Query{}) {
+				require.NoError(h, err)
 				break
 			}
-			for range h.M.List(h.Context(), lease.Query{}) {
+			for _, err := range h.M.List(h.Context(), lease.Query{Status: []lease.Status{lease.Released}}) {
+				require.NoError(h, err)
 				break
 			}
 		}

@@ -204,8 +204,8 @@ func (g *generator) request() lease.Request {
 		Holder: g.holders[g.IntN(len(g.holders))], TTL: g.lasts(2, 40), MaxRenewals: lease.Unlimited,
 		Distinct: g.IntN(12) == 0,
 	}
-	if g.IntN(10) == 0 {
-		r.MaxRenewals = 1 + g.IntN(2)
+	if g.IntN(4) == 0 {
+		r.MaxRenewals = []int{lease.NoRenewals, 1, 2}[g.IntN(3)]
 	}
 	if g.IntN(4) == 0 {
 		r.Priority = g.IntN(5) - 2
