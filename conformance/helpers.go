@@ -45,7 +45,7 @@ func (h *harness) shortly(holder string, claims []lease.Claim) lease.Request {
 
 // keeper returns a Keeper that is closed at the end.
 func (h *harness) keeper(m lease.Acquirer) *lease.Keeper {
-	k := lease.NewKeeper(m, nil)
+	k := lease.KeepAlive(m, nil)
 	h.Cleanup(k.Close)
 	return k
 }

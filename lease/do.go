@@ -22,7 +22,7 @@ func Do(ctx context.Context, a Acquirer, r Request, f func(ctx context.Context, 
 	if f == nil {
 		return errNoFunction()
 	}
-	k := NewKeeper(a, nil)
+	k := KeepAlive(a, nil)
 	defer k.Close()
 	return k.Do(ctx, r, nil, func(ctx context.Context, h *Held) error {
 		return f(ctx, h.Lease())

@@ -10,13 +10,19 @@
 //
 //	m, err := sqlitebackend.Open(ctx, "leases.db", nil)
 //	...
-//	l, err := m.Acquire(ctx, lease.Request{
+//	err = lease.Do(ctx, m, lease.Request{
 //		Holder: "agent-7",
 //		Claims: lease.Paths("src/main.go", "src/util.go"),
 //		TTL:    time.Minute,
+//	}, func(ctx context.Context, l lease.Lease) error {
+//		... // ctx ends if the lease is lost
 //	})
-//	...
-//	defer m.Release(ctx, l.Ref())
+//
+// [Do] acquires, keeps renewed, runs and releases; [KeepAlive] renews many
+// leases from one goroutine; [Upgrade], [Downgrade], [Shrink] and [Transfer]
+// replace one lease by another in one step. Package fencefile writes files
+// under fencing tokens, package audit proves from a history that the rules were
+// kept.
 //
 // # The rule of conflict
 //

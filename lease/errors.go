@@ -92,8 +92,11 @@ func (e *LostError) Error() string {
 	if e.Successor != "" {
 		s += fmt.Sprintf(" by %q", e.Successor)
 	}
-	if e.Actor != "" || e.Reason != "" {
-		s += fmt.Sprintf(" by %s: %s", e.Actor, e.Reason)
+	if e.Actor != "" {
+		s += " by " + e.Actor
+	}
+	if e.Reason != "" {
+		s += ": " + e.Reason
 	}
 	return s
 }

@@ -23,7 +23,7 @@ import (
 //   - It notices within half a second that the machine was suspended or its
 //     wall clock set forward, and then drops the leases that this ended.
 //
-// A Keeper is made by [NewKeeper], and may be used by many goroutines at once.
+// A Keeper is made by [KeepAlive], and may be used by many goroutines at once.
 // While it keeps nothing it has no goroutine.
 type Keeper struct {
 	acquirer Acquirer
@@ -82,9 +82,9 @@ type KeepOptions struct {
 	MaxLifetime time.Duration
 }
 
-// NewKeeper returns a Keeper that renews through a. Nil options are the
-// defaults.
-func NewKeeper(a Acquirer, o *KeeperOptions) *Keeper {
+// KeepAlive returns a Keeper that renews through a: [Keeper.Keep] hands it a
+// lease. Nil options are the defaults.
+func KeepAlive(a Acquirer, o *KeeperOptions) *Keeper {
 	k := &Keeper{acquirer: a, start: time.Now(), wake: make(chan struct{}, 1)}
 	if o != nil {
 		k.options = *o
@@ -188,7 +188,7 @@ func (k *Keeper) Close() {
 	k.running.Wait()
 }
 
-// usable returns an error for a Keeper that did not come from NewKeeper, or
+// usable returns an error for a Keeper that did not come from KeepAlive, or
 // that has nothing to renew through.
 func (k *Keeper) usable() error {
 	if k == nil || k.acquirer == nil {

@@ -49,7 +49,7 @@ func TestSuspendedTime(t *testing.T) {
 // that, yet the loss is told at the next look at the clocks.
 func TestSuspensionPastTheDeadline(t *testing.T) {
 	t.Parallel()
-	k := NewKeeper(willing{}, nil)
+	k := KeepAlive(willing{}, nil)
 	defer k.Close()
 	h, err := k.Keep(t.Context(), granted(Ref{"id", "a", 1}, time.Now(), 10*time.Minute), nil)
 	require.NoError(t, err)
@@ -62,7 +62,7 @@ func TestSuspensionPastTheDeadline(t *testing.T) {
 func TestSuspensionPastTheRenewal(t *testing.T) {
 	t.Parallel()
 	w := willing{renewed: make(chan time.Time)}
-	k := NewKeeper(w, nil)
+	k := KeepAlive(w, nil)
 	defer k.Close()
 	h, err := k.Keep(t.Context(), granted(Ref{"id", "a", 1}, time.Now(), 10*time.Minute), nil)
 	require.NoError(t, err)

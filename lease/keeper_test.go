@@ -64,7 +64,7 @@ func TestRenewalsSpread(t *testing.T) {
 // A Keeper that keeps nothing need not be closed.
 func TestIdleKeeperHasNoGoroutine(t *testing.T) {
 	bubble(t, func(t *testing.T, m *manager) {
-		k := lease.NewKeeper(m, nil)
+		k := lease.KeepAlive(m, nil)
 		for range 3 {
 			h := keep(t, k, acquire(t, m, exclusive("a", "f", time.Second)), nil)
 			time.Sleep(time.Minute)
@@ -246,7 +246,7 @@ func TestKeeperMisuse(t *testing.T) {
 	bubble(t, func(t *testing.T, m *manager) {
 		ctx := t.Context()
 		good := acquire(t, m, exclusive("a", "f", time.Second))
-		for _, k := range []*lease.Keeper{nil, {}, lease.NewKeeper(nil, nil)} {
+		for _, k := range []*lease.Keeper{nil, {}, lease.KeepAlive(nil, nil)} {
 			_, err := k.Keep(ctx, good, nil)
 			require.ErrorIs(t, err, lease.ErrInvalid)
 			require.ErrorIs(t, k.ReleaseAll(ctx), lease.ErrInvalid)

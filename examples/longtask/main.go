@@ -47,7 +47,7 @@ func request(holder string) lease.Request {
 
 // renewed: the task outlasts its TTL, and still holds its lease.
 func renewed(ctx context.Context, m lease.Manager) error {
-	k := lease.NewKeeper(m, nil)
+	k := lease.KeepAlive(m, nil)
 	defer k.Close()
 	began := time.Now()
 	return k.Do(ctx, request("writer"), nil, func(ctx context.Context, h *lease.Held) error {
