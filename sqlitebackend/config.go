@@ -49,7 +49,8 @@ func (t *transaction) readConfig() error {
 	if err := json.Unmarshal(text, &t.config); err != nil {
 		return err
 	}
-	t.store.config.Store(&t.config)
+	known := t.config // a copy: SetConfig changes t.config, and may be rolled back
+	t.store.config.Store(&known)
 	return nil
 }
 

@@ -4,11 +4,11 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
-	"errors"
 	"time"
 
 	"github.com/uptrace/bun"
 
+	"github.com/leasekit/leasekit/backend/step"
 	"github.com/leasekit/leasekit/lease"
 )
 
@@ -27,16 +27,52 @@ type event struct {
 	Reason     sql.NullString  `bun:"reason"`
 }
 
+// past is a lease in lease_history: shorter, and faster to write, than a
+// lease.Lease. Times are those of step.Record; the ID has a column of its own.
+type past struct {
+	Token       lease.Token       `json:"token,omitempty"`
+	Holder      string            `json:"holder"`
+	Claims      []claimText       `json:"claims"`
+	Status      string            `json:"status"`
+	EndReason   lease.EndReason   `json:"end_reason,omitempty"`
+	TTL         int64             `json:"ttl"`
+	Renewals    int               `json:"renewals,omitempty"`
+	MaxRenewals int               `json:"max_renewals,omitempty"`
+	Priority    int               `json:"priority,omitempty"`
+	Labels      map[string]string `json:"labels,omitempty"`
+	Replaced    lease.ID          `json:"replaced,omitempty"`
+	Created     int64             `json:"created_at"`
+	Granted     int64             `json:"granted_at,omitempty"`
+	Deadline    int64             `json:"deadline"`
+	Updated     int64             `json:"updated_at"`
+}
+
 // Append implements [step.Tx].
 func (t *transaction) Append(e lease.Event) error {
-	body, err := jsonText(e.Lease, e.Lease.ID == "")
-	if err != nil {
-		return err
+	var body any
+	if l := e.Lease; l.ID != "" {
+		text, err := json.Marshal(past{
+			Token: l.Token, Holder: l.Holder, Claims: claimTexts(l.Claims), Status: l.Status.String(), EndReason: l.EndReason,
+			TTL: l.TTL.Milliseconds(), Renewals: l.Renewals, MaxRenewals: l.MaxRenewals, Priority: l.Priority, Labels: l.Labels,
+			Replaced: l.Replaced, Created: millis(l.CreatedAt), Granted: millis(l.GrantedAt), Deadline: millis(l.ExpiresAt),
+			Updated: millis(l.UpdatedAt),
+		})
+		if err != nil {
+			return err
+		}
+		body = string(text)
 	}
-	_, err = t.change(`INSERT INTO lease_history (namespace, seq, kind, at, recorded_at, lease_id, lease, actor, reason)
+	_, err := t.change(`INSERT INTO lease_history (namespace, seq, kind, at, recorded_at, lease_id, lease, actor, reason)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		t.namespace, e.Seq, string(e.Kind), e.At.UnixMilli(), t.counters.Now, text(e.Lease.ID), body, text(e.Actor), text(e.Reason))
+		t.namespace, int64(e.Seq), string(e.Kind), e.At.UnixMilli(), t.counters.Now, text(e.Lease.ID), body, text(e.Actor), text(e.Reason))
 	return err
+}
+
+func millis(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMilli()
 }
 
 // Trim implements [step.Tx].
@@ -58,56 +94,65 @@ const eventScan = 1000
 const eventWait = 25 * time.Millisecond
 
 // Events implements [backend.Store].
-func (s *Store) Events(ctx context.Context, q lease.Query, limit int) ([]lease.Event, lease.Seq, time.Duration, error) {
-	var head, oldest lease.Seq
-	err := s.db.reader.DB.QueryRowContext(ctx, `SELECT seq, coalesce((SELECT min(seq) FROM lease_history WHERE namespace = ?1), seq + 1)
-		FROM lease_counters WHERE namespace = ?1`, s.namespace).Scan(&head, &oldest)
+func (s *Store) Events(ctx context.Context, q lease.Query, limit int) (found []lease.Event, next lease.Seq, wait time.Duration, err error) {
+	err = s.look(ctx, "history", func(v *view) error {
+		found, next, err = v.events(q, limit)
+		return err
+	})
 	if err != nil {
-		return nil, 0, 0, readFailed(ctx, "history", err)
+		return nil, 0, 0, err
+	}
+	if len(found) < limit {
+		wait = eventWait
+	}
+	return found, next, wait, nil
+}
+
+func (v *view) events(q lease.Query, limit int) ([]lease.Event, lease.Seq, error) {
+	head := v.counters.Seq
+	oldest := head + 1
+	if err := v.row([]any{&oldest}, `SELECT coalesce(min(seq), ?2) FROM lease_history WHERE namespace = ?1`, v.namespace, int64(oldest)); err != nil {
+		return nil, 0, err
 	}
 	switch {
 	case q.After >= head:
-		return nil, head, eventWait, nil
+		return nil, head, nil
 	case q.After == 0:
 		q.After = oldest - 1
 	case q.After < oldest-1:
-		return nil, 0, 0, &lease.TrimmedError{After: q.After, Oldest: oldest}
+		return nil, 0, &lease.TrimmedError{After: q.After, Oldest: oldest}
 	}
-	// What is selected by path is looked through here, so the scan is bounded.
-	last := min(head, q.After+eventScan)
-	query := s.db.reader.NewSelect().Model((*event)(nil)).
-		Where("namespace = ?", s.namespace).
-		Where("seq > ?", int64(q.After)).
-		OrderExpr("seq")
+	// What is selected by holder or path is looked through here, so the scan is
+	// bounded. For an ID the index leads straight to its events.
+	last := head
+	query := v.tx.NewSelect().Model((*event)(nil)).Where("namespace = ?", v.namespace).Where("seq > ?", int64(q.After))
 	if q.ID != "" {
-		last = head // the index leads straight to them
 		query = query.Where("lease_id = ?", string(q.ID))
+	} else {
+		last = min(head, q.After+eventScan)
+		query = query.Where("seq <= ?", int64(last))
 	}
-	query = query.Where("seq <= ?", int64(last))
 	if len(q.Kinds) > 0 {
 		query = query.Where("kind IN (?)", bun.In(q.Kinds))
 	}
 	var rows []event
-	if err := query.Limit(eventScan).Scan(ctx, &rows); err != nil {
-		return nil, 0, 0, readFailed(ctx, "history", err)
+	if err := query.OrderExpr("seq").Limit(int64(limit)).Scan(v.ctx, &rows); err != nil {
+		return nil, 0, err
+	}
+	if len(rows) == limit {
+		last = lease.Seq(rows[limit-1].Seq)
 	}
 	var found []lease.Event
 	for _, row := range rows {
 		e, err := row.event()
 		if err != nil {
-			return nil, 0, 0, &lease.UnavailableError{Op: "history", Err: err}
+			return nil, 0, err
 		}
-		if !q.MatchesEvent(e) {
-			continue
-		}
-		if found = append(found, e); len(found) == limit {
-			return found, e.Seq, 0, nil
+		if q.MatchesEvent(e) {
+			found = append(found, e)
 		}
 	}
-	if len(rows) == eventScan {
-		last = lease.Seq(rows[len(rows)-1].Seq)
-	}
-	return found, last, eventWait, nil
+	return found, last, nil
 }
 
 func (row event) event() (lease.Event, error) {
@@ -118,14 +163,16 @@ func (row event) event() (lease.Event, error) {
 	if len(row.Lease) == 0 {
 		return e, nil
 	}
-	return e, json.Unmarshal(row.Lease, &e.Lease)
-}
-
-// readFailed is a read's error: the context's own if it has ended, since a
-// driver may report its interruption in words of its own.
-func readFailed(ctx context.Context, doing string, err error) error {
-	if ctx.Err() != nil {
-		return errors.Join(ctx.Err(), err)
+	var p past
+	if err := json.Unmarshal(row.Lease, &p); err != nil {
+		return e, err
 	}
-	return unavailable(doing, err)
+	r := step.Record{
+		ID: lease.ID(row.LeaseID.String), Token: p.Token, Holder: p.Holder, Claims: claimsOf(p.Claims), EndReason: p.EndReason,
+		TTL: p.TTL, Renewals: p.Renewals, MaxRenewals: p.MaxRenewals, Priority: p.Priority, Labels: p.Labels,
+		Replace: lease.Ref{ID: p.Replaced}, Created: p.Created, Granted: p.Granted, Deadline: p.Deadline, Updated: p.Updated,
+	}
+	err := r.Status.UnmarshalText([]byte(p.Status))
+	e.Lease = r.Lease()
+	return e, err
 }

@@ -2,9 +2,12 @@ package sqlitebackend
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strconv"
-	"time"
+	"strings"
+
+	"github.com/uptrace/bun"
 
 	"github.com/leasekit/leasekit/backend/step"
 	"github.com/leasekit/leasekit/lease"
@@ -12,6 +15,17 @@ import (
 
 // pageSize is how many leases List returns at a time.
 const pageSize = 200
+
+// query is an SQL condition that grows together with its arguments.
+type query struct {
+	text strings.Builder
+	args []any
+}
+
+func (q *query) add(text string, args ...any) {
+	q.text.WriteString(text)
+	q.args = append(q.args, args...)
+}
 
 // selection is the condition for leases that live and have q's ID, Holder,
 // Path and Under.
@@ -54,43 +68,45 @@ func remembered(q lease.Query, namespace int64) *query {
 }
 
 // List implements [backend.Store].
-func (s *Store) List(ctx context.Context, q lease.Query, cursor string) ([]lease.Lease, string, error) {
+func (s *Store) List(ctx context.Context, q lease.Query, cursor string) (page []lease.Lease, next string, err error) {
 	var after int64
 	if cursor != "" {
-		var err error
 		if after, err = strconv.ParseInt(cursor, 10, 64); err != nil {
 			return nil, "", lease.Invalid("cursor", "%q", cursor)
 		}
 	}
-	now, waiting, config, err := s.moment(ctx)
-	if err != nil {
-		return nil, "", readFailed(ctx, "list", err)
-	}
-	condition := selection(q, s.namespace)
+	err = s.look(ctx, "list", func(v *view) error {
+		page, next, err = v.page(q, after)
+		return err
+	})
+	return page, next, err
+}
+
+// page returns the leases after this arrival that q selects.
+func (v *view) page(q lease.Query, after int64) (page []lease.Lease, next string, err error) {
+	condition := selection(q, v.namespace)
 	if q.ID != "" || slices.ContainsFunc(q.Status, lease.Status.Ended) {
-		condition = remembered(q, s.namespace)
+		condition = remembered(q, v.namespace)
 	}
 	var rows []row
-	err = s.db.reader.NewSelect().Model(&rows).Where(condition.text.String(), condition.args...).
-		Where("arrival > ?", after).OrderExpr("arrival").Limit(pageSize).Scan(ctx)
+	err = v.tx.NewSelect().Model(&rows).Where(condition.text.String(), condition.args...).
+		Where("arrival > ?", after).OrderExpr("arrival").Limit(pageSize).Scan(v.ctx)
 	if err != nil {
-		return nil, "", readFailed(ctx, "list", err)
+		return nil, "", err
 	}
-	var page []lease.Lease
 	for _, w := range rows {
 		after = w.Arrival
 		r, err := w.record()
 		if err != nil {
-			return nil, "", unavailable("list", err)
+			return nil, "", err
 		}
-		l := r.LeaseAt(now)
-		if r.Forgotten(now, config) || !q.Matches(l) || !q.MatchesStatus(l.Status) {
+		l := r.LeaseAt(v.now)
+		if r.Forgotten(v.now, v.config) || !q.Matches(l) || !q.MatchesStatus(l.Status) {
 			continue
 		}
 		if q.ID != "" {
-			l.Contention, err = step.Contend(reader{ctx, s}, r, waiting, now)
-			if err != nil {
-				return nil, "", readFailed(ctx, "list", err)
+			if l.Contention, err = step.Contend(v, r, v.counters.Waiting, v.now); err != nil {
+				return nil, "", err
 			}
 		}
 		page = append(page, l)
@@ -101,30 +117,27 @@ func (s *Store) List(ctx context.Context, q lease.Query, cursor string) ([]lease
 	return page, strconv.FormatInt(after, 10), nil
 }
 
-// moment returns the store's clock, how many wait, and the configuration.
-func (s *Store) moment(ctx context.Context) (now int64, waiting int, c lease.Config, err error) {
-	if c, err = s.Config(ctx); err != nil {
-		return 0, 0, c, err
-	}
-	var k step.Counters
-	err = s.db.reader.DB.QueryRowContext(ctx, `SELECT now, "offset", waiting FROM lease_counters WHERE namespace = ?`, s.namespace).
-		Scan(&k.Now, &k.Offset, &k.Waiting)
-	now, _ = k.Clock(time.Now())
-	return now, k.Waiting, c, err
-}
-
-// reader answers step.Contend outside of a transaction.
-type reader struct {
-	ctx   context.Context
-	store *Store
-}
-
 // Waiters is that of [step.Tx].
-func (r reader) Waiters(o step.Overlap) ([]*step.Record, error) {
-	q := overlappingWaiters(r.store.namespace, o)
+func (v *view) Waiters(o step.Overlap) ([]*step.Record, error) {
+	up := above(o.Claim.Path)
+	places, err := v.tx.Tx.QueryContext(v.ctx, waitersText(o.Claim, len(up)), waitersArgs(v.namespace, o, up)...)
+	if err != nil {
+		return nil, err
+	}
+	var arrivals []int64
+	for places.Next() {
+		var key, arrival int64
+		if err := places.Scan(&key, &arrival); err != nil {
+			return nil, errors.Join(err, places.Close())
+		}
+		arrivals = append(arrivals, arrival)
+	}
+	if err := places.Err(); err != nil || len(arrivals) == 0 {
+		return nil, err
+	}
 	var rows []row
-	err := r.store.db.reader.NewSelect().Model(&rows).Where("namespace = ?", r.store.namespace).
-		Where("arrival IN (SELECT arrival FROM ("+q.text.String()+"))", q.args...).OrderExpr("key, arrival").Scan(r.ctx)
+	err = v.tx.NewSelect().Model(&rows).Where("namespace = ?", v.namespace).
+		Where("arrival IN (?)", bun.In(arrivals)).OrderExpr("key, arrival").Scan(v.ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -66,7 +66,9 @@ func (w *row) record() (*step.Record, error) {
 		Token: lease.Token(w.Token), Renewals: w.Renewals, RenewOp: w.RenewOp.String,
 		Created: w.Created, Granted: w.Granted, Deadline: w.Deadline, Updated: w.Updated, Ended: w.Ended,
 	}
-	err := errors.Join(r.Status.UnmarshalText([]byte(w.Status)), json.Unmarshal([]byte(w.Claims), &r.Claims))
+	var claims []claimText
+	err := errors.Join(r.Status.UnmarshalText([]byte(w.Status)), json.Unmarshal([]byte(w.Claims), &claims))
+	r.Claims = claimsOf(claims)
 	if err == nil && w.Labels.Valid {
 		err = json.Unmarshal([]byte(w.Labels.String), &r.Labels)
 	}
@@ -97,19 +99,20 @@ func (t *transaction) some(query string, args ...any) ([]*step.Record, error) {
 	return found, err
 }
 
-// records returns the records with these arrivals, in that order.
+// records returns the records with these arrivals, by arrival.
 func (t *transaction) records(arrivals []int64) ([]*step.Record, error) {
-	found := make([]*step.Record, 0, len(arrivals))
-	for _, a := range arrivals {
-		r, err := t.one(`SELECT `+columns+` FROM leases WHERE namespace = ? AND arrival = ?`, t.namespace, a)
-		if err != nil {
-			return nil, err
-		}
-		if r != nil {
-			found = append(found, r)
-		}
+	const query = `SELECT ` + columns + ` FROM leases WHERE namespace = ? AND arrival `
+	switch len(arrivals) {
+	case 0:
+		return nil, nil
+	case 1:
+		return t.some(query+`= ?`, t.namespace, arrivals[0])
 	}
-	return found, nil
+	list, err := json.Marshal(arrivals)
+	if err != nil {
+		return nil, err
+	}
+	return t.some(query+`IN (SELECT value FROM json_each(?)) ORDER BY arrival`, t.namespace, string(list))
 }
 
 // Find implements [step.Tx].
@@ -143,7 +146,7 @@ func (t *transaction) Replacing(id lease.ID) ([]*step.Record, error) {
 
 // Put implements [step.Tx].
 func (t *transaction) Put(r *step.Record) error {
-	claims, err := json.Marshal(r.Claims)
+	claims, err := json.Marshal(claimTexts(r.Claims))
 	if err != nil {
 		return err
 	}
@@ -151,18 +154,19 @@ func (t *transaction) Put(r *step.Record) error {
 	if err != nil {
 		return err
 	}
-	values := []any{t.namespace, r.Arrival, r.ID, r.Holder, r.Status.String(), string(claims), labels, r.TTL, r.MaxRenewals,
-		r.Priority, r.Distinct, text(r.Replace.ID), text(r.Replace.Holder), r.Replace.Token, r.Attempts, r.Key, r.Created,
-		text(r.EndReason), text(r.Successor), text(r.Actor), text(r.Note), r.Token, r.Renewals, text(r.RenewOp),
+	values := []any{t.namespace, r.Arrival, string(r.ID), r.Holder, r.Status.String(), string(claims), labels, r.TTL, r.MaxRenewals,
+		r.Priority, r.Distinct, text(r.Replace.ID), text(r.Replace.Holder), int64(r.Replace.Token), r.Attempts, r.Key, r.Created,
+		text(r.EndReason), text(r.Successor), text(r.Actor), text(r.Note), int64(r.Token), r.Renewals, text(r.RenewOp),
 		r.Granted, r.Deadline, r.Updated, r.Ended}
 	const insert = `INSERT INTO leases (namespace, ` + columns + `)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (namespace, id) DO NOTHING`
 	n, err := t.change(insert, values...)
 	if err == nil && n == 0 {
-		// The ID was asked for before and withdrawn, or is forgotten: it has no
-		// claims any more.
-		if _, err = t.change(`DELETE FROM leases WHERE namespace = ? AND id = ?`, t.namespace, r.ID); err == nil {
+		// The ID was asked for before and withdrawn, or is forgotten: what has
+		// ended has no claims any more.
+		if n, err = t.change(`DELETE FROM leases WHERE namespace = ? AND id = ?`, t.namespace, string(r.ID)); err == nil {
+			t.ended -= n
 			_, err = t.change(insert, values...)
 		}
 	}
@@ -172,19 +176,33 @@ func (t *transaction) Put(r *step.Record) error {
 	return t.claim(r)
 }
 
-// Update implements [step.Tx].
+// Update implements [step.Tx]. Each statement writes only what such a change
+// can have changed: every column that an index has costs one.
 func (t *transaction) Update(r *step.Record, was lease.Status) error {
-	_, err := t.change(`UPDATE leases SET status = ?, attempts = ?, end_reason = ?, successor = ?, actor = ?, note = ?, token = ?,
-		renewals = ?, renew_op = ?, granted_at = ?, deadline = ?, updated_at = ?, ended_at = ? WHERE namespace = ? AND arrival = ?`,
-		r.Status.String(), r.Attempts, text(r.EndReason), text(r.Successor), text(r.Actor), text(r.Note), r.Token,
-		r.Renewals, text(r.RenewOp), r.Granted, r.Deadline, r.Updated, r.Ended, t.namespace, r.Arrival)
-	if err != nil || was == r.Status {
+	if was == r.Status {
+		_, err := t.change(`UPDATE leases SET attempts = ?, renewals = ?, renew_op = ?, deadline = ?, updated_at = ?
+			WHERE namespace = ? AND arrival = ?`,
+			r.Attempts, r.Renewals, text(r.RenewOp), r.Deadline, r.Updated, t.namespace, r.Arrival)
 		return err
 	}
-	if err := t.unclaim(r, was); err != nil || r.Status.Ended() {
+	if err := t.unclaim(r, was); err != nil {
 		return err
 	}
-	return t.claim(r)
+	if r.Status == lease.Active {
+		_, err := t.change(`UPDATE leases SET status = 'active', attempts = ?, token = ?, granted_at = ?, deadline = ?, updated_at = ?
+			WHERE namespace = ? AND arrival = ?`,
+			r.Attempts, int64(r.Token), r.Granted, r.Deadline, r.Updated, t.namespace, r.Arrival)
+		if err != nil {
+			return err
+		}
+		return t.claim(r)
+	}
+	t.ended++
+	_, err := t.change(`UPDATE leases SET status = ?, attempts = ?, end_reason = ?, successor = ?, actor = ?, note = ?,
+		updated_at = ?, ended_at = ? WHERE namespace = ? AND arrival = ?`,
+		r.Status.String(), r.Attempts, text(r.EndReason), text(r.Successor), text(r.Actor), text(r.Note),
+		r.Updated, r.Ended, t.namespace, r.Arrival)
+	return err
 }
 
 // text is a string as a column: NULL where it is empty.

@@ -23,11 +23,22 @@ func (s *Store) Force(ctx context.Context, a backend.ForceArgs) (backend.ForceRe
 	return run(ctx, s, func(st *step.Step) (backend.ForceReply, error) { return st.Force(a) })
 }
 
-// Bury implements [step.Tx].
+// Bury implements [step.Tx]. Each burial clears away two whose time is over, so
+// that there are never many more than still matter.
 func (t *transaction) Bury(attempt string, until int64) error {
+	if _, err := t.exhume(t.counters.Now, 2); err != nil {
+		return err
+	}
 	_, err := t.change(`INSERT INTO lease_tombstones (namespace, attempt, until) VALUES (?, ?, ?)
 		ON CONFLICT DO UPDATE SET until = excluded.until`, t.namespace, attempt, until)
 	return err
+}
+
+// exhume removes up to limit buried attempts whose time is over.
+func (t *transaction) exhume(now int64, limit int) (int, error) {
+	return t.change(`DELETE FROM lease_tombstones WHERE namespace = ?1 AND attempt IN (
+		SELECT attempt FROM lease_tombstones WHERE namespace = ?1 AND until <= ?2 ORDER BY until LIMIT ?3)`,
+		t.namespace, now, limit)
 }
 
 // Buried implements [step.Tx].

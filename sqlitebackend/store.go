@@ -54,6 +54,10 @@ type Store struct {
 	seenWakes atomic.Int64                 // the newest leases.woken that was passed on
 	config    atomic.Pointer[lease.Config] // as last read
 	refused   atomic.Uint64                // refusals that no transaction has written yet
+	overlaps  map[shape]string             // texts of queries; used by who has the writer's turn
+
+	closing context.Context // ends when Close begins
+	stop    context.CancelFunc
 }
 
 // Open opens the SQLite file at path, and makes it if it does not exist. Its
@@ -119,7 +123,8 @@ func start(ctx context.Context, db *database, o Options) (*Store, error) {
 	if err != nil {
 		return nil, errors.Join(&OpenError{Path: db.name, Err: err}, db.close())
 	}
-	s := &Store{db: db}
+	s := &Store{db: db, overlaps: make(map[shape]string)}
+	s.closing, s.stop = context.WithCancel(context.Background())
 	s.writer = newWriter(db, gate, hooks{begin: s.begin, finish: s.finish})
 	s.poller = newPoller(s.writer.changed, s.noticed)
 	s.seenWakes.Store(-1)
@@ -154,8 +159,24 @@ func (s *Store) enter(ctx context.Context, name string) error {
 
 // Close implements [backend.Store].
 func (s *Store) Close() error {
+	s.stop()
 	s.poller.close()
+	s.saveRefused()
 	return errors.Join(s.writer.close(), s.db.close())
+}
+
+// saveRefused writes the count of refusals, if that takes no long wait: it is
+// worth a transaction, since a process that is refused often does nothing else.
+func (s *Store) saveRefused() {
+	if s.refused.Load() == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), gatePatience)
+	defer cancel()
+	_ = s.writer.do(ctx, func(b *batch) error {
+		b.state.(*transaction).written = true
+		return nil
+	})
 }
 
 // run runs f as one step, together with others that arrive meanwhile, and then
@@ -202,7 +223,7 @@ func (s *Store) noticed() {
 	seen := s.seenWakes.Load()
 	newest := seen
 	var ids []lease.ID
-	rows, err := s.db.reader.DB.QueryContext(context.Background(),
+	rows, err := s.db.reader.DB.QueryContext(s.closing,
 		`SELECT id, woken FROM leases WHERE namespace = ? AND woken > ? AND woken > 0`, s.namespace, max(seen, 0))
 	if err != nil {
 		return // the next commit brings another chance, or the waiter's own timer
@@ -215,6 +236,9 @@ func (s *Store) noticed() {
 			return
 		}
 		ids, newest = append(ids, id), max(newest, woken)
+	}
+	if rows.Err() != nil {
+		return
 	}
 	if seen < 0 { // what has happened so far is not known
 		s.wakers.wakeAll()

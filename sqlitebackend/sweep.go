@@ -21,20 +21,18 @@ func (t *transaction) Due(now int64, limit int) ([]*step.Record, error) {
 
 // Forget implements [step.Tx].
 func (t *transaction) Forget(before, now int64, keep, limit int) (int, error) {
-	if _, err := t.change(`DELETE FROM lease_tombstones WHERE namespace = ? AND until <= ?`, t.namespace, now); err != nil {
+	if _, err := t.exhume(now, limit); err != nil {
 		return 0, err
 	}
-	// The end before which what has ended is beyond the newest keep.
-	var beyond int64
-	found, err := t.get(`SELECT ended_at FROM leases WHERE namespace = ? AND ended_at > 0
-		ORDER BY ended_at DESC LIMIT 1 OFFSET ?`, []any{t.namespace, keep}, &beyond)
-	if err != nil {
-		return 0, err
+	const oldest = `DELETE FROM leases WHERE namespace = ?1 AND arrival IN (
+		SELECT arrival FROM leases WHERE namespace = ?1 AND ended_at > 0 AND ended_at <= ?2 ORDER BY ended_at, arrival LIMIT ?3)`
+	n, err := t.change(oldest, t.namespace, before, limit)
+	t.ended -= n
+	if beyond := min(t.ended-keep, limit-n); err == nil && beyond > 0 {
+		var more int
+		more, err = t.change(oldest, t.namespace, now, beyond)
+		t.ended -= more
+		n += more
 	}
-	if !found {
-		beyond = 0
-	}
-	return t.change(`DELETE FROM leases WHERE namespace = ?1 AND arrival IN (
-		SELECT arrival FROM leases WHERE namespace = ?1 AND ended_at > 0 AND ended_at <= max(?2, ?3)
-		ORDER BY ended_at, arrival LIMIT ?4)`, t.namespace, before, beyond, limit)
+	return n, err
 }

@@ -1,7 +1,7 @@
 package sqlitebackend
 
 import (
-	"encoding/json"
+	"errors"
 
 	"github.com/leasekit/leasekit/backend/step"
 	"github.com/leasekit/leasekit/lease"
@@ -18,6 +18,7 @@ type transaction struct {
 	config   lease.Config
 	counters step.Counters // as the steps change them
 	loaded   step.Counters // as they were read
+	ended    int           // rows of leases that have ended
 	wakes    int64         // the newest leases.woken
 	written  bool          // something else than the counters has changed
 	woken    []lease.ID    // by the step that runs
@@ -32,11 +33,16 @@ func (s *Store) begin(b *batch) error {
 	}
 	var version uint64
 	c := &tx.counters
-	found, err := b.get(`SELECT k.seq, k.token, k.arrivals, k.waiting, k.buried, k.now, k."offset", k.refused, k.wakes, c.version
+	found, err := b.get(`SELECT k.seq, k.token, k.arrivals, k.waiting, k.buried, k.now, k."offset", k.refused,
+			k.ended, k.wakes, c.version
 		FROM lease_counters k JOIN lease_configs c USING (namespace) WHERE k.namespace = ?`, []any{s.namespace},
-		&c.Seq, &c.Token, &c.Arrivals, &c.Waiting, &c.Buried, &c.Now, &c.Offset, &c.Refused, &tx.wakes, &version)
-	if err != nil || !found {
+		&c.Seq, &c.Token, &c.Arrivals, &c.Waiting, &c.Buried, &c.Now, &c.Offset, &c.Refused,
+		&tx.ended, &tx.wakes, &version)
+	if err != nil {
 		return err
+	}
+	if !found {
+		return unavailable("begin", errNamespaceGone)
 	}
 	tx.loaded = *c
 	tx.counters.Refused += s.refused.Load()
@@ -46,6 +52,10 @@ func (s *Store) begin(b *batch) error {
 	}
 	return tx.readConfig()
 }
+
+// errNamespaceGone: somebody has deleted rows of ours. To go on with new
+// counters would hand out old tokens again.
+var errNamespaceGone = errors.New("the namespace's counters have been deleted")
 
 // finish writes the counters once, if any step has changed something.
 func (s *Store) finish(b *batch) error {
@@ -58,8 +68,8 @@ func (s *Store) finish(b *batch) error {
 		return nil
 	}
 	_, err := b.exec(`UPDATE lease_counters SET seq = ?, token = ?, arrivals = ?, waiting = ?, buried = ?, now = ?,
-		"offset" = ?, refused = ?, wakes = ? WHERE namespace = ?`,
-		c.Seq, c.Token, c.Arrivals, c.Waiting, c.Buried, c.Now, c.Offset, c.Refused, tx.wakes, tx.namespace)
+		"offset" = ?, refused = ?, ended = ?, wakes = ? WHERE namespace = ?`,
+		int64(c.Seq), int64(c.Token), c.Arrivals, c.Waiting, c.Buried, c.Now, c.Offset, int64(c.Refused), tx.ended, tx.wakes, tx.namespace)
 	if err == nil {
 		s.refused.Store(0)
 	}
@@ -98,13 +108,4 @@ func (t *transaction) markWoken(ours *wakers) error {
 		}
 	}
 	return nil
-}
-
-// jsonText is v as JSON, or nil (NULL) where there is nothing.
-func jsonText(v any, empty bool) (any, error) {
-	if empty {
-		return nil, nil
-	}
-	b, err := json.Marshal(v)
-	return string(b), err
 }

@@ -21,7 +21,8 @@ CREATE TABLE lease_counters (
 	now       INTEGER NOT NULL DEFAULT 0,
 	"offset"  INTEGER NOT NULL DEFAULT 0,
 	refused   INTEGER NOT NULL DEFAULT 0,
-	wakes     INTEGER NOT NULL DEFAULT 0 -- the newest leases.woken
+	ended     INTEGER NOT NULL DEFAULT 0, -- rows of leases that have ended
+	wakes     INTEGER NOT NULL DEFAULT 0  -- the newest leases.woken
 );
 
 -- One row a request: waiters, leases, and what has ended until it is forgotten.
@@ -32,7 +33,7 @@ CREATE TABLE leases (
 	id             TEXT    NOT NULL,
 	holder         TEXT    NOT NULL,
 	status         TEXT    NOT NULL CHECK (status IN ('pending', 'active', 'expired', 'released', 'failed')),
-	claims         TEXT    NOT NULL, -- JSON: lease_claims has them only while pending or active
+	claims         TEXT    NOT NULL, -- JSON [{path, shared, tree}]: lease_claims has them only while pending or active
 	labels         TEXT,             -- JSON
 	ttl            INTEGER NOT NULL,
 	max_renewals   INTEGER NOT NULL,
@@ -61,14 +62,14 @@ CREATE TABLE leases (
 
 CREATE UNIQUE INDEX leases_id ON leases (namespace, id);
 CREATE INDEX leases_holder ON leases (namespace, holder, arrival) WHERE status IN ('pending', 'active');
-CREATE INDEX leases_deadline ON leases (namespace, deadline) WHERE status IN ('pending', 'active');
+CREATE INDEX leases_deadline ON leases (namespace, deadline, status) WHERE status IN ('pending', 'active');
 CREATE INDEX leases_ended ON leases (namespace, ended_at) WHERE ended_at > 0;
 CREATE INDEX leases_replace ON leases (namespace, replace_id) WHERE status = 'pending' AND replace_id IS NOT NULL;
 CREATE INDEX leases_woken ON leases (namespace, woken) WHERE woken > 0;
 
 -- One row a claim of an active lease (waiting 0, key 0) or of a waiter (waiting
 -- 1, its key). kind is 2*scope + mode: what conflicts with a claim is a few
--- ranges of this key.
+-- ranges of this key, each in the order of the queue.
 CREATE TABLE lease_claims (
 	namespace INTEGER NOT NULL,
 	waiting   INTEGER NOT NULL,
@@ -87,6 +88,8 @@ CREATE TABLE lease_tombstones (
 	until     INTEGER NOT NULL,
 	PRIMARY KEY (namespace, attempt)
 ) WITHOUT ROWID;
+
+CREATE INDEX lease_tombstones_until ON lease_tombstones (namespace, until);
 
 -- One row an event.
 CREATE TABLE lease_history (

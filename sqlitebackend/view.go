@@ -1,0 +1,74 @@
+package sqlitebackend
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"time"
+
+	"github.com/uptrace/bun"
+
+	"github.com/leasekit/leasekit/backend/step"
+	"github.com/leasekit/leasekit/lease"
+)
+
+// view is the namespace at one moment, for reading: what is read through one
+// view belongs together, while others go on writing. It implements what
+// [step.Contend] asks for.
+type view struct {
+	ctx       context.Context
+	tx        bun.Tx
+	namespace int64
+	counters  step.Counters
+	config    lease.Config
+	now       int64 // the store's clock, ms
+}
+
+// look reads from one view. It writes nothing and does not wait for writers.
+// Errors are those of readFailed.
+func (s *Store) look(ctx context.Context, doing string, read func(*view) error) error {
+	tx, err := s.db.reader.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+	if err != nil {
+		return readFailed(ctx, doing, err)
+	}
+	defer func() { _ = tx.Rollback() }() // it has only read
+	v := &view{ctx: ctx, tx: tx, namespace: s.namespace}
+	if err = v.load(); err == nil {
+		err = read(v)
+	}
+	if err != nil {
+		return readFailed(ctx, doing, err)
+	}
+	return nil
+}
+
+func (v *view) load() error {
+	var config []byte
+	c := &v.counters
+	err := v.row([]any{&c.Seq, &c.Token, &c.Waiting, &c.Now, &c.Offset, &c.Refused, &config},
+		`SELECT k.seq, k.token, k.waiting, k.now, k."offset", k.refused, c.config
+		FROM lease_counters k JOIN lease_configs c USING (namespace) WHERE k.namespace = ?`, v.namespace)
+	if err != nil {
+		return err
+	}
+	v.now, _ = c.Clock(time.Now())
+	return json.Unmarshal(config, &v.config)
+}
+
+// row reads the only row of a query with bound arguments.
+func (v *view) row(into []any, query string, args ...any) error {
+	return v.tx.Tx.QueryRowContext(v.ctx, query, args...).Scan(into...)
+}
+
+// readFailed is a read's error: the context's own if it has ended, since a
+// driver may report its interruption in words of its own.
+func readFailed(ctx context.Context, doing string, err error) error {
+	switch {
+	case errors.Is(err, lease.ErrTrimmed):
+		return err
+	case ctx.Err() != nil:
+		return errors.Join(ctx.Err(), err)
+	}
+	return unavailable(doing, err)
+}
