@@ -11,8 +11,8 @@ import (
 
 // Force implements [backend.Store].
 func (s *Store) Force(ctx context.Context, a backend.ForceArgs) (backend.ForceReply, error) {
-	args := append(queryArgs(a.Query), strconv.Itoa(a.Query.Limit), a.Force.Actor, a.Force.Reason)
-	r, err := s.do(ctx, "force", args...)
+	args := []any{strconv.Itoa(a.Query.Limit), a.Force.Actor, a.Force.Reason}
+	r, err := s.do(ctx, "force", append(args, queryArgs(a.Query)...)...)
 	if err != nil {
 		return backend.ForceReply{}, err
 	}

@@ -15,10 +15,10 @@ import (
 // toy has a lock in its smallest form, to measure what the combiner costs and saves: "take" and "free" are what
 // SET NX PX and compare-and-delete are.
 const toy = `
-operations['take'] = function(a)
+operations['take'] = function(...) local a = { ... }
   return redis.call('SET', namespace .. a[1], a[2], 'NX', 'PX', a[3]) and 'ok' or 'held'
 end
-operations['free'] = function(a)
+operations['free'] = function(...) local a = { ... }
   if redis.call('GET', namespace .. a[1]) ~= a[2] then
     return 'lost'
   end

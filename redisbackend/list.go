@@ -9,8 +9,8 @@ import (
 
 // List implements [backend.Store].
 func (s *Store) List(ctx context.Context, q lease.Query, cursor string) ([]lease.Lease, string, error) {
-	args := append(queryArgs(q), cursor, bit(!slices.ContainsFunc(q.Status, lease.Status.Ended)))
-	r, err := s.do(ctx, "list", args...)
+	args := []any{cursor, bit(!slices.ContainsFunc(q.Status, lease.Status.Ended))}
+	r, err := s.do(ctx, "list", append(args, queryArgs(q)...)...)
 	if err != nil {
 		return nil, "", err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/leasekit/leasekit/backend"
+	"github.com/leasekit/leasekit/lease"
 )
 
 // Release implements [backend.Store].
@@ -21,7 +22,7 @@ func (s *Store) Release(ctx context.Context, a backend.ReleaseArgs) (backend.Rel
 
 // Withdraw implements [backend.Store].
 func (s *Store) Withdraw(ctx context.Context, a backend.WithdrawArgs) (backend.WithdrawReply, error) {
-	r, err := s.do(ctx, "withdraw", string(a.ID), a.Holder, a.Attempt, string(a.Why))
+	r, err := s.do(ctx, "withdraw", string(a.ID), a.Holder, a.Attempt, reasonLetter(a.Why))
 	if err != nil {
 		return backend.WithdrawReply{}, err
 	}
@@ -30,4 +31,13 @@ func (s *Store) Withdraw(ctx context.Context, a backend.WithdrawArgs) (backend.W
 		reply.Lease, reply.Remaining = r.lease(a.ID, 2, r.number(1))
 	}
 	return reply, r.err()
+}
+
+func reasonLetter(why lease.EndReason) string {
+	for letter, reason := range reasonOf {
+		if reason == why {
+			return string([]byte{letter})
+		}
+	}
+	return ""
 }

@@ -16,22 +16,22 @@ import (
 
 // probe has one operation for each thing that a test wants to see.
 const probe = `
-operations['echo'] = function(a) return a end
-operations['join'] = function(a) return table.concat(a, '+') end
+operations['echo'] = function(...) return { ... } end
+operations['join'] = function(...) return table.concat({ ... }, '+') end
 operations['none'] = function() end
-operations['add'] = function(a) -- counts each call named a[2] once, as real operations are made to be repeated
+operations['add'] = function(...) local a = { ... } -- counts each call named a[2] once, as real operations are made to be repeated
   if redis.call('SADD', namespace .. a[1] .. '-calls', a[2]) == 1 then
     redis.call('INCR', namespace .. a[1])
   end
   return 'added'
 end
 operations['raise'] = function() error('raised\nover two lines') end
-operations['index'] = function(a) return a.missing.field end
-operations['wrong'] = function(a)
+operations['index'] = function(...) local a = { ... } return a.missing.field end
+operations['wrong'] = function(...) local a = { ... }
   redis.call('SET', namespace .. 'text', 'text')
   return redis.call('INCR', namespace .. 'text')
 end
-operations['wake'] = function(a)
+operations['wake'] = function(...) local a = { ... }
   local ids = {}
   for i = 2, #a do ids[i - 1] = a[i] end
   return wake(a[1], ids)

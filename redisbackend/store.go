@@ -18,15 +18,13 @@ import (
 
 // program is what all operations run on, in the order in which its parts need each other.
 var program = newScript(
-	luaPart("prelude"), luaPart("state"), luaPart("record"), luaPart("leases"), luaPart("waiters"), luaPart("ends"),
-	luaPart("conflict"), luaPart("wakes"), luaPart("epoch"), luaPart("acquire"), luaPart("renew"), luaPart("release"),
-	luaPart("admin"), luaPart("reads"), luaPart("batch"),
+	luaPart("prelude"), luaPart("state"), luaPart("record"), luaPart("index"), luaPart("ends"), luaPart("acquire"),
+	luaPart("lines"), luaPart("waiters"), luaPart("conflict"), luaPart("wakes"), luaPart("ask"), luaPart("forget"),
+	luaPart("epoch"), luaPart("renew"), luaPart("withdraw"), luaPart("admin"), luaPart("reads"), luaPart("batch"),
 )
 
 // keyNames are the keys of a namespace, in the order of lua/state.lua. There are no others.
-var keyNames = []string{
-	"state", "records", "arrivals", "leases", "waiters", "deadlines", "lapses", "ended", "buried", "history",
-}
+var keyNames = []string{"state", "records", "index", "waiters", "lapses", "ended", "buried", "history"}
 
 // Store is a handle on a namespace in Redis, for [backend.New]. It is safe for concurrent use.
 type Store struct {

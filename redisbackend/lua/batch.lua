@@ -3,39 +3,34 @@
 
 -- What the server says of itself, and not of one operation, is the reply to the whole batch: the client knows what
 -- to do about it (look for the new master, say) only if it sees it. The batch may then be sent again, whole.
-local ofServer = {
-  CLUSTERDOWN = true, LOADING = true, MASTERDOWN = true, MISCONF = true,
-  NOREPLICAS = true, READONLY = true, TRYAGAIN = true,
-}
+local function ofServer(problem)
+  local code = string.match(problem, '^%u+')
+  return code == 'CLUSTERDOWN' or code == 'LOADING' or code == 'MASTERDOWN' or code == 'MISCONF'
+    or code == 'NOREPLICAS' or code == 'READONLY' or code == 'TRYAGAIN'
+end
 
-local replies = {}
-local at, last = 1, #ARGV
+local replies, argv = {}, ARGV
+local at, last = 1, #argv
 while at <= last do
-  local operation, count = operations[ARGV[at]], tonumber(ARGV[at + 1])
-  local arguments = {}
-  for i = 1, count do
-    arguments[i] = ARGV[at + 1 + i]
-  end
+  local operation, count = operations[argv[at]], tonumber(argv[at + 1])
   local ok, reply
+  if hooks.before then hooks.before() end
   if operation then
-    ok, reply = pcall(operation, arguments)
+    ok, reply = pcall(operation, unpack(argv, at + 2, at + 1 + count))
   else
-    ok, reply = false, 'unknown operation ' .. ARGV[at]
+    ok, reply = false, 'unknown operation ' .. argv[at]
   end
   if not ok then
-    local problem = string.gsub(type(reply) == 'table' and reply.err or tostring(reply), '[\r\n]', ' ')
-    if not string.find(problem, '^%u+ ') then
-      problem = 'ERR ' .. problem -- the server's own errors begin with a code in capitals, those of Lua do not
-    end
+    if hooks.failed then hooks.failed() end
+    local problem = type(reply) == 'table' and reply.err or 'ERR ' .. tostring(reply)
+    problem = string.gsub(problem, '[\r\n]', ' ')
     reply = { err = problem }
-    if ofServer[string.match(problem, '^%u+')] then
-      return reply
-    end
+    if ofServer(problem) then return reply end
   elseif reply == nil then
     reply = false -- nil would end the table of replies here
   end
   replies[#replies + 1] = reply
   at = at + 2 + count
 end
-finish()
+if hooks.finish then hooks.finish() end
 return replies

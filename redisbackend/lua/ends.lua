@@ -1,60 +1,84 @@
 -- How leases and waiters end.
 
-local MOST_ENDS = 128 -- in one operation, before it replies "again"
-
 -- endBy ends a lease or waiter. What it takes away comes first: so a server that is out of memory can still do it.
-local function endBy(r, status, reason, kind, at, actor, note)
-  local change = { holder = r.holder, claims = claimsOf(r) }
-  if r.status == PENDING then
-    change.after = placeOf(r)
-    removeWaiter(r)
-  else
-    change.ended = r.id
-    removeLease(r)
+function step.endBy(r, status, reason, kind, at, actor, note)
+  if counters.waiting > 0 then
+    local freed = step.freed
+    freed[#freed + 1] = {
+      holder = r.holder, claims = step.claimsOf(r),
+      after = r.status == 'p' and step.placeOf(r) or nil,
+      ended = r.status == 'a' and r.id or nil,
+    }
   end
-  freed[#freed + 1] = change
-  ends = ends + 1
-  r.status, r.reason = status, reason
-  r.updated, r.ended = now, at
-  write(r)
-  call('ZADD', ENDED, text(at), r.id)
-  append(kind, at, r, actor or '', note or '')
+  if r.status == 'p' then step.removeWaiter(r) else step.removeLease(r) end
+  step.ends = step.ends + 1
+  r.status, r.reason, r.updated, r.ended = status, reason, step.nowText, at
+  step.write(r)
+  call('ZADD', ENDED, at, r.id)
+  step.append(kind, at, r, actor or '', note or '')
 end
 
 -- expire records the end of r if its time is over. It took effect at the deadline.
-local function expire(r)
-  if not over(r) then return end
-  if r.status == ACTIVE then
-    endBy(r, EXPIRED, REASON.expired, KIND.expired, r.deadline)
+function step.expire(r)
+  if not step.over(r) then return end
+  if r.status == 'a' then
+    step.endBy(r, 'e', 'e', 'e', r.deadline)
   else
-    endBy(r, FAILED, REASON.lapsed, KIND.lapsed, r.deadline)
+    step.endBy(r, 'f', 'l', 'l', r.deadline)
   end
 end
 
--- live records the ends of those whose time is over, and returns the others.
-local function live(records)
-  local kept = {}
-  for _, r in ipairs(records) do
-    if over(r) then expire(r) else kept[#kept + 1] = r end
-  end
-  return kept
-end
-
--- find returns the request with this ID, its end recorded if its time is over; nil if there is none, or its end is no
--- longer remembered.
-local function find(id)
-  local r = read(id)
-  if not r then return nil end
-  expire(r)
-  if forgotten(r) then return nil end
+-- find returns the request with this ID, its end recorded if its time is over; false if there is none, or its end is
+-- no longer remembered.
+function step.find(id)
+  local r = step.read(id)
+  if not r then return false end
+  if r.status == 'a' or r.status == 'p' then step.expire(r) end
+  if step.hasEnded(r) and tonumber(r.ended) + step.config.endedRetention <= step.now then return false end
   return r
 end
 
--- endOf says how r ended, for one who asks for it by its ID.
-local ERRORS = { e = 'expired', l = 'expired', r = 'released', v = 'revoked', p = 'replaced', t = 'replaced' }
-
 local function gone(problem) return { 'gone', problem, '', '', '' } end
 
-local function endOf(r) return { 'gone', ERRORS[r.reason] or 'not_found', r.successor, r.actor, r.note } end
+-- endOf is the reply that says how r ended, for one who asks for it by its ID.
+function step.endOf(r)
+  local reply = gone('not_found')
+  local reason = r.reason
+  if reason == 'e' or reason == 'l' then
+    reply[2] = 'expired'
+  elseif reason == 'r' then
+    reply[2] = 'released'
+  elseif reason == 'v' then
+    reply[2] = 'revoked'
+  elseif reason == 'p' or reason == 't' then
+    reply[2] = 'replaced'
+  end
+  reply[3], reply[4], reply[5] = r.successor, r.actor, r.note
+  return reply
+end
 
-local function liveWaitersOf(holder) return live(waitersOf(holder)) end
+local DONE = { 'done' }
+
+-- Arguments: id, holder, token or 0 for any.
+function operations.release(id, holder, token)
+  local r = step.find(id)
+  local reply
+  if not r then
+    reply = gone('not_found')
+  elseif r.holder ~= holder or (token ~= '0' and token ~= r.token) then
+    reply = gone('not_holder')
+  elseif r.status == 'a' then
+    step.endBy(r, 'r', 'r', 'r', step.nowText)
+    reply = DONE
+  elseif r.status == 'p' then
+    step.hint(r) -- a call that still waits asks again, and learns that it was given up
+    step.endBy(r, 'f', 'c', 'w', step.nowText)
+    reply = DONE
+  elseif (r.status == 'r' and r.reason == 'r') or r.reason == 'c' then
+    reply = DONE -- a repeated call
+  else
+    reply = step.endOf(r)
+  end
+  if step.freed[1] then step.hintFreed() end
+  return reply
+end

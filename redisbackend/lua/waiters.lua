@@ -9,139 +9,145 @@
 --
 -- so that whatever conflicts with a claim is a handful of ranges, each in the order of the queue.
 
-local function placeOf(r)
-  local place = r.place
-  if not place then
-    place = format('%014.0f%015.0f', r.key + 1e13, r.arrival) -- the clock of a wild machine may make a key negative
-    r.place = place
+later(step, function()
+  function step.placeOf(r)
+    local place = r.place
+    if not place then
+      -- The clock of a wild machine may make a key negative.
+      place = format('%014.0f%015.0f', tonumber(r.key) + 1e13, tonumber(r.arrival))
+      r.place = place
+    end
+    return place
   end
-  return place
-end
 
-local function waiterMembers(r)
-  local tail = placeOf(r) .. ':' .. r.id .. '\0' .. r.holder
-  local members = { 'h' .. r.holder .. '\0' .. tail, format('a%015.0f', r.arrival) .. ':' .. r.id .. '\0' .. r.holder }
-  if r.replaceID ~= '' then members[3] = 'r' .. r.replaceID .. '\0' .. tail end
-  local seen, trees, shared = {}, 0, 0
-  for _, c in ipairs(claimsOf(r)) do
-    members[#members + 1] = 'p' .. c.path .. '\0' .. c.letter .. tail
-    if c.tree then trees = trees + 1 end
-    if c.shared then shared = shared + 1 end
-    local letter = c.shared and 'f' or 'e'
-    eachAncestor(c.path, function(ancestor)
-      local prefix = 'b' .. ancestor .. '\0' .. letter
-      if not seen[prefix] then
-        seen[prefix] = true
-        members[#members + 1] = prefix .. tail
-      end
-    end)
-  end
-  return members, trees, shared
-end
-
-local function countWaiter(n, trees, shared)
-  counters.waiting = counters.waiting + n
-  counters.waiting_trees = counters.waiting_trees + n * trees
-  counters.waiting_shared = counters.waiting_shared + n * shared
-end
-
-local function addWaiter(r)
-  local members, trees, shared = waiterMembers(r)
-  add(WAITERS, members)
-  countWaiter(1, trees, shared)
-  call('ZADD', LAPSES, text(r.deadline), r.id)
-end
-
-local function removeWaiter(r)
-  local members, trees, shared = waiterMembers(r)
-  remove(WAITERS, members)
-  countWaiter(-1, trees, shared)
-  call('ZREM', LAPSES, r.id)
-end
-
--- prefixesOver returns the prefixes of the ranges of what conflicts with a claim.
-local function prefixesOver(claim)
-  local prefixes = {}
-  local function range(start, letter, shared)
-    prefixes[#prefixes + 1] = start .. letter
-    if not claim.shared and counters.waiting_shared > 0 then prefixes[#prefixes + 1] = start .. shared end
-  end
-  local at = 'p' .. claim.path .. '\0'
-  range(at, 'e', 'f')
-  if counters.waiting_trees > 0 then
-    range(at, 't', 'u')
-    eachAncestor(claim.path, function(ancestor) range('p' .. ancestor .. '\0', 't', 'u') end)
-  end
-  if claim.tree then range('b' .. claim.path .. '\0', 'e', 'f') end
-  return prefixes
-end
-
--- inLine adds to found what a prefix' range has, in order, after and before these places, if given, without the
--- waiters of the holder skip, if given, and at most limit.
-local function inLine(found, seen, prefix, skip, after, before, limit)
-  local count = 0
-  local from = after and '(' .. prefix .. after .. ';' or '[' .. prefix -- ";" is what comes after ":"
-  local to = '(' .. prefix .. (before or ':')
-  while true do
-    local members = call('ZRANGEBYLEX', WAITERS, from, to, 'LIMIT', 0, limit)
-    for _, member in ipairs(members) do
-      local place, id, holder = match(member, '^(%d+):([^%z]*)%z(.*)', #prefix + 1)
-      if holder ~= skip then
-        count = count + 1
-        if not seen[id] then
-          seen[id] = true
-          found[#found + 1] = { place = place, id = id }
+  local function waiterMembers(r)
+    local tail = step.placeOf(r) .. ':' .. r.id .. '\0' .. r.holder
+    local arrival = format('a%015.0f', tonumber(r.arrival))
+    local members = { 'h' .. r.holder .. '\0' .. tail, arrival .. ':' .. r.id .. '\0' .. r.holder }
+    if r.replaceID ~= '' then members[3] = 'r' .. r.replaceID .. '\0' .. tail end
+    local seen, trees, shared = {}, 0, 0
+    for _, c in ipairs(step.claimsOf(r)) do
+      members[#members + 1] = 'p' .. c.path .. '\0' .. c.letter .. tail
+      if c.tree then trees = trees + 1 end
+      if c.shared then shared = shared + 1 end
+      local letter = c.shared and 'f' or 'e'
+      step.eachAncestor(c.path, function(ancestor)
+        local prefix = 'b' .. ancestor .. '\0' .. letter
+        if not seen[prefix] then
+          seen[prefix] = true
+          members[#members + 1] = prefix .. tail
         end
-        if count == limit then return end
+      end)
+    end
+    return members, trees, shared
+  end
+
+  local function count(n, trees, shared)
+    counters.waiting = counters.waiting + n
+    counters.waiting_trees = counters.waiting_trees + n * trees
+    counters.waiting_shared = counters.waiting_shared + n * shared
+  end
+
+  function step.addWaiter(r)
+    local members, trees, shared = waiterMembers(r)
+    step.addMembers(WAITERS, members)
+    count(1, trees, shared)
+    call('ZADD', LAPSES, r.deadline, r.id)
+  end
+
+  function step.removeWaiter(r)
+    local members, trees, shared = waiterMembers(r)
+    step.removeMembers(WAITERS, members)
+    count(-1, trees, shared)
+    call('ZREM', LAPSES, r.id)
+  end
+
+  -- prefixesOver returns the prefixes of the ranges of what conflicts with a claim.
+  local function prefixesOver(claim)
+    local prefixes = {}
+    local function range(start, letter, shared)
+      prefixes[#prefixes + 1] = start .. letter
+      if not claim.shared and counters.waiting_shared > 0 then prefixes[#prefixes + 1] = start .. shared end
+    end
+    local at = 'p' .. claim.path .. '\0'
+    range(at, 'e', 'f')
+    if counters.waiting_trees > 0 then
+      range(at, 't', 'u')
+      step.eachAncestor(claim.path, function(ancestor) range('p' .. ancestor .. '\0', 't', 'u') end)
+    end
+    if claim.tree then range('b' .. claim.path .. '\0', 'e', 'f') end
+    return prefixes
+  end
+
+  -- inLine adds to found what a prefix' range has, in order, after and before these places, if given, without the
+  -- waiters of the holder skip, if given, and at most limit.
+  local function inLine(found, seen, prefix, skip, after, before, limit)
+    local taken = 0
+    local from = after and '(' .. prefix .. after .. ';' or '[' .. prefix -- ";" is what comes after ":"
+    local to = '(' .. prefix .. (before or ':')
+    while true do
+      local members = call('ZRANGEBYLEX', WAITERS, from, to, 'LIMIT', 0, limit)
+      for _, member in ipairs(members) do
+        local place, id, holder = match(member, '^(%d+):([^%z]*)%z(.*)', #prefix + 1)
+        if holder ~= skip then
+          taken = taken + 1
+          if not seen[id] then
+            seen[id] = true
+            found[#found + 1] = { place = place, id = id }
+          end
+          if taken == limit then return end
+        end
+      end
+      if #members < limit then return end
+      from = '(' .. members[limit]
+    end
+  end
+
+  function step.byPlace(a, b) return a.place < b.place end
+
+  local function recordsOf(found)
+    local ids = {}
+    for i, waiter in ipairs(found) do
+      ids[i] = waiter.id
+    end
+    local records = step.readAll(ids)
+    for _, r in ipairs(records) do
+      step.placeOf(r)
+    end
+    return records
+  end
+
+  -- waitersOver returns records recorded as pending with a claim that conflicts with this one, by place; see inLine.
+  function step.waitersOver(claim, skip, after, before, limit)
+    local found, seen = {}, {}
+    local prefixes = prefixesOver(claim)
+    for _, prefix in ipairs(prefixes) do
+      inLine(found, seen, prefix, skip, after, before, limit)
+    end
+    if #prefixes > 1 then
+      table.sort(found, step.byPlace)
+      for i = #found, limit + 1, -1 do
+        found[i] = nil
       end
     end
-    if #members < limit then return end
-    from = '(' .. members[limit]
+    return recordsOf(found)
   end
-end
 
-local function byPlace(a, b) return a.place < b.place end
-
-local function recordsOf(found)
-  local ids = {}
-  for i, waiter in ipairs(found) do
-    ids[i] = waiter.id
-  end
-  local records = readAll(ids)
-  for _, r in ipairs(records) do
-    placeOf(r)
-  end
-  return records
-end
-
--- waitersOver returns records recorded as pending with a claim that conflicts with this one, by place; see inLine.
-local function waitersOver(claim, skip, after, before, limit)
-  local found, seen = {}, {}
-  local prefixes = prefixesOver(claim)
-  for _, prefix in ipairs(prefixes) do
-    inLine(found, seen, prefix, skip, after, before, limit)
-  end
-  if #prefixes > 1 then
-    table.sort(found, byPlace)
-    for i = #found, limit + 1, -1 do
-      found[i] = nil
+  -- everyWaiter returns all waiters of a prefix, by place.
+  local function everyWaiter(prefix)
+    local found = {}
+    if counters.waiting > 0 then
+      step.scan(WAITERS, '[' .. prefix, '(' .. prefix .. ':', function(member)
+        found[#found + 1] = { id = match(member, '^%d+:([^%z]*)', #prefix + 1) }
+        return true
+      end)
     end
+    return recordsOf(found)
   end
-  return recordsOf(found)
-end
 
--- everyWaiter returns all waiters of a prefix, by place.
-local function everyWaiter(prefix)
-  local found = {}
-  if counters.waiting > 0 then
-    scan(WAITERS, '[' .. prefix, '(' .. prefix .. ':', function(member)
-      found[#found + 1] = { id = match(member, '^%d+:([^%z]*)', #prefix + 1) }
-      return true
-    end)
-  end
-  return recordsOf(found)
-end
+  function step.waitersOf(holder) return everyWaiter('h' .. holder .. '\0') end
 
-local function waitersOf(holder) return everyWaiter('h' .. holder .. '\0') end
+  function step.replacing(id) return everyWaiter('r' .. id .. '\0') end
 
-local function replacing(id) return everyWaiter('r' .. id .. '\0') end
+  function step.liveWaitersOf(holder) return step.live(step.waitersOf(holder)) end
+end)

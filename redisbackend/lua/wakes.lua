@@ -6,113 +6,116 @@
 --   joined                 a new waiter, or a new lease of a holder that still waits: others may now be excepted
 --                          from waiting behind it
 
--- hint makes the process that waits for r ask again. A record without an address has no such process.
-local function hint(r)
-  if r.address == '' then return end
-  local ids = woken[r.address]
-  if not ids then
-    ids = {}
-    woken[r.address] = ids
+later(step, function()
+  -- hint makes the process that waits for r ask again. A record without an address has no such process.
+  function step.hint(r)
+    if r.address == '' then return end
+    step.woken = step.woken or {}
+    local ids = step.woken[r.address]
+    if not ids then
+      ids = {}
+      step.woken[r.address] = ids
+    end
+    for _, id in ipairs(ids) do
+      if id == r.id then return end
+    end
+    ids[#ids + 1] = r.id
   end
-  for _, id in ipairs(ids) do
-    if id == r.id then return end
-  end
-  ids[#ids + 1] = r.id
-end
 
-local function hintGrantable(waiters)
-  table.sort(waiters, byPlace)
-  for _, u in ipairs(waiters) do
-    if grantable(u) then hint(u) end
-  end
-end
-
--- excepted returns the waiters that need not stand behind one of this holder: its own, and those whose holder it
--- waits for.
-local function excepted(holder)
-  local found, seen = {}, {}
-  for _, h in ipairs(reachable(holder)) do
-    for _, u in ipairs(liveWaitersOf(h)) do
-      if not seen[u.id] and (h == holder or owns(u)) then
-        seen[u.id] = true
-        found[#found + 1] = u
-      end
+  function step.hintGrantable(waiters)
+    table.sort(waiters, step.byPlace)
+    for _, u in ipairs(waiters) do
+      if step.grantable(u) then step.hint(u) end
     end
   end
-  return found
-end
 
--- shuts says whether nothing that conflicts with the claim can pass behind u.
-local function shuts(u, claim)
-  for _, c in ipairs(claimsOf(u)) do
-    if not c.shared and covers(c, claim.path) and (c.tree or not claim.tree) then return true end
+  -- excepted returns the waiters that need not stand behind one of this holder: its own, and those whose holder it
+  -- waits for.
+  function step.excepted(holder)
+    local found, seen = {}, {}
+    for _, h in ipairs(step.reachable(holder)) do
+      for _, u in ipairs(step.liveWaitersOf(h)) do
+        if not seen[u.id] and (h == holder or step.owns(u)) then
+          seen[u.id] = true
+          found[#found + 1] = u
+        end
+      end
+    end
+    return found
   end
-  return false
-end
 
--- candidates adds to found the waiters that the end of a claim may concern. Behind the first one whose exclusive claim
--- covers all of it only those can pass who are excepted: whose holder that one waits for.
-local function candidates(found, seen, claim, change)
-  local function take(u)
-    if seen[u.id] then return end
-    seen[u.id] = true
-    found[#found + 1] = u
+  -- shuts says whether nothing that conflicts with the claim can pass behind u.
+  local function shuts(u, claim)
+    for _, c in ipairs(step.claimsOf(u)) do
+      if not c.shared and step.covers(c, claim.path) and (c.tree or not claim.tree) then return true end
+    end
+    return false
   end
-  local after = change.after
-  repeat
-    local all = waitersOver(claim, nil, after, nil, READ_AHEAD)
-    local more = #all == READ_AHEAD
-    if more then after = all[READ_AHEAD].place end
-    for _, u in ipairs(live(all)) do
-      if u.holder ~= change.holder or u.distinct then
-        take(u)
-        if shuts(u, claim) then
-          for _, v in ipairs(excepted(u.holder)) do
-            if u.place < v.place and conflicts(v, claim) then take(v) end
+
+  -- candidates adds to found the waiters that the end of a claim may concern. Behind the first one whose exclusive claim
+  -- covers all of it only those can pass who are excepted: whose holder that one waits for.
+  local function candidates(found, seen, claim, change)
+    local function take(u)
+      if seen[u.id] then return end
+      seen[u.id] = true
+      found[#found + 1] = u
+    end
+    local after = change.after
+    repeat
+      local all = step.waitersOver(claim, nil, after, nil, READ_AHEAD)
+      local more = #all == READ_AHEAD
+      if more then after = all[READ_AHEAD].place end
+      for _, u in ipairs(step.live(all)) do
+        if u.holder ~= change.holder or u.distinct then
+          take(u)
+          if shuts(u, claim) then
+            for _, v in ipairs(step.excepted(u.holder)) do
+              if u.place < v.place and step.conflicts(v, claim) then take(v) end
+            end
+            return
           end
-          return
         end
       end
-    end
-  until not more
-end
-
--- joinMatters says whether a newly queued request, or a newly granted one, can make somebody wait for a holder that
--- nobody waited for before.
-local function joinMatters(r)
-  local waiters = waitersOf(r.holder)
-  if #waiters == 0 then return false end
-  if r.status == ACTIVE or #waiters > 1 or hasLease(r.holder) then return true end
-  for _, claim in ipairs(claimsOf(r)) do
-    if #waitersOver(claim, r.holder, placeOf(r), nil, 1) > 0 then return true end
+    until not more
   end
-  return false
-end
 
--- hintFreed hints every waiter that this operation has made grantable.
-local function hintFreed()
-  local at = 1
-  while at <= #freed and counters.waiting > 0 do
-    local change = freed[at] -- testing candidates may end others, and so free more
-    at = at + 1
-    local found = {}
-    if change.joined then
-      if joinMatters(change.joined) then
-        for _, u in ipairs(excepted(change.holder)) do
-          if u.id ~= change.joined.id then found[#found + 1] = u end
-        end
-      end
-    else
-      if change.ended then
-        for _, u in ipairs(replacing(change.ended)) do
-          hint(u)
-        end
-      end
-      local seen = {}
-      for _, claim in ipairs(change.claims) do
-        candidates(found, seen, claim, change)
-      end
+  -- joinMatters says whether a newly queued request, or a newly granted one, can make somebody wait for a holder that
+  -- nobody waited for before.
+  local function joinMatters(r)
+    local waiters = step.waitersOf(r.holder)
+    if #waiters == 0 then return false end
+    if r.status == 'a' or #waiters > 1 or step.hasLease(r.holder) then return true end
+    for _, claim in ipairs(step.claimsOf(r)) do
+      if #step.waitersOver(claim, r.holder, step.placeOf(r), nil, 1) > 0 then return true end
     end
-    hintGrantable(found)
+    return false
   end
-end
+
+  -- hintFreed hints every waiter that this operation has made grantable.
+  function step.hintFreed()
+    local at = 1
+    while at <= #step.freed and counters.waiting > 0 do
+      local change = step.freed[at] -- testing candidates may end others, and so free more
+      at = at + 1
+      local found = {}
+      if change.joined then
+        if joinMatters(change.joined) then
+          for _, u in ipairs(step.excepted(change.holder)) do
+            if u.id ~= change.joined.id then found[#found + 1] = u end
+          end
+        end
+      else
+        if change.ended then
+          for _, u in ipairs(step.replacing(change.ended)) do
+            step.hint(u)
+          end
+        end
+        local seen = {}
+        for _, claim in ipairs(change.claims) do
+          candidates(found, seen, claim, change)
+        end
+      end
+      step.hintGrantable(found)
+    end
+  end
+end)

@@ -1,0 +1,133 @@
+-- What an ask comes to when the request is known, or something is in its way.
+
+later(step, function()
+  local function blocked(outcome, block)
+    return { outcome, step.now, math.min(block.count, MOST_COUNTED), block.waiters, block.latest, block.list, '', '' }
+  end
+
+  -- replaced returns the lease that r would replace, or the reply that says how that lease ended (and the lease, if it
+  -- is known).
+  local function replaced(r)
+    if r.replaceID == '' then return nil end
+    local old = step.find(r.replaceID)
+    if not old then return nil, gone('not_found') end
+    if old.holder ~= r.replaceHolder or old.token ~= r.replaceToken then return nil, gone('not_holder') end
+    if old.status ~= 'a' then return old, step.endOf(old) end
+    return old
+  end
+
+  -- fail ends a waiter whose lease to replace is gone: it fails as that did.
+  local function fail(r, old, reply)
+    local reason = 'c'
+    if old then reason, r.successor = old.reason, old.successor end
+    r.actor, r.note = reply[4], reply[5]
+    step.endBy(r, 'f', reason, 'w', step.nowText)
+  end
+
+  -- update writes back a record that is in line.
+  local function update(r)
+    step.write(r)
+    call('ZADD', LAPSES, r.deadline, r.id)
+  end
+
+  local function enqueue(r)
+    step.write(r)
+    counters.arrivals = counters.arrivals + 1
+    call('ZADD', INDEX, '0', step.arrivalMember(r))
+    step.addWaiter(r)
+    step.freed[#step.freed + 1] = { holder = r.holder, joined = r }
+    step.append('q', step.nowText, r, '', '')
+  end
+
+  function step.decideClosely(r, ask, first, changed)
+    local old, problem = replaced(r)
+    if problem then
+      if not first then fail(r, old, problem) end
+      return problem
+    end
+    local block = step.blockersOf(r)
+    if block.again then
+      if changed and not first then update(r) end
+      return { 'again' }
+    end
+    if block.count == 0 then
+      step.grant(r, old, first)
+      return { 'done', step.now, r.text }
+    end
+    if first then
+      if ask.placeTTL == 0 then return blocked('refused', block) end
+      enqueue(r)
+    elseif changed then
+      update(r)
+    end
+    local cycle = ask.deadlock and not r.distinct and step.cycleOf(r)
+    if cycle then
+      local reply = blocked('deadlocked', block)
+      reply[8] = cycle
+      step.endBy(r, 'f', 'd', 'w', step.nowText)
+      return reply
+    end
+    local reply = blocked('queued', block)
+    reply[7] = r.text
+    return reply
+  end
+
+  -- overQuota says whether one more lease or waiter of the holder is too many. What the request would replace does not
+  -- count.
+  function step.overQuota(r, quota)
+    local n = 0
+    local function count(records)
+      for _, other in ipairs(records) do
+        if not step.over(other) and other.id ~= r.replaceID then n = n + 1 end
+      end
+    end
+    count(step.leasesOf(r.holder, quota + MOST_ENDS))
+    count(step.waitersOf(r.holder))
+    return n >= quota
+  end
+
+  -- The attempts that asked for a record, one a line; none once it belongs to the client, and no attempt can take it
+  -- back.
+  local MOST_ATTEMPTS = 8
+
+  function step.asked(r, attempt)
+    return attempt ~= '' and string.find('\n' .. r.attempts .. '\n', '\n' .. attempt .. '\n', 1, true) ~= nil
+  end
+
+  -- join adds an attempt to those that asked for r, and says whether that changed r.
+  local function join(r, attempt)
+    if r.attempts == '' or step.asked(r, attempt) then return false end
+    local _, breaks = string.gsub(r.attempts, '\n', '\n')
+    if attempt == '' or breaks + 1 == MOST_ATTEMPTS then
+      r.attempts = ''
+    else
+      r.attempts = r.attempts .. '\n' .. attempt
+    end
+    return true
+  end
+
+  -- askAgain handles an ask by a known ID. known is the record that has it, r what is asked for.
+  function step.askAgain(r, known, ask)
+    local found = step.find(known.id)
+    if not found then return step.arrive(r, ask, known) end
+    local reason = found.reason
+    if ask.again and reason == 'c' and step.asked(found, ask.attempt) then
+      return gone('released') -- the holder gave up the place of a call that still waits
+    end
+    if reason == 'l' or reason == 'o' or reason == 'c' or reason == 'd' then return step.arrive(r, ask, known) end
+    if found.identity ~= r.identity then return { 'mismatch' } end
+    if step.hasEnded(found) then return step.endOf(found) end
+    local changed = join(found, ask.attempt)
+    if found.status == 'a' then
+      if changed then step.write(found) end
+      return { 'done', step.now, found.text }
+    end
+    if ask.address ~= '' and found.address ~= ask.address then
+      found.address, changed = ask.address, true
+    end
+    if ask.placeTTL > 0 then
+      found.deadline, changed = text(step.now + ask.placeTTL), true
+    end
+    return step.decide(found, ask, false, changed)
+  end
+end)
