@@ -20,6 +20,9 @@ func main() {
 		func(ctx context.Context, file string) (lease.Manager, error) {
 			return sqlitebackend.Open(ctx, file, nil)
 		},
-		func(dir string) (string, error) { return filepath.Join(dir, "leases.db"), nil },
+		func(_ context.Context, dir string) (string, func() error, error) {
+			leave := func() error { return nil } // the file goes with its directory
+			return filepath.Join(dir, "leases.db"), leave, nil
+		},
 	)
 }

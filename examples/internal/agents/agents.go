@@ -22,6 +22,10 @@ import (
 // Open opens the store at an address: a file name, a URL.
 type Open func(ctx context.Context, address string) (lease.Manager, error)
 
+// Place returns the address of a store for one run, given a directory to work
+// in, and what to call after the run. It may start a server.
+type Place func(ctx context.Context, dir string) (address string, leave func() error, err error)
+
 // Sizes of the run.
 const (
 	workers   = 8 // agents, the victims among them
@@ -35,9 +39,8 @@ const (
 const agentVariable = "LEASEKIT_EXAMPLE_AGENT"
 
 // Main runs the example and ends the process: with status 0 only if everything
-// held. address returns where the store is, given a directory to work in; it
-// may start one.
-func Main(open Open, address func(dir string) (string, error)) {
+// held. It parses the flags, so the example may have defined some.
+func Main(open Open, place Place) {
 	ctx := context.Background()
 	if text := os.Getenv(agentVariable); text != "" {
 		exit(runAgent(ctx, open, text))
@@ -50,7 +53,7 @@ func Main(open Open, address func(dir string) (string, error)) {
 	if err != nil {
 		exit(err)
 	}
-	err = run(ctx, open, address, dir, *source, os.Stdout)
+	err = run(ctx, open, place, dir, *source, os.Stdout)
 	if *keep {
 		fmt.Println("kept:", dir)
 	} else {
@@ -69,7 +72,7 @@ func exit(err error) {
 
 // run is the coordinator: it copies the tree, starts the agents, kills two of
 // them, and checks what they left.
-func run(ctx context.Context, open Open, address func(string) (string, error), dir, source string, out io.Writer) error {
+func run(ctx context.Context, open Open, place Place, dir, source string, out io.Writer) (err error) {
 	began := time.Now()
 	if source == "" {
 		root, err := goroot(ctx)
@@ -83,10 +86,11 @@ func run(ctx context.Context, open Open, address func(string) (string, error), d
 	if err != nil {
 		return fmt.Errorf("copy %s: %w", source, err)
 	}
-	store, err := address(dir)
+	store, leave, err := place(ctx, dir)
 	if err != nil {
 		return err
 	}
+	defer func() { err = errors.Join(err, leave()) }()
 	m, err := open(ctx, store)
 	if err != nil {
 		return err
