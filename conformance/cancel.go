@@ -178,16 +178,12 @@ func (h *harness) faulty(o FaultOptions) (*Faults, lease.Manager) {
 func manyCancels(h *harness) {
 	const seed = 7
 	managers := []lease.Manager{h.M, h.open()}
-	rounds := 40
-	if h.fixture.RealTime {
-		rounds = 8
-	}
 	paths := []string{"d", "d/x", "d/y", "e"}
 	var all sync.WaitGroup
 	for i := range 6 {
 		random := rand.New(rand.NewPCG(seed, uint64(i)))
 		all.Go(func() {
-			for range rounds {
+			for range h.rounds(30) {
 				ctx, cancel := context.WithTimeout(h.Context(), time.Duration(random.Int64N(int64(h.Unit))))
 				claims := lease.Paths(paths[random.IntN(len(paths))], paths[random.IntN(len(paths))])
 				if random.IntN(2) == 0 {

@@ -34,7 +34,7 @@ var clockCases = []testCase{
 		}
 	}},
 	{"Clock/HolderKnowsFirst", "a holder's lease is no longer valid, by its own clock, when the next one is granted (pitfall 15)", func(h *harness) {
-		runs := 100
+		runs := h.rounds(100)
 		if h.fixture.RealTime {
 			runs = 3
 		}

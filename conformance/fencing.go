@@ -111,10 +111,7 @@ func fencingAfter() []testCase {
 
 // oneAtATime is the classic: whoever holds the path is alone with it.
 func oneAtATime(h *harness) {
-	holders, grants := 50, int32(500)
-	if h.fixture.RealTime {
-		holders, grants = 10, 50
-	}
+	holders, grants := h.rounds(50), int32(h.rounds(500))
 	managers := []lease.Manager{h.M, h.open(), h.open(), h.open(), h.open()}
 	var inside, done atomic.Int32
 	var mu sync.Mutex

@@ -170,6 +170,18 @@ var handoverCases = []testCase{
 		second.soon()
 		require.Equal(h, []lease.Kind{lease.KindQueued, lease.KindGranted}, h.kinds(second.ID))
 	}},
+	{"Handover/InTheGap", "a release between a waiter's first ask and its rest is not missed: who comes while the path is being freed gets it at once (pitfall 33)", func(h *harness) {
+		other := h.open()
+		for range h.rounds(250) {
+			held := h.hold("a", lease.Paths("f"))
+			go func() { _ = h.M.Release(h.Context(), held.Ref()) }()
+			start := time.Now()
+			l, err := other.Acquire(h.Context(), h.request("b", lease.Paths("f")))
+			require.NoError(h, err)
+			require.Less(h, time.Since(start), h.patience())
+			h.release(l)
+		}
+	}},
 	{"Handover/FewAsks", "of a crowd that waits for one path few ask at each hand-over: no herd (pitfall 35)", fewAsks},
 	{"Handover/IdleAsks", "who waits in vain hardly asks: its heartbeats, and no more (pitfall 57)", func(h *harness) {
 		h.virtualOnly("it watches a minute of waiting")

@@ -180,10 +180,6 @@ func everythingTwice(h *harness) {
 // storm lets holders on three faulty handles fight for two paths. The history
 // that they leave is replayed when the case is over.
 func storm(h *harness) {
-	rounds := 25
-	if h.fixture.RealTime {
-		rounds = 5
-	}
 	var all sync.WaitGroup
 	var every []*Faults
 	for i := range 3 {
@@ -194,7 +190,7 @@ func storm(h *harness) {
 		every = append(every, faults)
 		for j := range 2 {
 			all.Go(func() {
-				for range rounds {
+				for range h.rounds(25) {
 					r := h.request(fmt.Sprint("h", i, j), lease.Paths("d/f"))
 					if j == 1 {
 						r.Claims = lease.Trees("d")

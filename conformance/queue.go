@@ -188,6 +188,17 @@ var queueCases = []testCase{
 		}
 		require.Equal(h, lease.MaxContention, place)
 	}},
+	{"Queue/WaitersHoldNothing", "any number of waiting calls keep no connection: the handle answers others at once (pitfall 50)", func(h *harness) {
+		h.hold("a", lease.Paths("f"))
+		for i := range h.rounds(150) {
+			r := h.request(fmt.Sprint("h", i), lease.Paths("f"))
+			r.Timeout = lease.NoTimeout
+			h.wait(h.M, r)
+		}
+		start := time.Now()
+		h.release(h.hold("b", lease.Paths("g")))
+		require.Less(h, time.Since(start), h.patience())
+	}},
 	{"Queue/SurvivesConfig", "waiting goes on over a change of configuration, in the same place", func(h *harness) {
 		held := h.hold("a", lease.Paths("f"))
 		first, second := h.queue("b", lease.Paths("f")), h.queue("c", lease.Paths("f"))

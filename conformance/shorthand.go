@@ -97,6 +97,15 @@ func (h *harness) eventually(what string, met func() bool) {
 	}
 }
 
+// rounds scales how often a case does something: where the store's clock is real
+// or the race detector slows it down, a fifth has to do.
+func (h *harness) rounds(n int) int {
+	if h.fixture.RealTime || underRace {
+		return n / 5
+	}
+	return n
+}
+
 // set changes the configuration through another handle.
 func (h *harness) set(change func(*lease.Config)) {
 	h.Helper()
