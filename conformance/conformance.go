@@ -1,5 +1,32 @@
-// Package conformance is the contract of Leasekit as tests: [Run] checks that a
-// store keeps every rule, with cases that have a name and say why they exist.
+// Package conformance is the contract of Leasekit as tests. The author of a
+// store hands in a [Fixture] that makes one, and gets:
+//
+//   - [Run]: every rule as a named case that says why it exists;
+//   - [RunHelpers]: the same for what package lease builds on a Manager;
+//   - [Parity]: random scripts on the store and on backend/memory side by side;
+//   - [Check]: a replay of any recorded history (package lease/audit);
+//   - [Faults]: a wrapper that makes a store's calls go wrong;
+//   - [Bench]: the shared benchmark.
+//
+// A store's test file needs no more than this:
+//
+//	func fixture(t testing.TB) conformance.Fixture {
+//		path := filepath.Join(t.TempDir(), "leases.db")
+//		return conformance.Fixture{Open: func(t testing.TB) backend.Store {
+//			s, err := OpenStore(t.Context(), path)
+//			require.NoError(t, err)
+//			return s
+//		}}
+//	}
+//
+//	func TestConformance(t *testing.T) { conformance.Run(t, fixture) }
+//	func TestHelpers(t *testing.T)     { conformance.RunHelpers(t, fixture) }
+//	func TestParity(t *testing.T)      { conformance.Parity(t, fixture) }
+//	func BenchmarkStore(b *testing.B)  { conformance.Bench(b, fixture) }
+//
+// Cases run in testing/synctest bubbles, in which hours take no time, with the
+// store's goroutines inside; a store whose clock is outside the process says so
+// ([Fixture.RealTime]).
 package conformance
 
 import (
