@@ -34,6 +34,16 @@ var handoverCases = []testCase{
 		l := h.wait(h.manage(faults, nil), h.request("b", lease.Paths("f"))).granted()
 		require.Less(h, l.GrantedAt.Sub(held.ExpiresAt), h.patience())
 	}},
+	{"Handover/ByExpiryOfTheNext", "who waits behind a waiter that is granted a short lease and dies is granted at that lease's end (pitfall 34)", func(h *harness) {
+		held := h.hold("a", lease.Paths("f"))
+		next := h.request("b", lease.Paths("f"))
+		next.TTL = h.units(4)
+		dies := h.wait(h.M, next)
+		w := h.queue("c", lease.Paths("f"))
+		h.release(held)
+		dead := dies.granted()
+		require.Less(h, w.granted().GrantedAt.Sub(dead.ExpiresAt), h.patience())
+	}},
 	{"Handover/ByReleaseUnhinted", "a lost hint costs time, never the grant: a waiter asks again at its heartbeat", func(h *harness) {
 		h.set(func(c *lease.Config) { c.WaiterTTL = h.units(6) })
 		faults := NewFaults(h.fixture.Open(h.TB), FaultOptions{})

@@ -10,8 +10,9 @@ import (
 // returns, panics, or ends its goroutine, and also when ctx has ended.
 //
 // The context of f is a child of ctx. When the lease is lost it ends with the
-// loss as its cause ([context.Cause]), before anybody else can be granted the
-// paths; f should then stop. When ctx ends, the lease is still renewed until f
+// loss as its cause ([context.Cause]): before anybody else can be granted the
+// paths if it was not renewed in time, and at the next renewal if it was ended
+// by force; f should then stop. When ctx ends, the lease is still renewed until f
 // returns.
 //
 // Do returns the error of Acquire, or else that of f joined with that of the

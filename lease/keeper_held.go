@@ -43,8 +43,9 @@ type Held struct {
 // values of the context given to Keep, and ends when the lease is no longer
 // kept; [context.Cause] then says why, as Err does: [ErrLost] (with
 // [ErrExpired], [ErrRevoked], [ErrReplaced], [ErrReleased], ...) or
-// [ErrClosed]. When a lease is lost it ends before anybody else can be granted
-// the paths.
+// [ErrClosed]. When a lease was not renewed in time it ends before anybody else
+// can be granted the paths; when it was ended by force, at the next renewal,
+// which finds that out.
 func (h *Held) Context() context.Context {
 	if h.zero() {
 		ctx, cancel := context.WithCancelCause(context.Background())

@@ -133,7 +133,7 @@ func TestSlowLink(t *testing.T) {
 		k := keeper(t, m, nil)
 		m.disturb(func(ctx context.Context, renew renewCall) (lease.Lease, error) {
 			select {
-			case <-time.After(300 * time.Millisecond):
+			case <-time.After(250 * time.Millisecond):
 				return renew(ctx)
 			case <-ctx.Done():
 				return blackHole(ctx, renew)

@@ -43,7 +43,7 @@ func (h *Held) plan(now moment, share float64) {
 // early is how long before the local deadline the lease counts as lost: for
 // the holder's code to hear of it, on a busy machine, while it is still true
 // that nobody else can have the path.
-func (h *Held) early() time.Duration { return min(h.lease.lasts/50, time.Second) }
+func (h *Held) early() time.Duration { return min(h.lease.lasts/20, time.Second) }
 
 // nextDue is when something has to be done about the lease.
 func (h *Held) nextDue() moment {

@@ -123,7 +123,12 @@ func (s *Step) decide(r *Record, a backend.AcquireArgs, first, changed bool) (ba
 		if err := s.grant(r, old, first); err != nil {
 			return backend.AcquireReply{}, err
 		}
-		return s.granted(r), nil
+		// Those behind a waiter count on the end of its place, and ask again at
+		// their heartbeat: a lease that ends before that concerns them now.
+		if !first && span(r.TTL) < a.PlaceTTL/3 {
+			err = s.hint(r)
+		}
+		return s.granted(r), err
 	case first && a.PlaceTTL == 0:
 		s.counters.Refused++
 		return block.reply(backend.Refused), nil

@@ -63,7 +63,8 @@ func (s *Step) renewed(r *Record) (backend.RenewReply, error) {
 	return backend.RenewReply{Outcome: backend.Done, Lease: l, Remaining: s.remaining(r)}, err
 }
 
-// hint wakes the next in line of each claim: they counted on a later expiry.
+// hint wakes the next in line of each claim of r, a lease: they counted on a
+// later end of what is in their way.
 func (s *Step) hint(r *Record) error {
 	if s.counters.Waiting == 0 {
 		return nil

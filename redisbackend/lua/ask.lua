@@ -52,6 +52,9 @@ later(step, function()
     end
     if block.count == 0 then
       step.grant(r, old, first)
+      -- Those behind a waiter count on the end of its place, and ask again at their heartbeat: a lease that ends before
+      -- that concerns them now.
+      if not first and tonumber(r.ttl) < ask.placeTTL / 3 then step.hintNext(r) end
       return { 'done', step.now, r.text }
     end
     if first then

@@ -23,16 +23,6 @@ later(operations, function()
 
   local function renewed(r) return { 'done', step.now, r.text, step.contentionOf(r) } end
 
-  -- hintNext hints the next in line of each claim: they counted on a later expiry.
-  local function hintNext(r)
-    if counters.waiting == 0 then return end
-    for _, claim in ipairs(step.claimsOf(r)) do
-      for _, u in ipairs(step.waitersOver(claim, r.holder, nil, nil, 1)) do
-        step.hint(u)
-      end
-    end
-  end
-
   local function renew(r, ttl, maxTTL, renewal)
     if r.renewal == renewal then return renewed(r) end
     local own, most, renewals = tonumber(r.ttl), tonumber(r.maxRenewals), tonumber(r.renewals)
@@ -47,7 +37,7 @@ later(operations, function()
       call('ZREM', INDEX, member)
       call('ZADD', INDEX, '0', step.deadlineMember(r))
     end
-    if after < before then hintNext(r) end
+    if after < before then step.hintNext(r) end
     step.append('n', step.nowText, r, '', '')
     return renewed(r)
   end

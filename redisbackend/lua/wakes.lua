@@ -22,6 +22,16 @@ later(step, function()
     ids[#ids + 1] = r.id
   end
 
+  -- hintNext hints the next in line of each claim of r, a lease: they counted on a later end of what is in their way.
+  function step.hintNext(r)
+    if counters.waiting == 0 then return end
+    for _, claim in ipairs(step.claimsOf(r)) do
+      for _, u in ipairs(step.waitersOver(claim, r.holder, nil, nil, 1)) do
+        step.hint(u)
+      end
+    end
+  end
+
   function step.hintGrantable(waiters)
     table.sort(waiters, step.byPlace)
     for _, u in ipairs(waiters) do
