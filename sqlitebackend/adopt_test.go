@@ -12,15 +12,21 @@ import (
 	"github.com/uptrace/bun/dialect/sqlitedialect"
 )
 
-// application opens a pool as an application would.
+// application opens a pool as an application would. It is closed when the test
+// ends.
 func application(t testing.TB, dsn string, limit int) *bun.DB {
+	t.Helper()
+	db := openApplication(t, dsn, limit)
+	t.Cleanup(func() { require.NoError(t, db.Close()) })
+	return db
+}
+
+func openApplication(t testing.TB, dsn string, limit int) *bun.DB {
 	t.Helper()
 	pool, err := sql.Open("sqlite", dsn)
 	require.NoError(t, err)
 	pool.SetMaxOpenConns(limit)
-	db := bun.NewDB(pool, sqlitedialect.New())
-	t.Cleanup(func() { require.NoError(t, db.Close()) })
-	return db
+	return bun.NewDB(pool, sqlitedialect.New())
 }
 
 const (
