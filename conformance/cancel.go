@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/leasekit/leasekit/backend"
 	"github.com/leasekit/leasekit/lease"
 )
 
@@ -90,6 +91,22 @@ var cancelCases = []testCase{
 		}
 		h.hold("b", lease.Paths("f"))
 	}},
+	{"Cancel/GrantComesTooLate", "the same if the grant is told, but to a call whose context has ended", func(h *harness) {
+		for _, call := range []string{"try", "wait"} {
+			ctx, cancel := context.WithCancel(h.Context())
+			m := h.manage(cancelling{h.fixture.Open(h.TB), cancel}, nil)
+			acquire := m.Acquire
+			if call == "try" {
+				acquire = m.TryAcquire
+			}
+			r := h.request("a", lease.Paths("f"))
+			r.ID = lease.ID(call)
+			_, err := acquire(ctx, r)
+			require.ErrorIs(h, err, context.Canceled, call)
+			h.eventually("it is given back", func() bool { return h.get(r.ID).EndReason == lease.EndCancelled })
+		}
+		h.hold("b", lease.Paths("f"))
+	}},
 	{"Cancel/RacesAHandover", "the same for a waiter that is cancelled while its grant is on its way, and the next in line gets the path", func(h *harness) {
 		faults, m := h.faulty(FaultOptions{Delay: h.units(30)})
 		held := h.hold("a", lease.Paths("f"))
@@ -158,6 +175,19 @@ var cancelCases = []testCase{
 		require.NoError(h, m.Close())
 	}},
 	{"Close/RefusesCalls", "after Close every call is ErrClosed", refusesCalls},
+}
+
+// cancelling is a store that answers an ask when the caller's context has just
+// ended.
+type cancelling struct {
+	backend.Store
+	cancel context.CancelFunc
+}
+
+func (c cancelling) Acquire(ctx context.Context, a backend.AcquireArgs) (backend.AcquireReply, error) {
+	reply, err := c.Store.Acquire(context.WithoutCancel(ctx), a)
+	c.cancel()
+	return reply, err
 }
 
 // faulty returns a Manager on another handle whose calls the case can spoil. It

@@ -33,6 +33,26 @@ var clockCases = []testCase{
 			h.release(next)
 		}
 	}},
+	{"Clock/RenewalNeverEarly", "nor before the TTL has passed since a renewal began", func(h *harness) {
+		for i, ttl := range []time.Duration{0, h.units(1), 0, h.units(1)} {
+			l := h.brief("a", lease.Paths("f"), 1)
+			h.pass(time.Duration(2*i+1) * 317 * time.Microsecond)
+			start := time.Now()
+			renewed, err := h.M.Renew(h.Context(), l.Ref(), ttl)
+			require.NoError(h, err)
+			h.pass(h.units(1) - 2*time.Millisecond)
+			for {
+				next, err := h.M.TryAcquire(h.Context(), h.request("b", lease.Paths("f")))
+				if err == nil {
+					require.GreaterOrEqual(h, time.Since(start), h.units(1))
+					require.False(h, renewed.Valid())
+					h.release(next)
+					break
+				}
+				h.pass(100 * time.Microsecond)
+			}
+		}
+	}},
 	{"Clock/HolderKnowsFirst", "a holder's lease is no longer valid, by its own clock, when the next one is granted (pitfall 15)", func(h *harness) {
 		runs := h.rounds(100)
 		if h.fixture.RealTime {

@@ -126,11 +126,16 @@ var deadlockCases = []testCase{
 		r := h.request("a", lease.Paths("y"))
 		r.Distinct = true
 		h.wait(h.M, r).stillWaits()
-		w := h.queue("b", lease.Paths("x"))
-		w.stillWaits()
-		r = h.request("b", lease.Paths("x"))
+		h.queue("b", lease.Paths("x")).stillWaits()
+	}},
+	{"Deadlock/DistinctFindsNone", "nor is a distinct request told of a cycle that its holder's other requests would be in", func(h *harness) {
+		h.hold("a", lease.Paths("x"))
+		h.hold("b", lease.Paths("y"))
+		h.queue("a", lease.Paths("y"))
+		r := h.request("b", lease.Paths("x"))
 		r.Distinct = true
 		h.wait(h.M, r).stillWaits()
+		h.deadlocked(h.M, h.request("b", lease.Paths("x")))
 	}},
 	{"Deadlock/OfATry", "a try without a place never waits, so it gets a plain conflict", func(h *harness) {
 		h.hold("a", lease.Paths("x"))

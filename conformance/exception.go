@@ -95,6 +95,17 @@ var exceptionCases = []testCase{
 		h.acquire(h.M, r)              // now h3 waits for h2
 		behind.soon()
 	}},
+	{"Exception/ArisesByAnOvertaker", "the same if the new waiter itself owns nothing, and only goes before the one in the way", func(h *harness) {
+		h.hold("h1", lease.Paths("a"))
+		h.hold("h9", lease.Paths("x"))
+		h.queue("h3", lease.Paths("c", "d", "x"))
+		behind := h.queue("h1", lease.Paths("c"))
+		behind.stillWaits()
+		r := h.request("h2", lease.Paths("a", "d"))
+		r.Priority = 1 // so that h3 is behind it, and so waits for h1
+		h.wait(h.M, r)
+		behind.soon()
+	}},
 	{"Exception/DrainsWithPriorities", "trees, priorities and the exception together get nobody stuck", func(h *harness) {
 		h.hold("h1", lease.Paths("a/b"))
 		below := h.hold("h3", lease.Paths("a/b/c"))

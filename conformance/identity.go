@@ -2,6 +2,7 @@ package conformance
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"sync"
 	"time"
@@ -148,19 +149,24 @@ var identityCases = append([]testCase{
 		require.NotZero(h, tokens[0])
 		require.Equal(h, []lease.Kind{lease.KindGranted}, h.kinds("one"))
 	}},
-	{"Identity/TwoWaits", "two waiting calls with one ID are one place in line; giving up the older one leaves it to the other", func(h *harness) {
+	{"Identity/TwoWaits", "two waiting calls with one ID are one place in line; giving up either leaves it to the other", func(h *harness) {
 		held := h.hold("a", lease.Paths("f"))
-		r := h.request("b", lease.Paths("f"))
-		r.ID = "one"
-		older := h.wait(h.M, r)
-		newer := h.wait(h.open(), r)
-		h.counts(1, 1)
-		older.cancel()
-		older.failed(context.Canceled)
-		newer.stillWaits()
-		h.counts(1, 1)
-		h.release(held)
-		newer.soon()
+		for _, olderLeaves := range []bool{true, false} {
+			r := h.request(fmt.Sprint("older leaves: ", olderLeaves), lease.Paths("f"))
+			r.ID = lease.ID(r.Holder)
+			leaves, stays := h.wait(h.M, r), h.wait(h.open(), r)
+			if !olderLeaves {
+				leaves, stays = stays, leaves
+			}
+			h.counts(1, 1)
+			leaves.cancel()
+			leaves.failed(context.Canceled)
+			stays.stillWaits()
+			h.counts(1, 1)
+			require.Equal(h, []lease.Kind{lease.KindQueued}, h.kinds(r.ID))
+			h.release(held)
+			held = stays.soon()
+		}
 	}},
 	{"Identity/BothAreGranted", "two waiting calls with one ID get the same lease", func(h *harness) {
 		held := h.hold("a", lease.Paths("f"))
@@ -171,18 +177,51 @@ var identityCases = append([]testCase{
 		require.Equal(h, older.soon().Token, newer.soon().Token)
 		h.counts(1, 0)
 	}},
-	{"Identity/WithdrawalOfOneAttempt", "withdrawing an attempt does not touch what another attempt with the same ID was given since", func(h *harness) {
+	{"Identity/WithdrawalOfOneAttempt", "a request is taken back when the last of the attempts that asked for it is withdrawn, and not before", func(h *harness) {
 		d := h.direct()
-		first := d.args(h.request("a", lease.Paths("f")), "first", 0)
-		token := d.ask(first).Lease.Token
-		second := first
-		second.Attempt = "second"
-		require.Equal(h, token, d.ask(second).Lease.Token)
-		require.Equal(h, backend.Done, d.withdraw(first).Outcome)
-		require.Equal(h, lease.Active, h.get(first.Request.ID).Status)
-		require.Equal(h, backend.Done, d.withdraw(second).Outcome)
-		require.Equal(h, lease.EndCancelled, h.get(first.Request.ID).EndReason)
+		for i, order := range [][]string{{"one", "two", "three"}, {"three", "one", "two"}, {"two", "three", "one"}} {
+			a := d.args(h.request("a", lease.Paths("f")), "", 0)
+			for _, a.Attempt = range []string{"one", "two", "three"} {
+				a.Attempt += fmt.Sprint(i)
+				require.Equal(h, backend.Done, d.ask(a).Outcome)
+			}
+			for _, a.Attempt = range order {
+				a.Attempt += fmt.Sprint(i)
+				require.Equal(h, lease.Active, h.get(a.Request.ID).Status)
+				require.Equal(h, backend.Done, d.withdraw(a).Outcome)
+			}
+			require.Equal(h, lease.EndCancelled, h.get(a.Request.ID).EndReason)
+		}
 		h.hold("b", lease.Paths("f"))
+	}},
+	{"Identity/WithdrawalOfOneOfMany", "of any number of attempts, one that is not withdrawn keeps the request", func(h *harness) {
+		d := h.direct()
+		a := d.args(h.request("a", lease.Paths("f")), "", 0)
+		for i := range 20 {
+			a.Attempt = fmt.Sprint("attempt", i)
+			d.ask(a)
+		}
+		for i := range 19 {
+			a.Attempt = fmt.Sprint("attempt", i)
+			d.withdraw(a)
+		}
+		require.Equal(h, lease.Active, h.get(a.Request.ID).Status)
+	}},
+	{"Identity/WithdrawalOfAStranger", "withdrawing an attempt that never asked for the request does not touch it, and neither does any of a client that asks across calls", func(h *harness) {
+		d := h.direct()
+		a := d.args(h.request("a", lease.Paths("f")), "asks", 0)
+		d.ask(a)
+		stranger := a
+		stranger.Attempt = "stranger"
+		d.withdraw(stranger)
+		require.Equal(h, lease.Active, h.get(a.Request.ID).Status)
+		client := d.args(h.request("a", lease.Paths("g")), "", 0)
+		d.ask(client)
+		later := client
+		later.Attempt = "later"
+		d.ask(later)
+		d.withdraw(later)
+		require.Equal(h, lease.Active, h.get(client.Request.ID).Status)
 	}},
 	{"Identity/WithdrawalNeedsTheHolder", "a withdrawal that names another holder ends nothing", func(h *harness) {
 		d := h.direct()

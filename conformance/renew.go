@@ -175,6 +175,21 @@ var renewCases = append([]testCase{
 		require.Equal(h, lease.Contention{Waiters: 2, Since: h.get(first.ID).CreatedAt, Priority: 2}, renewed.Contention)
 		require.Equal(h, renewed.Contention, h.get(l.ID).Contention)
 	}},
+	{"Renew/ContentionOfOthers", "the holder's own waiters do not wait for it, except distinct ones, and dead ones do not wait", func(h *harness) {
+		d := h.direct()
+		l := h.hold("a", lease.Paths("f"))
+		h.hold("b", lease.Paths("g"))
+		h.queue("a", lease.Paths("f", "g"))
+		d.queued(h.request("dead", lease.Paths("f")), "dead", h.units(2))
+		h.pass(h.units(2) + resolution)
+		require.Zero(h, h.get(l.ID).Contention)
+		r := h.request("a", lease.Paths("f"))
+		r.Distinct = true
+		h.wait(h.M, r)
+		renewed, err := h.M.Renew(h.Context(), l.Ref(), 0)
+		require.NoError(h, err)
+		require.Equal(h, 1, renewed.Contention.Waiters)
+	}},
 	{"Renew/ContentionCapped", "counting who waits stops at a bound", func(h *harness) {
 		d := h.direct()
 		l := h.hold("a", lease.Paths("f"))

@@ -78,10 +78,10 @@ var timeoutCases = []testCase{
 		require.Less(h, l.Waited, 10*time.Minute+h.patience())
 	}},
 	{"Timeout/BlockersInOrder", "who timed out learns of the leases in its way first, then of the waiters before it in order", func(h *harness) {
-		h.hold("a", lease.SharedPaths("f"))
+		h.hold("a", lease.SharedPaths("e", "f"))
 		h.queue("w1", lease.Paths("f"))
-		h.queue("w2", lease.Paths("f"))
-		r := h.request("b", lease.Paths("f"))
+		h.queue("w2", lease.Paths("e"))
+		r := h.request("b", lease.Paths("e", "f"))
 		r.Timeout = h.units(2)
 		_, err := h.M.Acquire(h.Context(), r)
 		var conflict *lease.ConflictError
