@@ -8,10 +8,12 @@ import (
 	"github.com/leasekit/leasekit/lease"
 )
 
+const readConfig = `SELECT config FROM lease_configs WHERE namespace = ?`
+
 // Config implements [backend.Store].
 func (s *Store) Config(ctx context.Context) (lease.Config, error) {
 	var text []byte
-	err := s.db.reader.DB.QueryRowContext(ctx, `SELECT config FROM lease_configs WHERE namespace = ?`, s.namespace).Scan(&text)
+	err := s.db.reader.DB.QueryRowContext(ctx, readConfig, s.namespace).Scan(&text)
 	if err != nil {
 		return lease.Config{}, readFailed(ctx, "config", err)
 	}
@@ -43,7 +45,7 @@ func (t *transaction) SetConfig(c lease.Config) error {
 // version, which only a commit makes known to others.
 func (t *transaction) readConfig() error {
 	var text []byte
-	if _, err := t.get(`SELECT config FROM lease_configs WHERE namespace = ?`, []any{t.namespace}, &text); err != nil {
+	if _, err := t.get(readConfig, []any{t.namespace}, &text); err != nil {
 		return err
 	}
 	if err := json.Unmarshal(text, &t.config); err != nil {

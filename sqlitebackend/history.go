@@ -108,10 +108,12 @@ func (s *Store) Events(ctx context.Context, q lease.Query, limit int) (found []l
 	return found, next, wait, nil
 }
 
+const oldestEvent = `SELECT coalesce(min(seq), ?2) FROM lease_history WHERE namespace = ?1`
+
 func (v *view) events(q lease.Query, limit int) ([]lease.Event, lease.Seq, error) {
 	head := v.counters.Seq
 	oldest := head + 1
-	if err := v.row([]any{&oldest}, `SELECT coalesce(min(seq), ?2) FROM lease_history WHERE namespace = ?1`, v.namespace, int64(oldest)); err != nil {
+	if err := v.row([]any{&oldest}, oldestEvent, v.namespace, int64(oldest)); err != nil {
 		return nil, 0, err
 	}
 	switch {

@@ -16,8 +16,10 @@ import (
 // pageSize is how many leases List returns at a time.
 const pageSize = 200
 
-// query is an SQL condition that grows together with its arguments.
+// query is an SQL condition that grows together with its arguments, and the
+// table that it is about.
 type query struct {
+	from string
 	text strings.Builder
 	args []any
 }
@@ -30,8 +32,11 @@ func (q *query) add(text string, args ...any) {
 // selection is the condition for leases that live and have q's ID, Holder,
 // Path and Under.
 func selection(q lease.Query, namespace int64) *query {
-	f := new(query)
-	f.add(`namespace = ? AND status IN ('pending', 'active')`, namespace)
+	f := &query{from: `leases AS "row"`}
+	if q.Holder != "" && q.ID == "" && q.Path == "" && q.Under == "" {
+		f.from += ` INDEXED BY leases_holder`
+	}
+	f.add(`namespace = ? AND ended_at = 0`, namespace)
 	if q.ID != "" {
 		f.add(` AND id = ?`, q.ID)
 	}
@@ -56,7 +61,7 @@ func selection(q lease.Query, namespace int64) *query {
 // remembered is the condition for leases in any status that may be q's. Claims
 // of what has ended have no index.
 func remembered(q lease.Query, namespace int64) *query {
-	f := new(query)
+	f := &query{from: `leases AS "row"`}
 	f.add(`namespace = ?`, namespace)
 	if q.ID != "" {
 		f.add(` AND id = ?`, q.ID)
@@ -89,7 +94,7 @@ func (v *view) page(q lease.Query, after int64) (page []lease.Lease, next string
 		condition = remembered(q, v.namespace)
 	}
 	var rows []row
-	err = v.tx.NewSelect().Model(&rows).Where(condition.text.String(), condition.args...).
+	err = v.tx.NewSelect().Model(&rows).ModelTableExpr(condition.from).Where(condition.text.String(), condition.args...).
 		Where("arrival > ?", after).OrderExpr("arrival").Limit(pageSize).Scan(v.ctx)
 	if err != nil {
 		return nil, "", err

@@ -122,8 +122,8 @@ func (t *transaction) Find(id lease.ID) (*step.Record, error) {
 
 // LeasesOf implements [step.Tx].
 func (t *transaction) LeasesOf(holder string, limit int) ([]*step.Record, error) {
-	return t.some(`SELECT `+columns+` FROM leases
-		WHERE namespace = ? AND holder = ? AND status IN ('pending', 'active') AND status = 'active' ORDER BY arrival LIMIT ?`,
+	return t.some(`SELECT `+columns+` FROM leases INDEXED BY leases_holder
+		WHERE namespace = ? AND holder = ? AND ended_at = 0 AND status = 'active' ORDER BY arrival LIMIT ?`,
 		t.namespace, holder, limit)
 }
 
@@ -132,15 +132,15 @@ func (t *transaction) WaitersOf(holder string) ([]*step.Record, error) {
 	if t.counters.Waiting == 0 {
 		return nil, nil
 	}
-	return t.some(`SELECT `+columns+` FROM leases
-		WHERE namespace = ? AND holder = ? AND status IN ('pending', 'active') AND status = 'pending' ORDER BY key, arrival`,
+	return t.some(`SELECT `+columns+` FROM leases INDEXED BY leases_holder
+		WHERE namespace = ? AND holder = ? AND ended_at = 0 AND status = 'pending' ORDER BY key, arrival`,
 		t.namespace, holder)
 }
 
 // Replacing implements [step.Tx].
 func (t *transaction) Replacing(id lease.ID) ([]*step.Record, error) {
-	return t.some(`SELECT `+columns+` FROM leases
-		WHERE namespace = ? AND replace_id = ? AND status = 'pending' AND replace_id IS NOT NULL ORDER BY key, arrival`,
+	return t.some(`SELECT `+columns+` FROM leases INDEXED BY leases_replace
+		WHERE namespace = ? AND replace_id = ? AND ended_at = 0 AND status = 'pending' ORDER BY key, arrival`,
 		t.namespace, id)
 }
 

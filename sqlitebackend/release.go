@@ -52,5 +52,5 @@ func (t *transaction) Buried(attempt string, now int64) (bool, error) {
 func (t *transaction) Select(q lease.Query, after int64, limit int) ([]*step.Record, error) {
 	f := selection(q, t.namespace)
 	f.add(` AND arrival > ? ORDER BY arrival LIMIT ?`, after, limit)
-	return t.some(`SELECT `+columns+` FROM leases WHERE `+f.text.String(), f.args...)
+	return t.some(`SELECT `+columns+` FROM `+f.from+` WHERE `+f.text.String(), f.args...)
 }

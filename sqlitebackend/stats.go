@@ -7,6 +7,12 @@ import (
 	"github.com/leasekit/leasekit/lease"
 )
 
+const countStats = `SELECT
+	(SELECT count(*) FROM leases INDEXED BY leases_deadline WHERE namespace = ?1 AND ended_at = 0 AND deadline > ?2 AND status = 'active'),
+	(SELECT count(*) FROM leases INDEXED BY leases_deadline WHERE namespace = ?1 AND ended_at = 0 AND deadline > ?2 AND status = 'pending'),
+	(SELECT coalesce(min(created_at), 0) FROM leases INDEXED BY leases_deadline WHERE namespace = ?1 AND ended_at = 0 AND deadline > ?2 AND status = 'pending'),
+	(SELECT coalesce(min(seq), 0) FROM lease_history WHERE namespace = ?1)`
+
 // Stats implements [backend.Store].
 func (s *Store) Stats(ctx context.Context) (lease.Stats, error) {
 	var stats lease.Stats
@@ -14,12 +20,7 @@ func (s *Store) Stats(ctx context.Context) (lease.Stats, error) {
 		var active, pending int
 		var oldestWaiter int64
 		var oldest lease.Seq
-		err := v.row([]any{&active, &pending, &oldestWaiter, &oldest}, `SELECT
-			(SELECT count(*) FROM leases WHERE namespace = ?1 AND status IN ('pending', 'active') AND deadline > ?2 AND status = 'active'),
-			(SELECT count(*) FROM leases WHERE namespace = ?1 AND status IN ('pending', 'active') AND deadline > ?2 AND status = 'pending'),
-			(SELECT coalesce(min(created_at), 0) FROM leases
-				WHERE namespace = ?1 AND status IN ('pending', 'active') AND deadline > ?2 AND status = 'pending'),
-			(SELECT coalesce(min(seq), 0) FROM lease_history WHERE namespace = ?1)`, v.namespace, v.now)
+		err := v.row([]any{&active, &pending, &oldestWaiter, &oldest}, countStats, v.namespace, v.now)
 		stats = lease.Stats{
 			Now: time.UnixMilli(v.now).UTC(), Active: active, Pending: pending, Head: v.counters.Seq, Oldest: oldest,
 			Token: v.counters.Token, Refused: v.counters.Refused + s.refused.Load(),

@@ -218,13 +218,14 @@ func (s *Store) Wake(id lease.ID) (<-chan struct{}, func()) {
 	}
 }
 
+const hintsAfter = `SELECT id, woken FROM leases INDEXED BY leases_woken WHERE namespace = ? AND woken > ? AND woken > 0`
+
 // noticed wakes the waiters of this process that another one has hinted at.
 func (s *Store) noticed() {
 	seen := s.seenWakes.Load()
 	newest := seen
 	var ids []lease.ID
-	rows, err := s.db.reader.DB.QueryContext(s.closing,
-		`SELECT id, woken FROM leases WHERE namespace = ? AND woken > ? AND woken > 0`, s.namespace, max(seen, 0))
+	rows, err := s.db.reader.DB.QueryContext(s.closing, hintsAfter, s.namespace, max(seen, 0))
 	if err != nil {
 		return // the next commit brings another chance, or the waiter's own timer
 	}

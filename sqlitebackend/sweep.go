@@ -14,8 +14,8 @@ func (s *Store) Sweep(ctx context.Context, limit int) (backend.SweepReply, error
 
 // Due implements [step.Tx].
 func (t *transaction) Due(now int64, limit int) ([]*step.Record, error) {
-	return t.some(`SELECT `+columns+` FROM leases
-		WHERE namespace = ? AND status IN ('pending', 'active') AND deadline <= ? ORDER BY deadline, arrival LIMIT ?`,
+	return t.some(`SELECT `+columns+` FROM leases INDEXED BY leases_deadline
+		WHERE namespace = ? AND ended_at = 0 AND deadline <= ? ORDER BY deadline, arrival LIMIT ?`,
 		t.namespace, now, limit)
 }
 
@@ -25,7 +25,7 @@ func (t *transaction) Forget(before, now int64, keep, limit int) (int, error) {
 		return 0, err
 	}
 	const oldest = `DELETE FROM leases WHERE namespace = ?1 AND arrival IN (
-		SELECT arrival FROM leases WHERE namespace = ?1 AND ended_at > 0 AND ended_at <= ?2 ORDER BY ended_at, arrival LIMIT ?3)`
+		SELECT arrival FROM leases INDEXED BY leases_ended WHERE namespace = ?1 AND ended_at > 0 AND ended_at <= ?2 ORDER BY ended_at, arrival LIMIT ?3)`
 	n, err := t.change(oldest, t.namespace, before, limit)
 	t.ended -= n
 	if beyond := min(t.ended-keep, limit-n); err == nil && beyond > 0 {

@@ -43,12 +43,13 @@ func (s *Store) look(ctx context.Context, doing string, read func(*view) error) 
 	return nil
 }
 
+const loadView = `SELECT k.seq, k.token, k.waiting, k.now, k."offset", k.refused, c.config
+	FROM lease_counters k JOIN lease_configs c USING (namespace) WHERE k.namespace = ?`
+
 func (v *view) load() error {
 	var config []byte
 	c := &v.counters
-	err := v.row([]any{&c.Seq, &c.Token, &c.Waiting, &c.Now, &c.Offset, &c.Refused, &config},
-		`SELECT k.seq, k.token, k.waiting, k.now, k."offset", k.refused, c.config
-		FROM lease_counters k JOIN lease_configs c USING (namespace) WHERE k.namespace = ?`, v.namespace)
+	err := v.row([]any{&c.Seq, &c.Token, &c.Waiting, &c.Now, &c.Offset, &c.Refused, &config}, loadView, v.namespace)
 	if err != nil {
 		return err
 	}
