@@ -45,7 +45,7 @@ func (s *Store) Acquire(ctx context.Context, a backend.AcquireArgs) (backend.Acq
 	case backend.Gone:
 		reply.End = r.end()
 	case backend.Stale:
-		c := r.config(1)
+		c := r.config()
 		reply.Config = &c
 	}
 	return reply, r.err()

@@ -73,7 +73,7 @@ func (s *Store) Config(ctx context.Context) (lease.Config, error) {
 	if err != nil {
 		return lease.Config{}, err
 	}
-	return r.config(1), r.err()
+	return r.config(), r.err()
 }
 
 // SetConfig implements [backend.Store].
@@ -89,8 +89,8 @@ func (s *Store) SetConfig(ctx context.Context, c lease.Config) (lease.Config, er
 		return lease.Config{}, err
 	}
 	if r.outcome == "version" {
-		current := r.config(1)
+		current := r.config()
 		return current, fmt.Errorf("lease: set config: %w: %d, now %s", lease.ErrVersion, current.Version, replaces)
 	}
-	return r.config(1), r.err()
+	return r.config(), r.err()
 }

@@ -15,6 +15,7 @@ import (
 // toy has a lock in its smallest form, to measure what the combiner costs and saves: "take" and "free" are what
 // SET NX PX and compare-and-delete are.
 const toy = `
+local namespace = string.match(KEYS[1], '^[^}]*}:')
 operations['take'] = function(...) local a = { ... }
   return redis.call('SET', namespace .. a[1], a[2], 'NX', 'PX', a[3]) and 'ok' or 'held'
 end

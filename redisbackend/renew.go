@@ -23,7 +23,7 @@ func (s *Store) Renew(ctx context.Context, a backend.RenewArgs) (backend.RenewRe
 	case backend.Gone:
 		reply.End = r.end()
 	case backend.Stale:
-		c := r.config(1)
+		c := r.config()
 		reply.Config = &c
 	}
 	return reply, r.err()

@@ -123,8 +123,8 @@ func (r *reply) end() backend.End {
 }
 
 // config reads the configuration of the reply "stale" and of others.
-func (r *reply) config(i int) lease.Config {
-	c, err := decodeConfig(r.text(i))
+func (r *reply) config() lease.Config {
+	c, err := decodeConfig(r.text(1))
 	if err != nil && r.bad == nil {
 		r.bad = err
 	}

@@ -48,15 +48,9 @@ function step.decide(r, ask, first, changed)
   return step.decideClosely(r, ask, first, changed)
 end
 
--- arrive handles the first ask of a request. known says that its ID was that of one that has ended.
+-- arrive handles the first ask of a request. known is the record that had its ID and has ended, or false.
 function step.arrive(r, ask, known)
   if ask.quota > 0 and step.overQuota(r, ask.quota) then return { 'over_quota' } end
-  local now = step.nowText
-  r.status, r.reason, r.token, r.renewals = 'p', '', '0', '0'
-  r.created, r.granted, r.updated, r.ended = now, '0', now, '0'
-  r.deadline = ask.placeTTL > 0 and text(step.now + ask.placeTTL) or '0'
-  r.arrival, r.key = text(counters.arrivals + 1), ask.headStart == 0 and now or text(step.now - ask.headStart)
-  r.attempts, r.renewal, r.successor, r.actor, r.note, r.address = ask.attempt, '', '', '', '', ask.address
   if not known then return step.decide(r, ask, true, true) end
   local forgotten = step.arrivalMember(known)
   local reply = step.decide(r, ask, true, true)
@@ -72,7 +66,8 @@ local function acquire(id, attempt, ask, request)
     local buried = call('ZSCORE', BURIED, attempt)
     if buried and tonumber(buried) > step.now then return { 'withdrawn' } end
   end
-  local r = step.readRequest({ id = id }, request, 1)
+  local deadline = ask.placeTTL > 0 and text(step.now + ask.placeTTL) or '0'
+  local r = step.newRecord(id, request, attempt, ask.address, ask.headStart, deadline)
   local known = step.read(id)
   if not known then return step.arrive(r, ask, false) end
   return step.askAgain(r, known, ask)

@@ -129,7 +129,7 @@ later(operations, function()
   -- due returns records whose time is over, by deadline, at most limit.
   local function due(limit)
     local ids = call('ZRANGEBYSCORE', LAPSES, '-inf', step.nowText, 'LIMIT', 0, limit)
-    local deadline = format('(d%014.0f', step.now + 1)
+    local deadline = format('(d%014d', step.now + 1)
     for _, member in ipairs(call('ZRANGEBYLEX', INDEX, '[d', deadline, 'LIMIT', 0, limit)) do
       ids[#ids + 1] = sub(member, 16)
     end

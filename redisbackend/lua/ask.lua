@@ -118,7 +118,7 @@ later(step, function()
       return gone('released') -- the holder gave up the place of a call that still waits
     end
     if reason == 'l' or reason == 'o' or reason == 'c' or reason == 'd' then return step.arrive(r, ask, known) end
-    if found.identity ~= r.identity then return { 'mismatch' } end
+    if step.identityOf(found) ~= step.identityOf(r) then return { 'mismatch' } end
     if step.hasEnded(found) then return step.endOf(found) end
     local changed = join(found, ask.attempt)
     if found.status == 'a' then

@@ -22,8 +22,10 @@ while at <= last do
   end
   if not ok then
     if hooks.failed then hooks.failed() end
-    local problem = type(reply) == 'table' and reply.err or 'ERR ' .. tostring(reply)
-    problem = string.gsub(problem, '[\r\n]', ' ')
+    local problem = string.gsub(type(reply) == 'table' and reply.err or tostring(reply), '[\r\n]', ' ')
+    if not string.find(problem, '^%u+ ') then
+      problem = 'ERR ' .. problem -- the server's own errors begin with a code in capitals, those of Lua do not
+    end
     reply = { err = problem }
     if ofServer(problem) then return reply end
   elseif reply == nil then

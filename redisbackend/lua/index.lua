@@ -14,42 +14,30 @@ function step.deadlineMember(r) return 'd' .. padded(r.deadline) .. r.id end
 
 function step.arrivalMember(r) return 'a' .. padded(r.arrival) .. r.id end
 
--- leaseMembers returns the members of an active lease and the number of its tree claims. They are scored: each
--- stands after a 0, as ZADD wants it, if zero is given.
-local function leaseMembers(r, zero)
-  local members, trees = {}, 0
-  local n = 0
-  local function put(member)
-    if zero then
-      n = n + 1
-      members[n] = zero
-    end
-    n = n + 1
-    members[n] = member
-  end
-  put(step.deadlineMember(r))
-  for letter, path in string.gmatch(r.claimsText, '(%a)([^%z]*)%z') do
-    local rest = path .. '\0' .. letter .. r.id
-    put('p' .. rest)
-    put('h' .. r.holder .. '\0' .. rest)
-    if letter == 't' or letter == 'u' then trees = trees + 1 end
-  end
-  return members, trees
-end
-
 -- addLease puts an active lease into the index. first says that it had not arrived before.
 function step.addLease(r, first)
-  local members, trees = leaseMembers(r, '0')
-  if first then
-    members[#members + 1] = '0'
-    members[#members + 1] = step.arrivalMember(r)
+  local members, n = { '0', step.deadlineMember(r) }, 2
+  for _, c in ipairs(step.claimsOf(r)) do
+    local rest = c.path .. '\0' .. c.letter .. r.id
+    members[n + 1], members[n + 2] = '0', 'p' .. rest
+    members[n + 3], members[n + 4] = '0', 'h' .. r.holder .. '\0' .. rest
+    n = n + 4
+    if c.tree then counters.trees = counters.trees + 1 end
   end
-  call('ZADD', INDEX, unpack(members)) -- 1026 at most
-  counters.trees = counters.trees + trees
+  if first then
+    members[n + 1], members[n + 2] = '0', step.arrivalMember(r)
+  end
+  call('ZADD', INDEX, unpack(members)) -- 1028 at most
 end
 
 function step.removeLease(r)
-  local members, trees = leaseMembers(r)
+  local members, n, trees = { step.deadlineMember(r) }, 1, 0
+  for _, c in ipairs(step.claimsOf(r)) do
+    local rest = c.path .. '\0' .. c.letter .. r.id
+    members[n + 1], members[n + 2] = 'p' .. rest, 'h' .. r.holder .. '\0' .. rest
+    n = n + 2
+    if c.tree then trees = trees + 1 end
+  end
   call('ZREM', INDEX, unpack(members))
   step.wrote = true
   counters.trees = counters.trees - trees

@@ -2,7 +2,7 @@
 --
 -- Rules for every file here: no cmsgpack, struct or bit and no "#!lua" line (miniredis has none of them, and a
 -- script with a "#!lua" line is refused as a whole, releases included, when memory is full); numbers of 15 or
--- more digits become text by string.format('%.0f', n) only, since ".." rounds them; an operation checks before it
+-- more digits become text by string.format('%d', n) only, since ".." rounds them; an operation checks before it
 -- writes, and frees memory (DEL, ZREM) before it takes any (XADD).
 --
 -- The whole script runs anew in each call, its definitions too, and a closure costs the more the more locals there
@@ -32,9 +32,6 @@ local function later(target, define)
   pending[#pending + 1] = define
 end
 
--- namespace is what all keys and channels of the namespace begin with. Its only "}" ends the hash tag.
-local namespace = string.match(KEYS[1], '^[^}]*}:')
-
 -- wake tells the process that listens at address which of its waiters should ask again, and returns how many
 -- connections heard it: 0 says that the process is not listening now, unless the client reads from replicas.
 local function wake(address, ids)
@@ -42,6 +39,8 @@ local function wake(address, ids)
   for i, id in ipairs(ids) do
     message[i] = #id .. ':' .. id
   end
+  -- What all keys and channels of the namespace begin with: its only "}" ends the hash tag.
+  local namespace = string.match(KEYS[1], '^[^}]*}:')
   -- The first letter of an address says how its process subscribed: s for sharded.
   local publish = string.sub(address, 1, 1) == 's' and 'SPUBLISH' or 'PUBLISH'
   return redis.call(publish, namespace .. 'wake:' .. address, table.concat(message))

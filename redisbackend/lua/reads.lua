@@ -7,7 +7,7 @@ later(operations, function()
   -- listAll returns a page of all records after this arrival, or of those that have not ended, and the arrival after
   -- which the next page begins, or "". A page may be empty and not the last.
   local function listAll(after, liveOnly)
-    local from = format('[a%014.0f', tonumber(after) + 1)
+    local from = format('[a%014d', tonumber(after) + 1)
     local members = call('ZRANGEBYLEX', INDEX, from, '(b', 'LIMIT', 0, LISTED)
     local page, ids = {}, {}
     for i, member in ipairs(members) do
@@ -81,7 +81,7 @@ later(operations, function()
         return false
       end)
     end
-    local active = call('ZLEXCOUNT', INDEX, format('[d%014.0f', step.now + 1), '(e')
+    local active = call('ZLEXCOUNT', INDEX, format('[d%014d', step.now + 1), '(e')
     return {
       step.now, text(counters.seq), oldest('0'), text(counters.token), active, waiting, since,
       call('HGET', STATE, 'refused') or '0',

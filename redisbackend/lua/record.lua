@@ -17,30 +17,58 @@
 -- Kinds of events: q queued, g granted, n renewed, r released, e expired, l lapsed, w withdrawn, v revoked, p replaced,
 -- t transferred, c config.
 
-local HEADER = '^(%a)(%a?) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (-?%d+)'
-  .. '%z([^%z]*)%z([^%z]*)%z([^%z]*)%z([^%z]*)%z([^%z]*)%z([^%z]*)%z()'
-local REQUEST = '^(%d+) (-?%d+) (-?%d+) ([01])%z()([^%z]*)%z([^%z]*)%z([^%z]*)%z(%d+)%z()'
+local REQUEST = '(%d+) (-?%d+) (-?%d+) ([01])%z()([^%z]*)%z([^%z]*)%z([^%z]*)%z(%d+)%z()'
+local RECORD = '^(%a)(%a?) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (-?%d+)'
+  .. '%z([^%z]*)%z([^%z]*)%z([^%z]*)%z([^%z]*)%z([^%z]*)%z([^%z]*)%z()' .. REQUEST
+REQUEST = '^' .. REQUEST
 
--- readRequest fills in what the request, text from this position on, says.
-function step.readRequest(r, source, start)
+-- newRecord returns the record of a request that has just arrived: neither granted nor in line, nor in the store.
+function step.newRecord(id, request, attempt, address, headStart, deadline)
+  local now = step.nowText
   local ttl, maxRenewals, priority, distinct, from, holder, replaceID, replaceHolder, replaceToken, at =
-    match(source, REQUEST, start)
-  local stop = string.find(source, '\0\0', at, true)
-  r.ttl, r.maxRenewals, r.priority, r.distinct = ttl, maxRenewals, priority, distinct == '1'
-  r.holder = holder
-  r.replaceID, r.replaceHolder, r.replaceToken = replaceID, replaceHolder, replaceToken
-  r.claimsText = sub(source, at, stop)
-  r.identity = sub(source, from, stop) -- holder, what it replaces, and claims
-  r.request = start == 1 and source or sub(source, start)
-  return r
+    match(request, REQUEST)
+  local stop = string.find(request, '\0\0', at, true)
+  return { -- all fields at once: a table that grows costs more than all the rest
+    id = id, text = '', place = false, claims = false,
+    status = 'p', reason = '', token = '0', renewals = '0', created = now, granted = '0', deadline = deadline,
+    updated = now, ended = '0', arrival = text(counters.arrivals + 1),
+    key = headStart == 0 and now or text(step.now - headStart),
+    attempts = attempt, renewal = '', successor = '', actor = '', note = '', address = address, request = request,
+    ttl = ttl, maxRenewals = maxRenewals, priority = priority, distinct = distinct == '1', holder = holder,
+    replaceID = replaceID, replaceHolder = replaceHolder, replaceToken = replaceToken,
+    claimsText = sub(request, at, stop), from = from, to = stop,
+  }
 end
+
+local function decode(id, record)
+  local status, reason, token, renewals, created, granted, deadline, updated, ended, arrival, key,
+    attempts, renewal, successor, actor, note, address, start,
+    ttl, maxRenewals, priority, distinct, from, holder, replaceID, replaceHolder, replaceToken, at = match(record, RECORD)
+  local stop = string.find(record, '\0\0', at, true)
+  return {
+    id = id, text = record, place = false, claims = false,
+    status = status, reason = reason, token = token, renewals = renewals, created = created, granted = granted,
+    deadline = deadline, updated = updated, ended = ended, arrival = arrival, key = key,
+    attempts = attempts, renewal = renewal, successor = successor, actor = actor, note = note, address = address,
+    request = sub(record, start),
+    ttl = ttl, maxRenewals = maxRenewals, priority = priority, distinct = distinct == '1', holder = holder,
+    replaceID = replaceID, replaceHolder = replaceHolder, replaceToken = replaceToken,
+    claimsText = sub(record, at, stop), from = from - start + 1, to = stop - start + 1,
+  }
+end
+
+-- identityOf returns the part of the request that must be the same when it is asked for again: holder, what it
+-- replaces, and claims.
+function step.identityOf(r) return sub(r.request, r.from, r.to) end
 
 function step.claimsOf(r)
   local claims = r.claims
   if not claims then
     claims = {}
+    local n = 0
     for letter, path in string.gmatch(r.claimsText, '(%a)([^%z]*)%z') do
-      claims[#claims + 1] = {
+      n = n + 1
+      claims[n] = {
         letter = letter, path = path,
         shared = letter == 'f' or letter == 'u',
         tree = letter == 't' or letter == 'u',
@@ -49,14 +77,6 @@ function step.claimsOf(r)
     r.claims = claims
   end
   return claims
-end
-
-local function decode(id, record)
-  local r = { id = id, text = record }
-  local at
-  r.status, r.reason, r.token, r.renewals, r.created, r.granted, r.deadline, r.updated, r.ended, r.arrival, r.key,
-    r.attempts, r.renewal, r.successor, r.actor, r.note, r.address, at = match(record, HEADER)
-  return step.readRequest(r, record, at)
 end
 
 -- read returns the record with this ID, whatever its status; false if there is none.
@@ -113,6 +133,6 @@ function step.append(kind, at, r, actor, note)
   local seq = counters.seq + 1
   local event = kind .. ' ' .. at .. ' ' .. step.nowText .. '\0' .. actor .. '\0' .. note .. '\0'
   if r then event = event .. r.id .. '\0' .. r.text end
-  call('XADD', HISTORY, 'MAXLEN', '~', config.historyCap, text(seq) .. '-0', 'e', event)
+  call('XADD', HISTORY, text(seq) .. '-0', 'e', event)
   counters.seq = seq
 end

@@ -48,18 +48,17 @@ local step = {
 local MOST_EVENTS = 1000000 -- also the default of history_max_events
 local LEAST_TRIMMED = 10000
 local ENDED_SLACK = 10000
+local TIDY_EVERY = 256 -- events and arrivals
 
 local MOST_ENDS = 128 -- that one operation records before it replies "again"
 local MOST_COUNTED = 100 -- blockers, and waiters that a renewal tells of
 local READ_AHEAD = 32 -- waiters that are read at a time
 
-local function text(n) return format('%.0f', n) end
+local function text(n) return format('%d', n) end
 
 local function readConfig(settings)
   local version, history, renewals, endedRetention, endedMax, historyRetention, historyMax =
     match(settings, '^(%d+) (%d) (%d) (%d+) (%d+) (%d+) (%d+) ')
-  local most = tonumber(historyMax)
-  if most == 0 then most = MOST_EVENTS end
   step.configText = settings
   step.config = {
     version = version,
@@ -68,8 +67,7 @@ local function readConfig(settings)
     endedRetention = tonumber(endedRetention),
     endedMax = tonumber(endedMax),
     historyRetention = tonumber(historyRetention),
-    historyMax = most,
-    historyCap = text(math.max(most, LEAST_TRIMMED)),
+    historyMax = historyMax == '0' and MOST_EVENTS or tonumber(historyMax),
   }
 end
 
@@ -89,18 +87,28 @@ local function readClock()
   step.up = rest > 0 and now + 1 or now
 end
 
-local stored = call('HMGET', STATE, 'epoch', 'config', unpack(COUNTERS))
-step.epoch = stored[1]
-if stored[2] then readConfig(stored[2]) end
-for i = 1, #COUNTERS do
-  counters[COUNTERS[i]] = tonumber(stored[i + 2] or 0)
-end
-readClock()
+local loaded = {} -- the counters as they were read
 
--- What ended beyond what is to be remembered, and some more, goes even without a sweep.
-local function forgetExcess()
-  local excess = call('ZCARD', ENDED) - step.config.endedMax - ENDED_SLACK
-  if excess > 0 then step.forgetFirst(math.min(excess, 256)) end
+do
+  local stored = call('HMGET', STATE, 'epoch', 'config', unpack(COUNTERS))
+  for i = 1, #COUNTERS do
+    local n = tonumber(stored[i + 2] or 0)
+    loaded[i], counters[COUNTERS[i]] = n, n
+  end
+  step.epoch = stored[1]
+  if stored[2] then readConfig(stored[2]) end
+  readClock()
+end
+
+-- tidy drops events and what has ended beyond what is to be kept and some more, even without a sweep: every so often,
+-- as it takes a call to see whether there is any.
+function step.tidy()
+  local changes = counters.seq + counters.arrivals
+  if math.floor(changes / TIDY_EVERY) == math.floor((loaded[1] + loaded[3]) / TIDY_EVERY) then return end
+  local config = step.config
+  call('XTRIM', HISTORY, 'MAXLEN', '~', text(math.max(config.historyMax, LEAST_TRIMMED)))
+  local excess = call('ZCARD', ENDED) - config.endedMax - ENDED_SLACK
+  if excess > 0 then step.forgetFirst(math.min(excess, 2 * TIDY_EVERY)) end
 end
 
 function hooks.before()
@@ -114,17 +122,17 @@ function hooks.failed() step.cache = {} end
 
 function hooks.finish()
   if step.wrote then
-    local changes = {}
+    local changes, n = {}, 0
     for i = 1, #COUNTERS do
       local name = COUNTERS[i]
-      local value = text(counters[name])
-      if value ~= (stored[i + 2] or '0') then
-        changes[#changes + 1] = name
-        changes[#changes + 1] = value
+      local value = counters[name]
+      if value ~= loaded[i] then
+        changes[n + 1], changes[n + 2] = name, text(value)
+        n = n + 2
       end
     end
-    if #changes > 0 then call('HSET', STATE, unpack(changes)) end
-    if step.config then forgetExcess() end
+    if n > 0 then call('HSET', STATE, unpack(changes)) end
+    if step.config then step.tidy() end
   end
   if step.woken then
     for address, ids in pairs(step.woken) do

@@ -14,7 +14,7 @@ later(step, function()
     local place = r.place
     if not place then
       -- The clock of a wild machine may make a key negative.
-      place = format('%014.0f%015.0f', tonumber(r.key) + 1e13, tonumber(r.arrival))
+      place = format('%014d%015d', tonumber(r.key) + 1e13, tonumber(r.arrival))
       r.place = place
     end
     return place
@@ -22,7 +22,7 @@ later(step, function()
 
   local function waiterMembers(r)
     local tail = step.placeOf(r) .. ':' .. r.id .. '\0' .. r.holder
-    local arrival = format('a%015.0f', tonumber(r.arrival))
+    local arrival = format('a%015d', tonumber(r.arrival))
     local members = { 'h' .. r.holder .. '\0' .. tail, arrival .. ':' .. r.id .. '\0' .. r.holder }
     if r.replaceID ~= '' then members[3] = 'r' .. r.replaceID .. '\0' .. tail end
     local seen, trees, shared = {}, 0, 0
