@@ -135,7 +135,7 @@ func (v *view) events(q lease.Query, limit int) ([]lease.Event, lease.Seq, error
 		query = query.Where("seq <= ?", int64(last))
 	}
 	if len(q.Kinds) > 0 {
-		query = query.Where("kind IN (?)", bun.In(q.Kinds))
+		query = query.Where("kind IN (?)", bun.List(q.Kinds))
 	}
 	var rows []event
 	if err := query.OrderExpr("seq").Limit(int64(limit)).Scan(v.ctx, &rows); err != nil {

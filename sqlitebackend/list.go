@@ -142,7 +142,7 @@ func (v *view) Waiters(o step.Overlap) ([]*step.Record, error) {
 	}
 	var rows []row
 	err = v.tx.NewSelect().Model(&rows).Where("namespace = ?", v.namespace).
-		Where("arrival IN (?)", bun.In(arrivals)).OrderExpr("key, arrival").Scan(v.ctx)
+		Where("arrival IN (?)", bun.List(arrivals)).OrderExpr("key, arrival").Scan(v.ctx)
 	if err != nil {
 		return nil, err
 	}
