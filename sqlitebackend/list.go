@@ -125,7 +125,7 @@ func (v *view) page(q lease.Query, after int64) (page []lease.Lease, next string
 // Waiters is that of [step.Tx].
 func (v *view) Waiters(o step.Overlap) ([]*step.Record, error) {
 	up := above(o.Claim.Path)
-	places, err := v.tx.Tx.QueryContext(v.ctx, waitersText(o.Claim, len(up)), waitersArgs(v.namespace, o, up)...)
+	places, err := v.tx.Tx.QueryContext(v.ctx, mergedText(o.Claim, len(up)), waitersArgs(v.namespace, o, up, o.Limit)...)
 	if err != nil {
 		return nil, err
 	}

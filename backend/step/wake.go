@@ -78,12 +78,16 @@ func (s *Step) wakeGrantable(us []*Record) error {
 	return nil
 }
 
+// firstPage is how many of those that an end may concern are read at first:
+// mostly the first of them shuts out the rest.
+const firstPage = 4
+
 // candidates returns waiters that the end of a claim may concern. Behind the
 // first one whose exclusive claim covers all of it only those can pass who are
 // excepted: whose holder that one waits for.
 func (s *Step) candidates(c lease.Claim, f freed) ([]*Record, error) {
 	var found []*Record
-	o := Overlap{Claim: c, After: f.after, Limit: page}
+	o := Overlap{Claim: c, After: f.after, Limit: firstPage}
 	for more := true; more; {
 		us, err := s.tx.Waiters(o)
 		if err != nil {
@@ -91,7 +95,7 @@ func (s *Step) candidates(c lease.Claim, f freed) ([]*Record, error) {
 		}
 		if more = len(us) == o.Limit; more {
 			last := us[len(us)-1].Place()
-			o.After = &last
+			o.After, o.Limit = &last, page
 		}
 		if us, err = s.live(us); err != nil {
 			return nil, err
