@@ -16,9 +16,16 @@ func (s *Store) Acquire(ctx context.Context, a backend.AcquireArgs) (backend.Acq
 		address = s.address
 	}
 	epoch, token := s.seen.get()
+	seen, version := formatToken(token), strconv.FormatUint(a.ConfigVersion, 10)
 	numbers := bit(a.Again) + " " + millis(a.PlaceTTL) + " " + millis(a.HeadStart) + " " + bit(a.Deadlock) + " " +
-		strconv.Itoa(a.Quota) + " " + strconv.FormatUint(a.ConfigVersion, 10) + " " + strconv.FormatUint(uint64(token), 10)
-	r, err := s.do(ctx, "acquire", id, a.Attempt, address, numbers, epoch, encodeRequest(a.Request))
+		strconv.Itoa(a.Quota) + " " + version + " " + seen
+	name, args := "acquire", []any{id, a.Attempt, address, numbers, epoch, encodeRequest(a.Request)}
+	if simple(a) {
+		q := a.Request
+		name = "take"
+		args = append([]any{version, seen, encodePath(q.Claims[0].Path), q.Holder, millis(q.TTL)}, args...)
+	}
+	r, err := s.do(ctx, name, args...)
 	if err != nil {
 		return backend.AcquireReply{}, err
 	}
@@ -49,6 +56,13 @@ func (s *Store) Acquire(ctx context.Context, a backend.AcquireArgs) (backend.Acq
 		reply.Config = &c
 	}
 	return reply, r.err()
+}
+
+// simple says whether lua/fast.lua may be able to grant the request.
+func simple(a backend.AcquireArgs) bool {
+	q := a.Request
+	return len(q.Claims) == 1 && q.Claims[0].Mode == lease.Exclusive && q.Claims[0].Scope == lease.Exact &&
+		q.Replace.ID == "" && a.HeadStart == 0 && a.Quota == 0
 }
 
 // blockers reads a table of ids and records: what clashes with these claims.

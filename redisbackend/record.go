@@ -15,11 +15,6 @@ import (
 // Records are text, in the form that lua/record.lua describes: a header of the store's making, and the request as
 // encodeRequest made it. No name has a NUL, so all of them stand as they are between NULs.
 
-const (
-	recordNumbers = 9 // in the header, after status and reason
-	recordNames   = 6 // NUL-terminated, after the numbers
-)
-
 var statusOf = map[byte]lease.Status{
 	'p': lease.Pending, 'a': lease.Active, 'e': lease.Expired, 'r': lease.Released, 'f': lease.Failed,
 }
@@ -115,33 +110,24 @@ func decodeRecord(id, text string) (*step.Record, error) {
 	d := decoder{rest: text}
 	r := &step.Record{ID: lease.ID(id)}
 	letters := d.until(' ')
-	if letters == "" {
+	if len(letters) != 2 {
 		return nil, malformed("record", text)
 	}
 	var known bool
-	if r.Status, known = statusOf[letters[0]]; !known {
+	r.Status, known = statusOf[letters[0]]
+	r.EndReason = reasonOf[letters[1]] // none for "-"
+	r.Updated, r.Ended = d.number(' '), d.number(' ')
+	r.Token, r.Deadline, r.Arrival = lease.Token(d.number(' ')), d.number(' '), d.number(' ')
+	r.Renewals, r.Created, r.Granted, r.Key = int(d.number(' ')), d.number(' '), d.number(' '), d.number(' ')
+	length := d.number(0)
+	if d.bad || !known || length < 0 || length > int64(len(d.rest)) {
 		return nil, malformed("record", text)
 	}
-	if len(letters) > 1 {
-		r.EndReason = reasonOf[letters[1]]
-	}
-	var n [recordNumbers]int64
-	for i := range n {
-		end := byte(' ')
-		if i == len(n)-1 {
-			end = 0
-		}
-		n[i] = d.number(end)
-	}
-	r.Token, r.Renewals = lease.Token(n[0]), int(n[1])
-	r.Created, r.Granted, r.Deadline, r.Updated, r.Ended, r.Arrival, r.Key = n[2], n[3], n[4], n[5], n[6], n[7], n[8]
-	var names [recordNames]string
-	for i := range names {
-		names[i] = d.until(0)
-	}
-	r.Attempts, r.RenewOp, r.Successor, r.Actor, r.Note = names[0], names[1], lease.ID(names[2]), names[3], names[4]
-	d.request(r)
-	if d.bad {
+	request := decoder{rest: d.rest[:length]}
+	request.request(r)
+	d.rest = d.rest[length:]
+	r.Attempts, r.RenewOp, r.Successor, r.Actor, r.Note = d.until(0), d.until(0), lease.ID(d.until(0)), d.until(0), d.until(0)
+	if d.bad || request.bad {
 		return nil, malformed("record", text)
 	}
 	return r, nil

@@ -18,13 +18,14 @@ import (
 
 // program is what all operations run on, in the order in which its parts need each other.
 var program = newScript(
-	luaPart("prelude"), luaPart("state"), luaPart("record"), luaPart("index"), luaPart("ends"), luaPart("acquire"),
-	luaPart("lines"), luaPart("waiters"), luaPart("conflict"), luaPart("wakes"), luaPart("ask"), luaPart("forget"),
-	luaPart("epoch"), luaPart("renew"), luaPart("withdraw"), luaPart("admin"), luaPart("reads"), luaPart("batch"),
+	luaPart("prelude"), luaPart("state"), luaPart("fast"), luaPart("settings"), luaPart("record"), luaPart("index"),
+	luaPart("lines"), luaPart("waiters"), luaPart("ends"), luaPart("conflict"), luaPart("wakes"), luaPart("epoch"),
+	luaPart("acquire"), luaPart("ask"), luaPart("renew"), luaPart("release"), luaPart("forget"), luaPart("admin"),
+	luaPart("reads"), luaPart("batch"),
 )
 
 // keyNames are the keys of a namespace, in the order of lua/state.lua. There are no others.
-var keyNames = []string{"state", "records", "index", "waiters", "lapses", "ended", "buried", "history"}
+var keyNames = []string{"state", "records", "index", "waiters", "ended", "history", "lapses", "buried"}
 
 // Store is a handle on a namespace in Redis, for [backend.New]. It is safe for concurrent use.
 type Store struct {

@@ -1,6 +1,6 @@
 -- Force, Sweep and SetConfig.
 
-later(operations, function()
+general[#general + 1] = function(step, keys, counters, call, text, cache)
   -- readQuery returns the query of some arguments: id, holder, "1" and path, or "0" and "", the same for under, and
   -- statuses: the letters of those that are meant, "" for all.
   function step.readQuery(id, holder, hasPath, path, hasUnder, under, statuses)
@@ -14,7 +14,7 @@ later(operations, function()
   local function matches(query, r)
     if query.holder ~= '' and r.holder ~= query.holder then return false end
     local path, under = query.path == nil, query.under == nil
-    for _, c in ipairs(step.claimsOf(r)) do
+    for _, c in ipairs(r.claims) do
       path = path or step.covers(c, query.path)
       under = under or step.covers(query.under, c.path)
     end
@@ -34,11 +34,11 @@ later(operations, function()
       return #found < limit
     end
     local function leases(from, to)
-      step.scan(INDEX, from, to, function(member) return take(match(member, '%z.(.*)')) end)
+      step.scan(keys.index, from, to, function(member) return take(string.match(member, '%z.(.*)')) end)
     end
     local function waiters(from, to)
       if counters.waiting == 0 then return end
-      step.scan(WAITERS, from, to, function(member) return take(match(member, '%z%a%d+:([^%z]*)')) end)
+      step.scan(keys.waiters, from, to, function(member) return take(string.match(member, '%z%a%d+:([^%z]*)')) end)
     end
     if query.id ~= '' then
       take(query.id)
@@ -57,16 +57,16 @@ later(operations, function()
       waiters(step.at(query.under.path))
       waiters(step.below(query.under.path))
     elseif query.holder ~= '' then
-      step.scan(INDEX, '[h' .. query.holder .. '\0', '(h' .. query.holder .. '\1', function(member)
-        return take(match(member, '%z[^%z]*%z.(.*)'))
+      step.scan(keys.index, '[h' .. query.holder .. '\0', '(h' .. query.holder .. '\1', function(member)
+        return take(string.match(member, '%z[^%z]*%z.(.*)'))
       end)
       for _, u in ipairs(step.waitersOf(query.holder)) do
         take(u.id)
       end
     else
-      step.scan(INDEX, '[d', '(e', function(member) return take(sub(member, 16)) end)
+      step.scan(keys.index, '[d', '(e', function(member) return take(string.sub(member, 16)) end)
       if counters.waiting > 0 then
-        step.scan(WAITERS, '[a', '(b', function(member) return take(match(member, ':([^%z]*)')) end)
+        step.scan(keys.waiters, '[a', '(b', function(member) return take(string.match(member, ':([^%z]*)')) end)
       end
     end
     table.sort(found, step.byArrival)
@@ -79,7 +79,7 @@ later(operations, function()
     if not query.path or query.id ~= '' or query.holder ~= '' or query.under then return nil end
     for _, r in ipairs(records) do
       local cover, exact = nil, step.over(r)
-      for _, c in ipairs(step.claimsOf(r)) do
+      for _, c in ipairs(r.claims) do
         exact = exact or c.path == query.path
         if not cover and step.covers(c, query.path) then cover = c end
       end
@@ -94,10 +94,10 @@ later(operations, function()
     local records, more = step.selected(query, MOST_SELECTED)
     local tree = onlyTree(query, records)
     if tree then return { 'tree_only', tree.letter, tree.path } end
-    local most = limit > 0 and math.min(limit, MOST_ENDS) or MOST_ENDS
+    local most = limit > 0 and math.min(limit, step.mostEnds) or step.mostEnds
     local ended, count, outcome = {}, 0, 'done'
     for _, r in ipairs(records) do
-      if step.ends >= MOST_ENDS and count < most then
+      if step.ends >= step.mostEnds and count < most then
         outcome = 'again'
         break
       elseif step.over(r) then
@@ -128,10 +128,10 @@ later(operations, function()
 
   -- due returns records whose time is over, by deadline, at most limit.
   local function due(limit)
-    local ids = call('ZRANGEBYSCORE', LAPSES, '-inf', step.nowText, 'LIMIT', 0, limit)
-    local deadline = format('(d%014d', step.now + 1)
-    for _, member in ipairs(call('ZRANGEBYLEX', INDEX, '[d', deadline, 'LIMIT', 0, limit)) do
-      ids[#ids + 1] = sub(member, 16)
+    local ids = call('ZRANGEBYSCORE', keys.lapses, '-inf', step.nowText, 'LIMIT', 0, limit)
+    local deadline = string.format('(d%014d', step.now + 1)
+    for _, member in ipairs(call('ZRANGEBYLEX', keys.index, '[d', deadline, 'LIMIT', 0, limit)) do
+      ids[#ids + 1] = string.sub(member, 16)
     end
     local found = step.readAll(ids)
     table.sort(found, function(a, b)
@@ -148,15 +148,15 @@ later(operations, function()
   -- trim removes up to limit events, oldest first: those recorded at or before this moment (-1: none), and those
   -- beyond the newest that are to be kept. It returns how many.
   local function trim(before, limit)
-    local events = call('XRANGE', HISTORY, '-', '+', 'COUNT', limit)
-    local excess = call('XLEN', HISTORY) - step.config.historyMax
+    local events = call('XRANGE', keys.history, '-', '+', 'COUNT', limit)
+    local excess = call('XLEN', keys.history) - step.config.historyMax
     local n = 0
-    while n < #events and (n < excess or tonumber(match(events[n + 1][2][2], '^%a %-?%d+ (%d+)')) <= before) do
+    while n < #events and (n < excess or tonumber(string.match(events[n + 1][2][2], '^%a %-?%d+ (%d+)')) <= before) do
       n = n + 1
     end
     if n > 0 then
-      local last = tonumber(match(events[n][1], '^%d+'))
-      call('XTRIM', HISTORY, 'MINID', '=', text(last + 1) .. '-0')
+      local last = tonumber(string.match(events[n][1], '^%d+'))
+      call('XTRIM', keys.history, 'MINID', '=', text(last + 1) .. '-0')
       step.wrote = true
     end
     return n
@@ -189,12 +189,12 @@ later(operations, function()
   -- Arguments: the version that it replaces, the new configuration, a name of the call: repeated, it changes nothing.
   function operations.set_config(version, settings, name)
     if not step.config then return { 'regressed', '', text(counters.token) } end
-    if call('HGET', STATE, 'config_op') == name then return { 'done', step.configText } end
-    if version ~= step.config.version then return { 'version', step.configText } end
-    call('HSET', STATE, 'config', settings, 'config_op', name)
+    if call('HGET', keys.state, 'config_op') == name then return { 'done', step.settings } end
+    if version ~= step.config.version then return { 'version', step.settings } end
+    call('HSET', keys.state, 'config', settings, 'config_op', name)
     step.wrote = true
-    readConfig(settings)
+    step.readConfig(settings)
     step.append('c', step.nowText, nil, '', '')
     return { 'done', settings }
   end
-end)
+end

@@ -1,8 +1,8 @@
--- What an ask comes to when the request is known, or something is in its way.
+-- What an ask comes to.
 
-later(step, function()
+general[#general + 1] = function(step, keys, counters, call, text, cache)
   local function blocked(outcome, block)
-    return { outcome, step.now, math.min(block.count, MOST_COUNTED), block.waiters, block.latest, block.list, '', '' }
+    return { outcome, step.now, math.min(block.count, step.mostCounted), block.waiters, block.latest, block.list, '', '' }
   end
 
   -- replaced returns the lease that r would replace, or the reply that says how that lease ended (and the lease, if it
@@ -10,8 +10,8 @@ later(step, function()
   local function replaced(r)
     if r.replaceID == '' then return nil end
     local old = step.find(r.replaceID)
-    if not old then return nil, gone('not_found') end
-    if old.holder ~= r.replaceHolder or old.token ~= r.replaceToken then return nil, gone('not_holder') end
+    if not old then return nil, step.gone('not_found') end
+    if old.holder ~= r.replaceHolder or old.token ~= r.replaceToken then return nil, step.gone('not_holder') end
     if old.status ~= 'a' then return old, step.endOf(old) end
     return old
   end
@@ -27,19 +27,21 @@ later(step, function()
   -- update writes back a record that is in line.
   local function update(r)
     step.write(r)
-    call('ZADD', LAPSES, r.deadline, r.id)
+    call('ZADD', keys.lapses, r.deadline, r.id)
   end
 
   local function enqueue(r)
     step.write(r)
     counters.arrivals = counters.arrivals + 1
-    call('ZADD', INDEX, '0', step.arrivalMember(r))
+    call('ZADD', keys.index, '0', step.arrivalMember(r))
     step.addWaiter(r)
     step.freed[#step.freed + 1] = { holder = r.holder, joined = r }
     step.append('q', step.nowText, r, '', '')
   end
 
-  function step.decideClosely(r, ask, first, changed)
+  -- decide grants r, keeps its place, or refuses it. first says that r is not in the store yet, changed that it must be
+  -- written back.
+  function step.decide(r, ask, first, changed)
     local old, problem = replaced(r)
     if problem then
       if not first then fail(r, old, problem) end
@@ -84,7 +86,7 @@ later(step, function()
         if not step.over(other) and other.id ~= r.replaceID then n = n + 1 end
       end
     end
-    count(step.leasesOf(r.holder, quota + MOST_ENDS))
+    count(step.leasesOf(r.holder, quota + step.mostEnds))
     count(step.waitersOf(r.holder))
     return n >= quota
   end
@@ -109,28 +111,39 @@ later(step, function()
     return true
   end
 
+  -- listen adds an address to those where r is waited for, of which the newest are kept, and says whether that changed r.
+  local MOST_ADDRESSES = 4
+
+  local function listen(r, address)
+    if address == '' or string.find('\n' .. r.addresses .. '\n', '\n' .. address .. '\n', 1, true) then return false end
+    local kept = { address }
+    for other in string.gmatch(r.addresses, '[^\n]+') do
+      if #kept < MOST_ADDRESSES then kept[#kept + 1] = other end
+    end
+    r.addresses = table.concat(kept, '\n')
+    return true
+  end
+
   -- askAgain handles an ask by a known ID. known is the record that has it, r what is asked for.
   function step.askAgain(r, known, ask)
     local found = step.find(known.id)
     if not found then return step.arrive(r, ask, known) end
     local reason = found.reason
     if ask.again and reason == 'c' and step.asked(found, ask.attempt) then
-      return gone('released') -- the holder gave up the place of a call that still waits
+      return step.gone('released') -- the holder gave up the place of a call that still waits
     end
     if reason == 'l' or reason == 'o' or reason == 'c' or reason == 'd' then return step.arrive(r, ask, known) end
-    if step.identityOf(found) ~= step.identityOf(r) then return { 'mismatch' } end
+    if found.identity ~= r.identity then return { 'mismatch' } end
     if step.hasEnded(found) then return step.endOf(found) end
     local changed = join(found, ask.attempt)
     if found.status == 'a' then
       if changed then step.write(found) end
       return { 'done', step.now, found.text }
     end
-    if ask.address ~= '' and found.address ~= ask.address then
-      found.address, changed = ask.address, true
-    end
+    if listen(found, ask.address) then changed = true end
     if ask.placeTTL > 0 then
-      found.deadline, changed = text(step.now + ask.placeTTL), true
+      found.deadline, changed = step.padded(step.now + ask.placeTTL), true
     end
     return step.decide(found, ask, false, changed)
   end
-end)
+end

@@ -1,6 +1,6 @@
 -- What is in the way of a request: rules (a) and (b) of the lease package.
 
-later(step, function()
+general[#general + 1] = function(step, keys, counters, call, text, cache)
   local MOST_BLOCKERS = 16 -- that a reply lists
 
   -- mine says whether the lease e never blocks r: it is of the same holder, or the one that r gives up.
@@ -11,13 +11,13 @@ later(step, function()
     return r.holder
   end
 
-  -- blockingLeases returns active leases that conflict with r, by claim and arrival, at most MOST_COUNTED for each
+  -- blockingLeases returns active leases that conflict with r, by claim and arrival, at most step.mostCounted for each
   -- claim and one that may be mine.
   function step.blockingLeases(r)
     local found, seen = {}, {}
-    for _, claim in ipairs(step.claimsOf(r)) do
+    for _, claim in ipairs(r.claims) do
       repeat
-        local all = step.leasesOver(claim, skipOf(r), MOST_COUNTED + 1) or {}
+        local all = step.leasesOver(claim, skipOf(r), step.mostCounted + 1) or {}
         local alive = step.live(all)
         for _, e in ipairs(alive) do
           if not mine(e, r) and e.id ~= r.id and not seen[e.id] then
@@ -26,7 +26,7 @@ later(step, function()
           end
         end
         -- A page of nothing but ended ones says nothing about the rest.
-      until #all <= MOST_COUNTED or #alive > 0 or step.ends >= MOST_ENDS
+      until #all <= step.mostCounted or #alive > 0 or step.ends >= step.mostEnds
     end
     return found
   end
@@ -36,26 +36,26 @@ later(step, function()
   function step.eachEarlier(r, visit)
     if counters.waiting == 0 then return end
     local place, seen = step.placeOf(r), {}
-    for _, claim in ipairs(step.claimsOf(r)) do
+    for _, claim in ipairs(r.claims) do
       local after = nil
       repeat
-        local all = step.waitersOver(claim, skipOf(r), after, place, READ_AHEAD)
-        local more = #all == READ_AHEAD
-        if more then after = all[READ_AHEAD].place end
+        local all = step.waitersOver(claim, skipOf(r), after, place, step.readAhead)
+        local more = #all == step.readAhead
+        if more then after = all[step.readAhead].place end
         for _, u in ipairs(step.live(all)) do
           if u.id ~= r.id and not seen[u.id] then
             seen[u.id] = true
             if visit(u) == false then return end
           end
         end
-        if step.ends >= MOST_ENDS then return end
+        if step.ends >= step.mostEnds then return end
       until not more
     end
   end
 
   function step.hasLease(holder)
     while true do
-      local all = step.leasesOf(holder, MOST_ENDS)
+      local all = step.leasesOf(holder, step.mostEnds)
       if #all == 0 then return false end
       for _, e in ipairs(all) do
         if not step.over(e) then return true end
@@ -74,7 +74,7 @@ later(step, function()
   -- standsBehind says whether u stands behind r in the queue.
   local function standsBehind(u, r)
     if u.holder == r.holder or step.placeOf(r) >= step.placeOf(u) then return false end
-    for _, claim in ipairs(step.claimsOf(r)) do
+    for _, claim in ipairs(r.claims) do
       if step.conflicts(u, claim) then return true end
     end
     return false
@@ -154,20 +154,20 @@ later(step, function()
     for _, e in ipairs(step.blockingLeases(r)) do
       addBlocker(block, e)
     end
-    if counters.waiting > 0 and block.count < MOST_COUNTED then
+    if counters.waiting > 0 and block.count < step.mostCounted then
       local isOwner, found = nil, {}
       step.eachEarlier(r, function(u)
         if isOwner == nil then isOwner = step.owns(r) end
         if isOwner and waitsFor(u, r) then return true end
         found[#found + 1] = u
-        return block.count + #found < MOST_COUNTED
+        return block.count + #found < step.mostCounted
       end)
-      if #step.claimsOf(r) > 1 then table.sort(found, step.byPlace) end
+      if #r.claims > 1 then table.sort(found, step.byPlace) end
       for _, u in ipairs(found) do
         addBlocker(block, u)
       end
     end
-    block.again = block.count == 0 and step.ends >= MOST_ENDS
+    block.again = block.count == 0 and step.ends >= step.mostEnds
     return block
   end
 
@@ -201,4 +201,4 @@ later(step, function()
     end
     return search(r)
   end
-end)
+end

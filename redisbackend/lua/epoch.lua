@@ -3,24 +3,22 @@
 -- that it saw. A store whose token is lower, or whose epoch is another one, was restored, wiped, or is a replica that
 -- had not kept up: it grants nothing to that process, unless the epoch is a newer one made by an acknowledgement.
 
-later(step, function()
+general[#general + 1] = function(step, keys, counters, call, text, cache)
   -- regressed returns the reply to a process that knows this epoch, and a token that is higher than the store's if it
   -- is the store's epoch; nil if the store may grant.
   function step.regressed(known)
-    local made = step.epoch and match(step.epoch, '^(%d+) a ')
-    if made and known ~= step.epoch and tonumber(made) > tonumber(match(known, '^%d+')) then return nil end
+    local made = step.epoch and string.match(step.epoch, '^(%d+) a ')
+    if made and known ~= step.epoch and tonumber(made) > tonumber(string.match(known, '^%d+')) then return nil end
     return { 'regressed', step.epoch or '', text(counters.token) }
   end
-end)
 
-later(operations, function()
   local function begin(kind, random, settings)
     step.epoch = step.nowText .. ' ' .. kind .. ' ' .. random
-    call('HSET', STATE, 'epoch', step.epoch)
+    call('HSET', keys.state, 'epoch', step.epoch)
     step.wrote = true
     if not step.config then
-      readConfig(settings)
-      call('HSET', STATE, 'config', settings)
+      step.readConfig(settings)
+      call('HSET', keys.state, 'config', settings)
     end
   end
 
@@ -28,13 +26,13 @@ later(operations, function()
   -- configuration.
   function operations.open(random, settings)
     if not step.epoch then begin('i', random, settings) end
-    return { step.epoch, text(counters.token), step.configText }
+    return { step.epoch, text(counters.token), step.settings }
   end
 
   -- Arguments and reply: as open's.
   function operations.acknowledge(random, settings)
     begin('a', random, settings)
-    counters.token = math.max(counters.token, step.now * TOKENS_PER_MILLI)
-    return { step.epoch, text(counters.token), step.configText }
+    counters.token = math.max(counters.token, step.now * step.tokensPerMilli)
+    return { step.epoch, text(counters.token), step.settings }
   end
-end)
+end

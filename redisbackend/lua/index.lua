@@ -8,47 +8,47 @@
 -- So what is at a path, what is below it ("path/" to "path0") and what a holder has are ranges. Ancestors are looked
 -- up only while there are tree claims at all.
 
-local function padded(number) return sub('00000000000000', 1, 14 - #number) .. number end
+general[#general + 1] = function(step, keys, counters, call, text, cache)
+  function step.deadlineMember(r) return 'd' .. r.deadline .. r.id end
 
-function step.deadlineMember(r) return 'd' .. padded(r.deadline) .. r.id end
+  function step.arrivalMember(r) return 'a' .. r.arrival .. r.id end
 
-function step.arrivalMember(r) return 'a' .. padded(r.arrival) .. r.id end
-
--- addLease puts an active lease into the index. first says that it had not arrived before.
-function step.addLease(r, first)
-  local members, n = { '0', step.deadlineMember(r) }, 2
-  for _, c in ipairs(step.claimsOf(r)) do
-    local rest = c.path .. '\0' .. c.letter .. r.id
-    members[n + 1], members[n + 2] = '0', 'p' .. rest
-    members[n + 3], members[n + 4] = '0', 'h' .. r.holder .. '\0' .. rest
-    n = n + 4
-    if c.tree then counters.trees = counters.trees + 1 end
+  -- addLease puts an active lease into the index. first says that it had not arrived before.
+  function step.addLease(r, first)
+    local members, n = { '0', step.deadlineMember(r) }, 2
+    for _, c in ipairs(r.claims) do
+      local rest = c.path .. '\0' .. c.letter .. r.id
+      members[n + 1], members[n + 2] = '0', 'p' .. rest
+      members[n + 3], members[n + 4] = '0', 'h' .. r.holder .. '\0' .. rest
+      n = n + 4
+      if c.tree then counters.trees = counters.trees + 1 end
+    end
+    if first then
+      members[n + 1], members[n + 2] = '0', step.arrivalMember(r)
+    end
+    call('ZADD', keys.index, unpack(members)) -- 1028 at most
   end
-  if first then
-    members[n + 1], members[n + 2] = '0', step.arrivalMember(r)
-  end
-  call('ZADD', INDEX, unpack(members)) -- 1028 at most
-end
 
-function step.removeLease(r)
-  local members, n, trees = { step.deadlineMember(r) }, 1, 0
-  for _, c in ipairs(step.claimsOf(r)) do
-    local rest = c.path .. '\0' .. c.letter .. r.id
-    members[n + 1], members[n + 2] = 'p' .. rest, 'h' .. r.holder .. '\0' .. rest
-    n = n + 2
-    if c.tree then trees = trees + 1 end
+  function step.removeLease(r)
+    local members, n, trees = { step.deadlineMember(r) }, 1, 0
+    for _, c in ipairs(r.claims) do
+      local rest = c.path .. '\0' .. c.letter .. r.id
+      members[n + 1], members[n + 2] = 'p' .. rest, 'h' .. r.holder .. '\0' .. rest
+      n = n + 2
+      if c.tree then trees = trees + 1 end
+    end
+    call('ZREM', keys.index, unpack(members))
+    step.wrote = true
+    counters.trees = counters.trees - trees
   end
-  call('ZREM', INDEX, unpack(members))
-  step.wrote = true
-  counters.trees = counters.trees - trees
-end
 
--- leasesOver returns records recorded as active with a claim that conflicts with this one, by arrival, at most
--- limit, without those of the holder skip, if given; false if there is none, at the least cost.
-function step.leasesOver(claim, skip, limit)
-  local path = claim.path
-  local at = '(p' .. path
-  local first = call('ZRANGEBYLEX', INDEX, at .. '\0', at .. '\1', 'LIMIT', '0', '1')
-  if not first[1] and not claim.tree and (counters.trees == 0 or path == '') then return false end
-  return step.collectLeases(claim, skip, limit, first[1])
+  -- leasesOver returns records recorded as active with a claim that conflicts with this one, by arrival, at most
+  -- limit, without those of the holder skip, if given; false if there is none, at the least cost.
+  function step.leasesOver(claim, skip, limit)
+    local path = claim.path
+    local at = '(p' .. path
+    local first = call('ZRANGEBYLEX', keys.index, at .. '\0', at .. '\1', 'LIMIT', '0', '1')
+    if not first[1] and not claim.tree and (counters.trees == 0 or path == '') then return false end
+    return step.collectLeases(claim, skip, limit, first[1])
+  end
 end

@@ -1,7 +1,7 @@
 -- What is needed only when a request is not alone: its overlaps looked at one by one. This file has the ranges of the
 -- index; waiters.lua those of the queue.
 
-later(step, function()
+general[#general + 1] = function(step, keys, counters, call, text, cache)
   local PAGE = 128 -- members that are read at a time
 
   -- addMembers adds members to a ZSET in lexical order, in portions that fit Lua's stack; removeMembers removes them.
@@ -28,7 +28,7 @@ later(step, function()
   -- eachAncestor calls visit with the paths above this one, the root last.
   function step.eachAncestor(path, visit)
     while path ~= '' do
-      path = match(path, '^(.*)/') or ''
+      path = string.match(path, '^(.*)/') or ''
       visit(path)
     end
   end
@@ -45,12 +45,12 @@ later(step, function()
   function step.covers(claim, path)
     if claim.path == path then return true end
     if not claim.tree then return false end
-    return claim.path == '' or sub(path, 1, #claim.path + 1) == claim.path .. '/'
+    return claim.path == '' or string.sub(path, 1, #claim.path + 1) == claim.path .. '/'
   end
 
   -- conflicts says whether some claim of r and this one exclude each other.
   function step.conflicts(r, claim)
-    for _, c in ipairs(step.claimsOf(r)) do
+    for _, c in ipairs(r.claims) do
       if not (c.shared and claim.shared) and (step.covers(c, claim.path) or step.covers(claim, c.path)) then
         return true
       end
@@ -83,12 +83,12 @@ later(step, function()
   -- looking at each: a holder may have any number of leases below a tree that it asks for.
   local function beyondOwn(holder, last, to)
     local own = 'h' .. holder .. '\0'
-    local first = call('ZRANK', INDEX, last) + 1
-    local final = first + call('ZLEXCOUNT', INDEX, '(' .. last, to) - 1
+    local first = call('ZRANK', keys.index, last) + 1
+    local final = first + call('ZLEXCOUNT', keys.index, '(' .. last, to) - 1
     if final < first then return nil end
     local function foreign(rank) -- whether there is one among the members from first to rank
-      local upto = call('ZRANGE', INDEX, rank, rank)[1]
-      return rank - first + 1 > call('ZLEXCOUNT', INDEX, '(' .. own .. sub(last, 2), '[' .. own .. sub(upto, 2))
+      local upto = call('ZRANGE', keys.index, rank, rank)[1]
+      return rank - first + 1 > call('ZLEXCOUNT', keys.index, '(' .. own .. string.sub(last, 2), '[' .. own .. string.sub(upto, 2))
     end
     if not foreign(final) then return nil end
     local low, high = first, final
@@ -96,7 +96,7 @@ later(step, function()
       local middle = math.floor((low + high) / 2)
       if foreign(middle) then high = middle else low = middle + 1 end
     end
-    return '[' .. call('ZRANGE', INDEX, low, low)[1]
+    return '[' .. call('ZRANGE', keys.index, low, low)[1]
   end
 
   function step.byArrival(a, b) return tonumber(a.arrival) < tonumber(b.arrival) end
@@ -106,8 +106,8 @@ later(step, function()
     local found, seen = {}, {}
     local function range(from, to, advance)
       local count = 0
-      step.scan(INDEX, from, to, function(member)
-        local letter, id = match(member, '%z(.)(.*)')
+      step.scan(keys.index, from, to, function(member)
+        local letter, id = string.match(member, '%z(.)(.*)')
         if claim.shared and (letter == 'f' or letter == 'u') then return nil end
         if seen[id] then return true end
         local r = step.read(id)
@@ -148,8 +148,8 @@ later(step, function()
   -- leasesOf returns up to limit of a holder's records recorded as active.
   function step.leasesOf(holder, limit)
     local found, seen = {}, {}
-    step.scan(INDEX, '[h' .. holder .. '\0', '(h' .. holder .. '\1', function(member)
-      local id = match(member, '%z[^%z]*%z.(.*)')
+    step.scan(keys.index, '[h' .. holder .. '\0', '(h' .. holder .. '\1', function(member)
+      local id = string.match(member, '%z[^%z]*%z.(.*)')
       if not seen[id] then
         seen[id] = true
         found[#found + 1] = step.read(id)
@@ -167,4 +167,4 @@ later(step, function()
     end
     return kept
   end
-end)
+end

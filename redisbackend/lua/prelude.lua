@@ -3,10 +3,7 @@
 -- Rules for every file here: no cmsgpack, struct or bit and no "#!lua" line (miniredis has none of them, and a
 -- script with a "#!lua" line is refused as a whole, releases included, when memory is full); numbers of 15 or
 -- more digits become text by string.format('%d', n) only, since ".." rounds them; an operation checks before it
--- writes, and frees memory (DEL, ZREM) before it takes any (XADD).
---
--- The whole script runs anew in each call, its definitions too, and a closure costs the more the more locals there
--- are to capture. So what is shared is kept in few tables, and what most calls do not need is defined later.
+-- writes, and frees memory (HDEL, ZREM) before it takes any (XADD).
 
 -- operations has, under the name of each operation, the function that carries it out: it is given the operation's
 -- arguments (strings) and returns its reply: a string, a number, a table of them, or nil.
@@ -14,23 +11,6 @@ local operations = {}
 
 -- hooks are called by the batch, if set: before each operation, after one that failed, and at the end.
 local hooks = {}
-
--- later defers definitions until something is looked for in a table that it does not have yet.
-local function later(target, define)
-  local pending = getmetatable(target)
-  if not pending then
-    pending = {}
-    pending.__index = function(_, name)
-      setmetatable(target, nil)
-      for _, each in ipairs(pending) do
-        each()
-      end
-      return target[name]
-    end
-    setmetatable(target, pending)
-  end
-  pending[#pending + 1] = define
-end
 
 -- wake tells the process that listens at address which of its waiters should ask again, and returns how many
 -- connections heard it: 0 says that the process is not listening now, unless the client reads from replicas.

@@ -1,27 +1,27 @@
 -- What only reads: List, Events, Stats and Config.
 
-later(operations, function()
+general[#general + 1] = function(step, keys, counters, call, text, cache)
   local LISTED = 500 -- records a page
   local READ = 256 -- events a page
 
   -- listAll returns a page of all records after this arrival, or of those that have not ended, and the arrival after
   -- which the next page begins, or "". A page may be empty and not the last.
   local function listAll(after, liveOnly)
-    local from = format('[a%014d', tonumber(after) + 1)
-    local members = call('ZRANGEBYLEX', INDEX, from, '(b', 'LIMIT', 0, LISTED)
+    local from = string.format('[a%014d', tonumber(after) + 1)
+    local members = call('ZRANGEBYLEX', keys.index, from, '(b', 'LIMIT', 0, LISTED)
     local page, ids = {}, {}
     for i, member in ipairs(members) do
-      ids[i] = sub(member, 16)
+      ids[i] = string.sub(member, 16)
     end
     if #ids == 0 then return page, '' end
-    for i, record in ipairs(call('HMGET', RECORDS, unpack(ids))) do
-      local status = record and sub(record, 1, 1)
+    for i, record in ipairs(call('HMGET', keys.records, unpack(ids))) do
+      local status = record and string.sub(record, 1, 1)
       if record and (not liveOnly or status == 'a' or status == 'p') then
         page[#page + 1] = ids[i]
         page[#page + 1] = record
       end
     end
-    return page, #ids < LISTED and '' or sub(members[#members], 2, 15)
+    return page, #ids < LISTED and '' or string.sub(members[#members], 2, 15)
   end
 
   local function list(query, cursor, liveOnly)
@@ -52,8 +52,8 @@ later(operations, function()
   end
 
   local function oldest(none)
-    local first = call('XRANGE', HISTORY, '-', '+', 'COUNT', 1)[1]
-    return first and match(first[1], '^%d+') or none
+    local first = call('XRANGE', keys.history, '-', '+', 'COUNT', 1)[1]
+    return first and string.match(first[1], '^%d+') or none
   end
 
   -- Arguments: the event after which to begin, "" for none at all. Replies with the newest event, the oldest kept one
@@ -61,8 +61,8 @@ later(operations, function()
   function operations.events(after)
     local page = {}
     if after ~= '' and tonumber(after) < counters.seq then
-      for i, entry in ipairs(call('XRANGE', HISTORY, text(tonumber(after) + 1) .. '-0', '+', 'COUNT', READ)) do
-        page[2 * i - 1] = match(entry[1], '^%d+')
+      for i, entry in ipairs(call('XRANGE', keys.history, text(tonumber(after) + 1) .. '-0', '+', 'COUNT', READ)) do
+        page[2 * i - 1] = string.match(entry[1], '^%d+')
         page[2 * i] = entry[2][2]
       end
     end
@@ -72,30 +72,30 @@ later(operations, function()
   -- Replies with now, the newest event, the oldest kept one or "0", the newest token, the number of active leases, of
   -- waiters, the arrival time of the one that has waited longest or 0, and the refusals that were counted.
   function operations.stats()
-    local since, waiting = 0, call('ZCOUNT', LAPSES, '(' .. step.nowText, '+inf')
+    local since, waiting = 0, call('ZCOUNT', keys.lapses, '(' .. step.nowText, '+inf')
     if waiting > 0 then
-      step.scan(WAITERS, '[a', '(b', function(member)
-        local r = step.read(match(member, ':([^%z]*)'))
+      step.scan(keys.waiters, '[a', '(b', function(member)
+        local r = step.read(string.match(member, ':([^%z]*)'))
         if step.over(r) then return nil end
         since = tonumber(r.created)
         return false
       end)
     end
-    local active = call('ZLEXCOUNT', INDEX, format('[d%014d', step.now + 1), '(e')
+    local active = call('ZLEXCOUNT', keys.index, string.format('[d%014d', step.now + 1), '(e')
     return {
       step.now, text(counters.seq), oldest('0'), text(counters.token), active, waiting, since,
-      call('HGET', STATE, 'refused') or '0',
+      call('HGET', keys.state, 'refused') or '0',
     }
   end
 
   function operations.config()
     if not step.config then return { 'regressed', '', text(counters.token) } end
-    return { 'done', step.configText }
+    return { 'done', step.settings }
   end
 
   -- Arguments: how many refusals of tries to add to the count.
   function operations.count_refused(n)
-    call('HINCRBY', STATE, 'refused', n)
+    call('HINCRBY', keys.state, 'refused', n)
     return nil
   end
-end)
+end

@@ -1,15 +1,15 @@
 -- Renew: moves a lease's expiry.
 
-later(operations, function()
+general[#general + 1] = function(step, keys, counters, call, text, cache)
   -- contentionOf says who waits for what r, a lease, holds: how many, since when, and the highest priority.
   function step.contentionOf(r)
     local count, since, priority = 0, 0, 0
     if counters.waiting == 0 or r.status ~= 'a' then return { 0, 0, 0 } end
     local seen = {}
-    for _, claim in ipairs(step.claimsOf(r)) do
-      for _, u in ipairs(step.waitersOver(claim, nil, nil, nil, MOST_COUNTED)) do
+    for _, claim in ipairs(r.claims) do
+      for _, u in ipairs(step.waitersOver(claim, nil, nil, nil, step.mostCounted)) do
         local others = not step.over(u) and (u.holder ~= r.holder or u.distinct)
-        if others and count < MOST_COUNTED and not seen[u.id] then
+        if others and count < step.mostCounted and not seen[u.id] then
           seen[u.id] = true
           local created, urgent = tonumber(u.created), tonumber(u.priority)
           if count == 0 or urgent > priority then priority = urgent end
@@ -30,12 +30,12 @@ later(operations, function()
     if most == -2 or (most >= 0 and renewals >= most) then return { 'limit_hit' } end
     local before, member = tonumber(r.deadline), step.deadlineMember(r)
     local after = ttl > 0 and step.up + ttl or math.max(before, step.up + own)
-    r.deadline, r.renewals = text(after), text(renewals + 1)
+    r.deadline, r.renewals = step.padded(after), text(renewals + 1)
     r.renewal, r.updated = renewal, step.nowText
     step.write(r)
     if after ~= before then
-      call('ZREM', INDEX, member)
-      call('ZADD', INDEX, '0', step.deadlineMember(r))
+      call('ZREM', keys.index, member)
+      call('ZADD', keys.index, '0', step.deadlineMember(r))
     end
     if after < before then step.hintNext(r) end
     step.append('n', step.nowText, r, '', '')
@@ -44,14 +44,14 @@ later(operations, function()
 
   -- Arguments: id, holder, token, numbers ("ttl max_ttl config_version"), a name of the call.
   function operations.renew(id, holder, token, numbers, renewal)
-    local ttl, maxTTL, version = match(numbers, '^(%d+) (%d+) (%d+)$')
-    if step.config and version ~= step.config.version then return { 'stale', step.configText } end
+    local ttl, maxTTL, version = string.match(numbers, '^(%d+) (%d+) (%d+)$')
+    if step.config and version ~= step.config.version then return { 'stale', step.settings } end
     local r = step.find(id)
     local reply
     if not r then
-      reply = gone('not_found')
+      reply = step.gone('not_found')
     elseif r.holder ~= holder or r.token ~= token then
-      reply = gone('not_holder')
+      reply = step.gone('not_holder')
     elseif step.hasEnded(r) then
       reply = step.endOf(r)
     else
@@ -60,4 +60,4 @@ later(operations, function()
     if step.freed[1] then step.hintFreed() end
     return reply
   end
-end)
+end

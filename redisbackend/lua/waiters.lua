@@ -9,12 +9,12 @@
 --
 -- so that whatever conflicts with a claim is a handful of ranges, each in the order of the queue.
 
-later(step, function()
+general[#general + 1] = function(step, keys, counters, call, text, cache)
   function step.placeOf(r)
     local place = r.place
     if not place then
       -- The clock of a wild machine may make a key negative.
-      place = format('%014d%015d', tonumber(r.key) + 1e13, tonumber(r.arrival))
+      place = string.format('%014d%015d', tonumber(r.key) + 1e13, tonumber(r.arrival))
       r.place = place
     end
     return place
@@ -22,11 +22,11 @@ later(step, function()
 
   local function waiterMembers(r)
     local tail = step.placeOf(r) .. ':' .. r.id .. '\0' .. r.holder
-    local arrival = format('a%015d', tonumber(r.arrival))
+    local arrival = string.format('a%015d', tonumber(r.arrival))
     local members = { 'h' .. r.holder .. '\0' .. tail, arrival .. ':' .. r.id .. '\0' .. r.holder }
     if r.replaceID ~= '' then members[3] = 'r' .. r.replaceID .. '\0' .. tail end
     local seen, trees, shared = {}, 0, 0
-    for _, c in ipairs(step.claimsOf(r)) do
+    for _, c in ipairs(r.claims) do
       members[#members + 1] = 'p' .. c.path .. '\0' .. c.letter .. tail
       if c.tree then trees = trees + 1 end
       if c.shared then shared = shared + 1 end
@@ -44,22 +44,22 @@ later(step, function()
 
   local function count(n, trees, shared)
     counters.waiting = counters.waiting + n
-    counters.waiting_trees = counters.waiting_trees + n * trees
-    counters.waiting_shared = counters.waiting_shared + n * shared
+    counters.waitingTrees = counters.waitingTrees + n * trees
+    counters.waitingShared = counters.waitingShared + n * shared
   end
 
   function step.addWaiter(r)
     local members, trees, shared = waiterMembers(r)
-    step.addMembers(WAITERS, members)
+    step.addMembers(keys.waiters, members)
     count(1, trees, shared)
-    call('ZADD', LAPSES, r.deadline, r.id)
+    call('ZADD', keys.lapses, r.deadline, r.id)
   end
 
   function step.removeWaiter(r)
     local members, trees, shared = waiterMembers(r)
-    step.removeMembers(WAITERS, members)
+    step.removeMembers(keys.waiters, members)
     count(-1, trees, shared)
-    call('ZREM', LAPSES, r.id)
+    call('ZREM', keys.lapses, r.id)
   end
 
   -- prefixesOver returns the prefixes of the ranges of what conflicts with a claim.
@@ -67,11 +67,11 @@ later(step, function()
     local prefixes = {}
     local function range(start, letter, shared)
       prefixes[#prefixes + 1] = start .. letter
-      if not claim.shared and counters.waiting_shared > 0 then prefixes[#prefixes + 1] = start .. shared end
+      if not claim.shared and counters.waitingShared > 0 then prefixes[#prefixes + 1] = start .. shared end
     end
     local at = 'p' .. claim.path .. '\0'
     range(at, 'e', 'f')
-    if counters.waiting_trees > 0 then
+    if counters.waitingTrees > 0 then
       range(at, 't', 'u')
       step.eachAncestor(claim.path, function(ancestor) range('p' .. ancestor .. '\0', 't', 'u') end)
     end
@@ -86,9 +86,9 @@ later(step, function()
     local from = after and '(' .. prefix .. after .. ';' or '[' .. prefix -- ";" is what comes after ":"
     local to = '(' .. prefix .. (before or ':')
     while true do
-      local members = call('ZRANGEBYLEX', WAITERS, from, to, 'LIMIT', 0, limit)
+      local members = call('ZRANGEBYLEX', keys.waiters, from, to, 'LIMIT', 0, limit)
       for _, member in ipairs(members) do
-        local place, id, holder = match(member, '^(%d+):([^%z]*)%z(.*)', #prefix + 1)
+        local place, id, holder = string.match(member, '^(%d+):([^%z]*)%z(.*)', #prefix + 1)
         if holder ~= skip then
           taken = taken + 1
           if not seen[id] then
@@ -137,8 +137,8 @@ later(step, function()
   local function everyWaiter(prefix)
     local found = {}
     if counters.waiting > 0 then
-      step.scan(WAITERS, '[' .. prefix, '(' .. prefix .. ':', function(member)
-        found[#found + 1] = { id = match(member, '^%d+:([^%z]*)', #prefix + 1) }
+      step.scan(keys.waiters, '[' .. prefix, '(' .. prefix .. ':', function(member)
+        found[#found + 1] = { id = string.match(member, '^%d+:([^%z]*)', #prefix + 1) }
         return true
       end)
     end
@@ -150,4 +150,4 @@ later(step, function()
   function step.replacing(id) return everyWaiter('r' .. id .. '\0') end
 
   function step.liveWaitersOf(holder) return step.live(step.waitersOf(holder)) end
-end)
+end

@@ -6,26 +6,24 @@
 --   joined                 a new waiter, or a new lease of a holder that still waits: others may now be excepted
 --                          from waiting behind it
 
-later(step, function()
-  -- hint makes the process that waits for r ask again. A record without an address has no such process.
+general[#general + 1] = function(step, keys, counters, call, text, cache)
+  -- hint makes the processes that wait for r ask again.
   function step.hint(r)
-    if r.address == '' then return end
-    step.woken = step.woken or {}
-    local ids = step.woken[r.address]
-    if not ids then
-      ids = {}
-      step.woken[r.address] = ids
+    for address in string.gmatch(r.addresses, '[^\n]+') do
+      step.woken = step.woken or {}
+      local ids = step.woken[address] or {}
+      step.woken[address] = ids
+      if not ids[r.id] then
+        ids[r.id] = true
+        ids[#ids + 1] = r.id
+      end
     end
-    for _, id in ipairs(ids) do
-      if id == r.id then return end
-    end
-    ids[#ids + 1] = r.id
   end
 
   -- hintNext hints the next in line of each claim of r, a lease: they counted on a later end of what is in their way.
   function step.hintNext(r)
     if counters.waiting == 0 then return end
-    for _, claim in ipairs(step.claimsOf(r)) do
+    for _, claim in ipairs(r.claims) do
       for _, u in ipairs(step.waitersOver(claim, r.holder, nil, nil, 1)) do
         step.hint(u)
       end
@@ -56,7 +54,7 @@ later(step, function()
 
   -- shuts says whether nothing that conflicts with the claim can pass behind u.
   local function shuts(u, claim)
-    for _, c in ipairs(step.claimsOf(u)) do
+    for _, c in ipairs(u.claims) do
       if not c.shared and step.covers(c, claim.path) and (c.tree or not claim.tree) then return true end
     end
     return false
@@ -72,9 +70,9 @@ later(step, function()
     end
     local after = change.after
     repeat
-      local all = step.waitersOver(claim, nil, after, nil, READ_AHEAD)
-      local more = #all == READ_AHEAD
-      if more then after = all[READ_AHEAD].place end
+      local all = step.waitersOver(claim, nil, after, nil, step.readAhead)
+      local more = #all == step.readAhead
+      if more then after = all[step.readAhead].place end
       for _, u in ipairs(step.live(all)) do
         if u.holder ~= change.holder or u.distinct then
           take(u)
@@ -95,7 +93,7 @@ later(step, function()
     local waiters = step.waitersOf(r.holder)
     if #waiters == 0 then return false end
     if r.status == 'a' or #waiters > 1 or step.hasLease(r.holder) then return true end
-    for _, claim in ipairs(step.claimsOf(r)) do
+    for _, claim in ipairs(r.claims) do
       if #step.waitersOver(claim, r.holder, step.placeOf(r), nil, 1) > 0 then return true end
     end
     return false
@@ -128,4 +126,4 @@ later(step, function()
       step.hintGrantable(found)
     end
   end
-end)
+end

@@ -1,6 +1,30 @@
--- Withdraw: takes back an attempt.
+-- Release and Withdraw.
 
-later(operations, function()
+general[#general + 1] = function(step, keys, counters, call, text, cache)
+  -- Arguments: id, holder, token or 0 for any.
+  function operations.release(id, holder, token)
+    local r = step.find(id)
+    local reply
+    if not r then
+      reply = step.gone('not_found')
+    elseif r.holder ~= holder or (token ~= '0' and token ~= r.token) then
+      reply = step.gone('not_holder')
+    elseif r.status == 'a' then
+      step.endBy(r, 'r', 'r', 'r', step.nowText)
+      reply = { 'done' }
+    elseif r.status == 'p' then
+      step.hint(r) -- a call that still waits asks again, and learns that it was given up
+      step.endBy(r, 'f', 'c', 'w', step.nowText)
+      reply = { 'done' }
+    elseif (r.status == 'r' and r.reason == 'r') or r.reason == 'c' then
+      reply = { 'done' } -- a repeated call
+    else
+      reply = step.endOf(r)
+    end
+    if step.freed[1] then step.hintFreed() end
+    return reply
+  end
+
   local TOMBSTONE = 120000 -- ms: how long a withdrawn attempt is remembered (lease.MinEndedRetention)
 
   -- leave takes an attempt away from those that asked for r, and says whether it was the last one.
@@ -23,11 +47,11 @@ later(operations, function()
       if leave(r, attempt) then step.endBy(r, 'f', why, 'w', step.nowText) else step.write(r) end
     end
     local till = step.now + TOMBSTONE
-    call('ZADD', BURIED, text(till), attempt)
+    call('ZADD', keys.buried, text(till), attempt)
     step.wrote = true
     counters.buried = math.max(counters.buried, till)
     if step.freed[1] then step.hintFreed() end
     if stands then return { 'refused', step.now, r.text } end
     return { 'done' }
   end
-end)
+end
