@@ -1,13 +1,10 @@
 package sqlitebackend
 
 import (
-	"errors"
-	"fmt"
 	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/require"
-	"github.com/uptrace/bun"
 
 	"github.com/leasekit/leasekit/backend"
 	"github.com/leasekit/leasekit/conformance"
@@ -23,60 +20,6 @@ func fixture(t testing.TB) conformance.Fixture {
 	}}
 }
 
-// pooled opens handles on one file, each on an application's pool of so many
-// connections, and with the default synchronous=FULL.
-func pooled(limit int) func(testing.TB) conformance.Fixture {
-	return func(t testing.TB) conformance.Fixture {
-		path := filepath.Join(t.TempDir(), "application.db")
-		return conformance.Fixture{Open: func(t testing.TB) backend.Store {
-			pool := openApplication(t, "file:"+path+fullSettings, limit)
-			s, err := NewStore(t.Context(), pool, nil)
-			require.NoError(t, err)
-			return poolStore{s, pool}
-		}}
-	}
-}
-
-// poolStore is a store that closes the application's pool as well.
-type poolStore struct {
-	*Store
-	pool *bun.DB
-}
-
-func (s poolStore) Close() error { return errors.Join(s.Store.Close(), s.pool.Close()) }
-
-// inMemory opens handles on one database in memory, through the one connection
-// that has it.
-func inMemory(testing.TB) conformance.Fixture {
-	var pool *bun.DB
-	return conformance.Fixture{Open: func(t testing.TB) backend.Store {
-		if pool == nil { // here, so that it belongs to the case's bubble
-			pool = application(t, ":memory:", 1)
-		}
-		s, err := NewStore(t.Context(), pool, nil)
-		require.NoError(t, err)
-		return s
-	}}
-}
-
 func TestConformance(t *testing.T) { conformance.Run(t, fixture) }
 
-// A pool with a single connection is the hardest: the store must never need a
-// second one while it has the first.
-func TestConformanceOnOneConnection(t *testing.T) {
-	if testing.Short() {
-		t.Skip("the whole suite again")
-	}
-	conformance.Run(t, pooled(1))
-}
-
-func TestParity(t *testing.T) { conformance.Parity(t, fixture, conformance.Seeds(1, 100)...) }
-
-func TestParityOnPools(t *testing.T) {
-	for _, limit := range []int{1, 2, 10} {
-		t.Run(fmt.Sprintf("connections=%d", limit), func(t *testing.T) {
-			conformance.Parity(t, pooled(limit), conformance.Seeds(1000, 5)...)
-		})
-	}
-	t.Run("memory", func(t *testing.T) { conformance.Parity(t, inMemory, conformance.Seeds(1000, 10)...) })
-}
+func TestParity(t *testing.T) { conformance.Parity(t, fixture, conformance.Seeds(1, paritySeeds)...) }

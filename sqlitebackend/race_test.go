@@ -1,0 +1,7 @@
+//go:build race
+
+package sqlitebackend
+
+// paritySeeds is how many random scripts are compared with backend/memory:
+// each takes seconds under the race detector.
+const paritySeeds = 5
