@@ -4,4 +4,4 @@ package sqlitebackend
 
 // paritySeeds is how many random scripts are compared with backend/memory:
 // each takes seconds under the race detector.
-const paritySeeds = 5
+const paritySeeds = 3
