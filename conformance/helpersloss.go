@@ -53,9 +53,10 @@ func (h *harness) survives(fault Fault) {
 	h.free("f")
 }
 
-// cutOff has all renewals of many leases go wrong at one moment, which finds
-// each at another one between two renewals, and compares when its holder is
-// told with when somebody else, who waits, is granted the path.
+// cutOff has all renewals of many leases, granted one after the other, go wrong
+// at one moment, which finds each at another one between two renewals, and
+// compares when its holder is told with when somebody else, who waits, is
+// granted the path.
 func (h *harness) cutOff(fault Fault) {
 	const leases = 25
 	faults, m := h.faulty(FaultOptions{Faults: []Fault{fault}, Ops: []Op{OpRenew}})
@@ -75,6 +76,7 @@ func (h *harness) cutOff(fault Fault) {
 			_, errs[i] = h.M.Acquire(h.Context(), h.request(fmt.Sprint("b-", i), path))
 			granted[i] = time.Now()
 		})
+		h.pass(h.Unit / 4)
 	}
 	h.sleep(2 * short)
 	faults.SetRate(1)

@@ -19,7 +19,8 @@ import (
 //     deadline; one that was applied while its reply was lost does no harm.
 //   - An attempt is given up after half of the time that is left, or after 10
 //     seconds, so that one hanging call does not lose a lease.
-//   - Renewals of leases that were granted together spread out by themselves.
+//   - Renewals of leases that were granted together spread out by themselves,
+//     some dozens at a time.
 //   - It notices within half a second that the machine was suspended or its
 //     wall clock set forward, and then drops the leases that this ended.
 //
@@ -40,6 +41,8 @@ type Keeper struct {
 	workers  int      // goroutines that call Renew
 	looping  bool
 	closed   bool
+	draw     float64       // the jitter of the neighbours that are being planned ...
+	drawn    int           // ... and how many have had one
 	skew     time.Duration // wall clock minus monotonic clock, as the schedule knows it
 }
 
@@ -140,7 +143,7 @@ func (k *Keeper) keep(parent context.Context, l Lease, o *KeepOptions) (*Held, e
 	if h.options.MaxLifetime > 0 {
 		h.until = now + h.options.MaxLifetime
 	}
-	h.plan(now, firstRenewal())
+	h.plan(now, firstRenewal(k.jitter()))
 	h.due = h.nextDue()
 	heap.Push(&k.schedule, h)
 	if !k.looping {

@@ -16,12 +16,27 @@ const (
 	clockStep = 10 * time.Millisecond
 )
 
+// neighbours is how many leases, granted or renewed one after the other, share a
+// jitter. They stay together then, and a store that has them side by side renews
+// them with a fraction of the work.
+const neighbours = 64
+
+// jitter returns a random number from 0 up to 1, the same for neighbours. The
+// caller has locked the Keeper.
+func (k *Keeper) jitter() float64 {
+	if k.drawn%neighbours == 0 {
+		k.draw = rand.Float64()
+	}
+	k.drawn++
+	return k.draw
+}
+
 // The moments of renewal, as shares of the time from the call that brought the
 // lease to its local deadline. The first renewal comes anywhere in the earlier
 // half of a third, which takes apart what was granted together; later ones
 // keep a jitter of a tenth.
-func firstRenewal() float64 { return (1 + rand.Float64()) / 6 }
-func nextRenewal() float64  { return (0.9 + rand.Float64()/5) / 3 }
+func firstRenewal(jitter float64) float64 { return (1 + jitter) / 6 }
+func nextRenewal(jitter float64) float64  { return (0.9 + jitter/5) / 3 }
 
 // plan sets when the lease that was just brought has to be renewed, and when
 // it counts as lost.
