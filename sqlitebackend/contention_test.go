@@ -155,7 +155,11 @@ func shares(t testing.TB, children []*process, order string) (sum, least, most i
 
 // 50 goroutines in 5 processes take one path 500 times.
 func TestManyFightForOnePath(t *testing.T) {
-	const processes, goroutines, times = 5, 10, 500
+	const processes, goroutines = 5, 10
+	times := 500
+	if underRace {
+		times = 100
+	}
 	path := newPath(t)
 	m := mustManager(t, path, nil)
 	require.NoError(t, writeTally(path, 0, 0))

@@ -199,9 +199,9 @@ func (t *transaction) Update(r *step.Record, was lease.Status) error {
 	}
 	t.ended++
 	_, err := t.change(`UPDATE leases SET status = ?, attempts = ?, end_reason = ?, successor = ?, actor = ?, note = ?,
-		updated_at = ?, ended_at = ? WHERE namespace = ? AND arrival = ?`,
+		deadline = ?, updated_at = ?, ended_at = ? WHERE namespace = ? AND arrival = ?`,
 		r.Status.String(), r.Attempts, text(r.EndReason), text(r.Successor), text(r.Actor), text(r.Note),
-		r.Updated, r.Ended, t.namespace, r.Arrival)
+		r.Deadline, r.Updated, r.Ended, t.namespace, r.Arrival)
 	return err
 }
 
