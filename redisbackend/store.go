@@ -16,12 +16,16 @@ import (
 	"github.com/leasekit/leasekit/lease"
 )
 
-// program is what all operations run on, in the order in which its parts need each other.
+// program is what all operations run on, in the order in which its parts need each other. Those between fast and batch
+// are one function, which lua/state.lua calls when they are needed.
 var program = newScript(
-	luaPart("prelude"), luaPart("state"), luaPart("fast"), luaPart("settings"), luaPart("record"), luaPart("index"),
-	luaPart("lines"), luaPart("waiters"), luaPart("ends"), luaPart("conflict"), luaPart("wakes"), luaPart("epoch"),
-	luaPart("acquire"), luaPart("ask"), luaPart("renew"), luaPart("release"), luaPart("forget"), luaPart("admin"),
-	luaPart("reads"), luaPart("batch"),
+	luaPart("prelude"), luaPart("state"), luaPart("fast"),
+	part{"general.lua", "defineGeneral = function() local general = {}"},
+	luaPart("settings"), luaPart("record"), luaPart("index"), luaPart("lines"), luaPart("waiters"), luaPart("ends"),
+	luaPart("conflict"), luaPart("wakes"), luaPart("epoch"), luaPart("acquire"), luaPart("ask"), luaPart("renew"),
+	luaPart("release"), luaPart("forget"), luaPart("admin"), luaPart("reads"),
+	part{"general.lua", "return general end"},
+	luaPart("batch"),
 )
 
 // keyNames are the keys of a namespace, in the order of lua/state.lua. There are no others.

@@ -13,20 +13,29 @@ local HISTORY = KEYS[6] -- STREAM: <seq>-0 -> event (record.lua)
 
 local call = redis.call
 
-local stored = call('HMGET', STATE, 'epoch', 'config', 'counters')
-local seq, token, arrivals, trees, waiting, waitingTrees, waitingShared, buried, past, offset = string.match(
-  stored[3] or '0 0 0 0 0 0 0 0 0 0', '^(%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+)$')
+-- The counters are kept as two texts: those that each step changes, and the others.
+local NO_QUEUE = '0 0 0 0 0 0'
+local stored = call('HMGET', STATE, 'epoch', 'config', 'counters', 'queue')
+local seq, token, arrivals, past = string.match(stored[3] or '0 0 0 0', '^(%d+) (%d+) (%d+) (%d+)$')
+local queue = stored[4] or NO_QUEUE
 local counters = {
   seq = seq + 0, -- of the newest event
   token = token + 0, -- the newest handed out
   arrivals = arrivals + 0, -- the newest arrival
-  trees = trees + 0, -- tree claims of active leases
-  waiting = waiting + 0, -- waiters in line, lapsed ones included
-  waitingTrees = waitingTrees + 0, -- tree claims among theirs
-  waitingShared = waitingShared + 0, -- shared claims among theirs
-  buried = buried + 0, -- until when some withdrawn attempt is remembered, ms
-  offset = offset + 0, -- what the server's clock lags behind the store's, ms
+  trees = 0, -- tree claims of active leases
+  waiting = 0, -- waiters in line, lapsed ones included
+  waitingTrees = 0, -- tree claims among theirs
+  waitingShared = 0, -- shared claims among theirs
+  buried = 0, -- until when some withdrawn attempt is remembered, ms
+  offset = 0, -- what the server's clock lags behind the store's, ms
 }
+if queue ~= NO_QUEUE then
+  local c = counters
+  c.trees, c.waiting, c.waitingTrees, c.waitingShared, c.buried, c.offset =
+    string.match(queue, '^(%d+) (%d+) (%d+) (%d+) (%d+) (%d+)$')
+  c.trees, c.waiting, c.waitingTrees = c.trees + 0, c.waiting + 0, c.waitingTrees + 0
+  c.waitingShared, c.buried, c.offset = c.waitingShared + 0, c.buried + 0, c.offset + 0
+end
 
 local function text(n) return string.format('%d', n) end
 
@@ -34,6 +43,7 @@ local function text(n) return string.format('%d', n) end
 -- lasts. It never runs backwards: if the server's was set back, or a replica with another clock took over, it runs on
 -- from where it was.
 local now, up
+local rare = false -- counters other than the frequent ones may have changed
 do
   local time = call('TIME')
   local micros = time[2] + 0
@@ -42,6 +52,7 @@ do
   if now < past + 0 then
     counters.offset = counters.offset + past - now
     now = past + 0
+    rare = true
   end
   up = rest > 0 and now + 1 or now
 end
@@ -58,38 +69,41 @@ local step = {
 }
 
 -- Everything in this script is made anew in each call, so what most calls do not need is made later: when something is
--- looked for in step or operations that is not there yet. It is given what it shares as arguments, since a closure
--- costs the more the more it captures.
-local general = {}
-
-local function makeGeneral(sought)
-  return function(_, name)
-    setmetatable(step, nil)
-    setmetatable(operations, nil)
-    step.now, step.up, step.nowText = now, up, nowText
-    local keys = {
-      state = STATE, records = RECORDS, index = INDEX, waiters = WAITERS, ended = ENDED, history = HISTORY,
-      lapses = KEYS[7], buried = KEYS[8],
-    }
-    for _, make in ipairs(general) do
-      make(step, keys, counters, call, text, cache)
-    end
-    return sought[name]
+-- looked for in step or operations that is not there yet. Each file of it is a function, which is given what it shares as
+-- arguments, since a closure costs the more the more it captures.
+local defineGeneral
+local make = { __index = function(sought, name)
+  setmetatable(step, nil)
+  setmetatable(operations, nil)
+  rare = true
+  step.now, step.up, step.nowText = now, up, nowText
+  local keys = {
+    state = STATE, records = RECORDS, index = INDEX, waiters = WAITERS, ended = ENDED, history = HISTORY,
+    lapses = KEYS[7], buried = KEYS[8],
+  }
+  for _, define in ipairs(defineGeneral()) do
+    define(step, keys, counters, call, text, cache)
   end
-end
-setmetatable(step, { __index = makeGeneral(step) })
-setmetatable(operations, { __index = makeGeneral(operations) })
+  return sought[name]
+end }
+setmetatable(step, make)
+setmetatable(operations, make)
 
 -- Every so often, what is kept of the history and of what has ended is looked after without a sweep.
 local TIDY_EVERY = 256 -- events and arrivals
 local before = counters.seq + counters.arrivals
 
 function hooks.finish()
-  local c = counters
   if step.wrote then
-    call('HSET', STATE, 'counters', string.format('%d %d %d %d %d %d %d %d %d %d', c.seq, c.token, c.arrivals, c.trees,
-      c.waiting, c.waitingTrees, c.waitingShared, c.buried, now, c.offset))
+    local c = counters
+    local frequent = text(c.seq) .. ' ' .. text(c.token) .. ' ' .. text(c.arrivals) .. ' ' .. nowText
     local after = c.seq + c.arrivals
+    if rare then
+      call('HSET', STATE, 'counters', frequent, 'queue', string.format('%d %d %d %d %d %d', c.trees, c.waiting,
+        c.waitingTrees, c.waitingShared, c.buried, c.offset))
+    else
+      call('HSET', STATE, 'counters', frequent)
+    end
     if step.settings and after - after % TIDY_EVERY > before then step.tidy() end
   end
   if step.woken then
