@@ -59,6 +59,10 @@ func New(s Store, o *Options) lease.Manager {
 // calls of Close return the same result.
 func (e *engine) Close() error { return e.close() }
 
+// Closing returns a channel that is closed when Close begins. [lease.KeepAlive]
+// looks for it.
+func (e *engine) Closing() <-chan struct{} { return e.closing.Done() }
+
 // enter begins a call. Unless it returns an error, e.calls.leave must follow.
 // Nothing is sent for a context that has already ended.
 func (e *engine) enter(ctx context.Context, op string) error {

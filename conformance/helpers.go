@@ -27,6 +27,7 @@ func helperCases() []testCase {
 		doCases,
 		keeperCases,
 		lossCases,
+		shutdownCases,
 		changeCases,
 		verifyCases,
 	)

@@ -34,6 +34,7 @@ type Keeper struct {
 	stop     context.CancelFunc // ends calls
 	running  sync.WaitGroup     // the loop and the workers
 	wake     chan struct{}      // has the loop look at the schedule again
+	closing  <-chan struct{}    // closed when the acquirer is; nil if it does not tell
 
 	mu       sync.Mutex
 	schedule schedule // every lease that is kept, by when something has to be done
@@ -87,6 +88,10 @@ type KeepOptions struct {
 
 // KeepAlive returns a Keeper that renews through a: [Keeper.Keep] hands it a
 // lease. Nil options are the defaults.
+//
+// If a has a method Closing() <-chan struct{}, as the Managers of package backend
+// have, the Keeper is closed as soon as a is. Otherwise it notices that a is
+// closed when it next renews.
 func KeepAlive(a Acquirer, o *KeeperOptions) *Keeper {
 	k := &Keeper{acquirer: a, start: time.Now(), wake: make(chan struct{}, 1)}
 	if o != nil {
@@ -97,6 +102,9 @@ func KeepAlive(a Acquirer, o *KeeperOptions) *Keeper {
 	}
 	if k.options.Observer == nil {
 		k.options.Observer = new(KeeperObserver)
+	}
+	if c, ok := a.(interface{ Closing() <-chan struct{} }); ok {
+		k.closing = c.Closing()
 	}
 	k.calls, k.stop = context.WithCancel(context.Background())
 	return k
@@ -176,6 +184,12 @@ func (k *Keeper) Close() {
 	if k == nil || k.acquirer == nil {
 		return
 	}
+	k.shut()
+	k.running.Wait()
+}
+
+// shut is Close without the wait.
+func (k *Keeper) shut() {
 	k.mu.Lock()
 	k.closed = true
 	all := append([]*Held(nil), k.schedule...)
@@ -188,7 +202,6 @@ func (k *Keeper) Close() {
 	for _, h := range all {
 		h.tell()
 	}
-	k.running.Wait()
 }
 
 // usable returns an error for a Keeper that did not come from KeepAlive, or

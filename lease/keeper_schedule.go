@@ -100,6 +100,9 @@ func (k *Keeper) loop() {
 		select {
 		case <-timer.C:
 		case <-k.wake:
+		case <-k.closing:
+			k.shut()
+			return
 		}
 	}
 }
