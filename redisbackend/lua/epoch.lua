@@ -33,6 +33,9 @@ general[#general + 1] = function(step, keys, counters, call, text, cache)
   function operations.acknowledge(random, settings)
     begin('a', random, settings)
     counters.token = math.max(counters.token, step.now * step.tokensPerMilli)
+    -- What is kept of the history may be newer than the counters: numbers of events go on after it.
+    local newest = call('XREVRANGE', keys.history, '+', '-', 'COUNT', 1)[1]
+    if newest then counters.seq = math.max(counters.seq, tonumber(string.match(newest[1], '^%d+'))) end
     return { step.epoch, text(counters.token), step.settings }
   end
 end

@@ -1,0 +1,142 @@
+package redisbackend_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/stretchr/testify/require"
+
+	"github.com/leasekit/leasekit/internal/redistest"
+	"github.com/leasekit/leasekit/lease"
+	"github.com/leasekit/leasekit/redisbackend"
+)
+
+func openWith(t testing.TB, client redis.UniversalClient, o *redisbackend.Options) lease.Manager {
+	t.Helper()
+	m, err := redisbackend.Open(t.Context(), client, o)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = m.Close() })
+	return m
+}
+
+func request(holder, path string) lease.Request {
+	return lease.Request{Holder: holder, Claims: lease.Paths(path), TTL: time.Minute}
+}
+
+// TestWipedServer: a process that has seen the namespace is granted nothing once it is gone, also not after another
+// process has begun it anew, until an operator acknowledges.
+func TestWipedServer(t *testing.T) {
+	server := redistest.Single(t)
+	client := server.Client()
+	m := openWith(t, client, nil)
+	before, err := m.TryAcquire(t.Context(), request("a", "f"))
+	require.NoError(t, err)
+
+	server.Do("FLUSHALL")
+	_, err = m.TryAcquire(t.Context(), request("b", "f"))
+	require.ErrorIs(t, err, lease.ErrRegressed)
+	_, err = m.Renew(t.Context(), before.Ref(), 0)
+	require.ErrorIs(t, err, lease.ErrNotFound)
+
+	fresh := openWith(t, client, nil)
+	_, err = fresh.TryAcquire(t.Context(), request("c", "g"))
+	require.NoError(t, err, "a process that knows of no past begins anew")
+	_, err = m.TryAcquire(t.Context(), request("b", "f"))
+	require.ErrorIs(t, err, lease.ErrRegressed)
+
+	require.NoError(t, redisbackend.Acknowledge(t.Context(), client, nil))
+	after, err := m.TryAcquire(t.Context(), request("b", "f"))
+	require.NoError(t, err)
+	require.Greater(t, after.Token, before.Token)
+	_, err = fresh.TryAcquire(t.Context(), request("c", "h"))
+	require.NoError(t, err)
+}
+
+// TestRestoredBackup: the same life of the namespace, but with an older token counter.
+func TestRestoredBackup(t *testing.T) {
+	server := redistest.Single(t)
+	client := server.Client()
+	m := openWith(t, client, nil)
+	_, err := m.TryAcquire(t.Context(), request("a", "f"))
+	require.NoError(t, err)
+	const key = "leasekit:{default}:state"
+	backup, err := client.Dump(t.Context(), key).Result()
+	require.NoError(t, err)
+	_, err = m.TryAcquire(t.Context(), request("a", "g"))
+	require.NoError(t, err)
+
+	require.NoError(t, client.RestoreReplace(t.Context(), key, 0, backup).Err())
+	_, err = m.TryAcquire(t.Context(), request("a", "h"))
+	require.ErrorIs(t, err, lease.ErrRegressed)
+	require.NoError(t, redisbackend.Acknowledge(t.Context(), client, nil))
+	_, err = m.TryAcquire(t.Context(), request("a", "h"))
+	require.NoError(t, err)
+}
+
+func TestWarnsOfEviction(t *testing.T) {
+	server := redistest.Single(t, "maxmemory-policy allkeys-lru")
+	var warnings []string
+	o := &redisbackend.Options{Warn: func(problem string) { warnings = append(warnings, problem) }}
+	openWith(t, server.Client(), o)
+	require.Len(t, warnings, 1)
+	require.Contains(t, warnings[0], "allkeys-lru")
+
+	server.SetConfig("maxmemory-policy", "noeviction")
+	openWith(t, server.Client(), o)
+	require.Len(t, warnings, 1)
+}
+
+// TestOutOfMemory: a server that may take no more memory grants nothing, and still releases.
+func TestOutOfMemory(t *testing.T) {
+	server := redistest.Single(t)
+	m := openWith(t, server.Client(), nil)
+	held, err := m.TryAcquire(t.Context(), request("a", "f"))
+	require.NoError(t, err)
+	server.SetConfig("maxmemory", "1")
+	_, err = m.TryAcquire(t.Context(), request("b", "g"))
+	require.ErrorIs(t, err, lease.ErrUnavailable)
+	require.ErrorContains(t, err, "OOM")
+	require.NoError(t, m.Release(t.Context(), held.Ref()))
+
+	server.SetConfig("maxmemory", "0")
+	later, err := m.TryAcquire(t.Context(), request("b", "f"))
+	require.NoError(t, err)
+	require.Greater(t, later.Token, held.Token)
+}
+
+// TestWaitReplicas: a grant counts only once enough replicas have it, and is taken back otherwise.
+func TestWaitReplicas(t *testing.T) {
+	master, replica := redistest.Single(t), redistest.Single(t)
+	o := &redisbackend.Options{WaitReplicas: 1, WaitTimeout: 200 * time.Millisecond}
+	replicate := func(on bool) {
+		if !on {
+			replica.Do("REPLICAOF", "NO", "ONE")
+			return
+		}
+		port := master.Addr()[len("127.0.0.1:"):]
+		replica.Do("REPLICAOF", "127.0.0.1", port)
+		require.Eventually(t, func() bool {
+			n, err := master.Client().Do(t.Context(), "WAIT", 1, 100).Int()
+			return err == nil && n == 1
+		}, 10*time.Second, 10*time.Millisecond)
+	}
+	replicate(true)
+	m := openWith(t, master.Client(), o)
+	held, err := m.TryAcquire(t.Context(), request("a", "f"))
+	require.NoError(t, err)
+	require.NoError(t, m.Release(t.Context(), held.Ref()))
+
+	replicate(false)
+	_, err = m.TryAcquire(t.Context(), request("b", "f"))
+	require.ErrorIs(t, err, lease.ErrUnavailable)
+	require.ErrorContains(t, err, "replicas")
+	plain := openWith(t, master.Client(), nil)
+	require.Eventually(t, func() bool {
+		l, err := plain.TryAcquire(t.Context(), request("c", "f"))
+		if err == nil {
+			err = plain.Release(t.Context(), l.Ref())
+		}
+		return err == nil
+	}, 10*time.Second, 10*time.Millisecond, "what was not confirmed is taken back")
+}
