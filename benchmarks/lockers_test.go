@@ -15,6 +15,8 @@ import (
 	"github.com/redis/rueidis/rueidislock"
 
 	"github.com/leasekit/leasekit/internal/redistest"
+	"github.com/leasekit/leasekit/lease"
+	"github.com/leasekit/leasekit/redisbackend"
 )
 
 // lockTTL is long enough that nothing expires or is renewed while it is measured.
@@ -39,6 +41,7 @@ type contender struct {
 
 var contenders = []contender{
 	{"plain", openPlain},
+	{"leasekit", openLeasekit},
 	{"redislock", openRedislock},
 	{"redsync", openRedsync},
 	{"rueidislock", openRueidislock(2)},
@@ -75,6 +78,27 @@ func (l plainLocker) Pair(ctx context.Context, key string) error {
 		err = errLost
 	}
 	return err
+}
+
+type leasekitLocker struct{ manager lease.Manager }
+
+// openLeasekit has what the others lack switched on, as it is by default: the
+// queue, fencing and the history.
+func openLeasekit(b *testing.B, server *redistest.Server) locker {
+	manager, err := redisbackend.Open(b.Context(), openClient(b, server), nil)
+	if err != nil {
+		b.Fatalf("leasekit: %v", err)
+	}
+	b.Cleanup(func() { _ = manager.Close() })
+	return leasekitLocker{manager}
+}
+
+func (l leasekitLocker) Pair(ctx context.Context, key string) error {
+	held, err := l.manager.TryAcquire(ctx, lease.Request{Holder: key, Claims: lease.Paths(key), TTL: lockTTL})
+	if err != nil {
+		return err
+	}
+	return l.manager.Release(ctx, held.Ref())
 }
 
 type redislockLocker struct{ client *redislock.Client }
