@@ -29,7 +29,7 @@ func TestConformanceCluster(t *testing.T) {
 func TestClusterMasterKilled(t *testing.T) {
 	cluster := redistest.Cluster(t)
 	o := &redisbackend.Options{Namespace: "killed", WaitReplicas: 1}
-	all := start(t, []lease.Manager{open(t, cluster.Client(), o), open(t, cluster.Client(), o)}, lease.ErrExpired)
+	all := start(t, []lease.Manager{manage(t, cluster.Client(), o), manage(t, cluster.Client(), o)}, lease.ErrExpired)
 	all.flows("before")
 	require.Zero(t, all.count(lease.ErrUnavailable))
 

@@ -20,7 +20,7 @@ import (
 func TestSentinelMasterKilled(t *testing.T) {
 	t.Parallel()
 	servers := redistest.Sentinel(t)
-	all := start(t, []lease.Manager{open(t, servers.Client(), nil), open(t, servers.Client(), nil)},
+	all := start(t, []lease.Manager{manage(t, servers.Client(), nil), manage(t, servers.Client(), nil)},
 		lease.ErrExpired, lease.ErrNotFound, lease.ErrRegressed)
 	all.flows("before")
 	servers.Master().Kill()
@@ -36,7 +36,7 @@ func TestSentinelMasterKilledWithWait(t *testing.T) {
 	t.Parallel()
 	servers := redistest.Sentinel(t)
 	o := &redisbackend.Options{WaitReplicas: 2}
-	all := start(t, []lease.Manager{open(t, servers.Client(), o), open(t, servers.Client(), o)}, lease.ErrExpired)
+	all := start(t, []lease.Manager{manage(t, servers.Client(), o), manage(t, servers.Client(), o)}, lease.ErrExpired)
 	all.flows("before")
 	master := servers.Master()
 	master.Kill()
@@ -52,7 +52,7 @@ func TestSentinelMasterKilledWithWait(t *testing.T) {
 func TestSentinelWaitersWake(t *testing.T) {
 	t.Parallel()
 	servers := redistest.Sentinel(t)
-	m, other := open(t, servers.Client(), nil), open(t, servers.Client(), nil)
+	m, other := manage(t, servers.Client(), nil), manage(t, servers.Client(), nil)
 	config, err := m.Config(t.Context())
 	require.NoError(t, err)
 	config.WaiterTTL = time.Hour
@@ -117,7 +117,7 @@ func TestSentinelStaleReplica(t *testing.T) {
 	t.Parallel()
 	servers := redistest.Sentinel(t)
 	client := servers.Client()
-	m := open(t, client, nil)
+	m := manage(t, client, nil)
 	request := func(path string) lease.Request {
 		return lease.Request{Holder: lease.NewHolder("holder"), Claims: lease.Paths(path), TTL: time.Hour, Timeout: time.Second}
 	}

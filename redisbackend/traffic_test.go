@@ -19,8 +19,8 @@ import (
 // patience bounds what must come about in time on any machine.
 const patience = time.Minute
 
-// open returns a Manager that is closed at the end of the test.
-func open(t testing.TB, client redis.UniversalClient, o *redisbackend.Options) lease.Manager {
+// manage returns a Manager that is closed at the end of the test.
+func manage(t testing.TB, client redis.UniversalClient, o *redisbackend.Options) lease.Manager {
 	t.Helper()
 	m, err := redisbackend.Open(t.Context(), client, o)
 	require.NoError(t, err)

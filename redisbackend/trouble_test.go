@@ -14,7 +14,7 @@ import (
 func TestScriptsAndConnectionsAreLost(t *testing.T) {
 	t.Parallel()
 	server := redistest.Single(t)
-	all := start(t, []lease.Manager{open(t, server.Client(), nil), open(t, server.Client(), nil)})
+	all := start(t, []lease.Manager{manage(t, server.Client(), nil), manage(t, server.Client(), nil)})
 	for range 10 {
 		server.Do("SCRIPT", "FLUSH")
 		all.flows("without scripts")
@@ -35,7 +35,7 @@ func TestScriptsAndConnectionsAreLost(t *testing.T) {
 func TestRestartWithData(t *testing.T) {
 	t.Parallel()
 	server := redistest.Single(t, "appendonly yes")
-	all := start(t, []lease.Manager{open(t, server.Client(), nil), open(t, server.Client(), nil)}, lease.ErrExpired)
+	all := start(t, []lease.Manager{manage(t, server.Client(), nil), manage(t, server.Client(), nil)}, lease.ErrExpired)
 	all.flows("before")
 	server.Restart(redistest.KeepData)
 	all.flows("after a restart")
@@ -49,7 +49,7 @@ func TestRestartWithData(t *testing.T) {
 func TestRestartWithoutData(t *testing.T) {
 	t.Parallel()
 	server := redistest.Single(t)
-	all := start(t, []lease.Manager{open(t, server.Client(), nil), open(t, server.Client(), nil)},
+	all := start(t, []lease.Manager{manage(t, server.Client(), nil), manage(t, server.Client(), nil)},
 		lease.ErrExpired, lease.ErrNotFound, lease.ErrRegressed)
 	all.flows("before")
 	server.Restart(redistest.DropData)
