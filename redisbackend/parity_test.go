@@ -7,5 +7,5 @@ import (
 )
 
 func TestParityMini(t *testing.T) {
-	conformance.Parity(t, mini, conformance.Seeds(1, 300)...)
+	conformance.Parity(t, mini, conformance.Seeds(1, paritySeeds)...)
 }

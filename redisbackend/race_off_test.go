@@ -1,0 +1,6 @@
+//go:build !race
+
+package redisbackend_test
+
+// paritySeeds is how many random scripts are compared with backend/memory.
+const paritySeeds = 300

@@ -1,0 +1,7 @@
+//go:build race
+
+package redisbackend_test
+
+// paritySeeds is how many random scripts are compared with backend/memory:
+// miniredis interprets the Lua ten times slower under the race detector.
+const paritySeeds = 20
