@@ -27,6 +27,10 @@ func newSession(connection bun.Conn) (*session, error) {
 	return s, err
 }
 
+// maxStatements bounds the memory of prepared statements: there is one for each
+// depth of a path, and paths may be deep. Ordinary use has some fifty.
+const maxStatements = 300
+
 // statement returns the prepared statement of a query text.
 func (s *session) statement(query string) (*sql.Stmt, error) {
 	if statement, ok := s.statements[query]; ok {
@@ -35,6 +39,10 @@ func (s *session) statement(query string) (*sql.Stmt, error) {
 	statement, err := s.connection.PrepareContext(context.Background(), query)
 	if err != nil {
 		return nil, err
+	}
+	if len(s.statements) >= maxStatements {
+		s.close()
+		clear(s.statements)
 	}
 	s.statements[query] = statement
 	return statement, nil
