@@ -4,21 +4,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 
 	"github.com/leasekit/leasekit/internal/redistest"
 	"github.com/leasekit/leasekit/lease"
 	"github.com/leasekit/leasekit/redisbackend"
 )
-
-func openWith(t testing.TB, client redis.UniversalClient, o *redisbackend.Options) lease.Manager {
-	t.Helper()
-	m, err := redisbackend.Open(t.Context(), client, o)
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = m.Close() })
-	return m
-}
 
 func request(holder, path string) lease.Request {
 	return lease.Request{Holder: holder, Claims: lease.Paths(path), TTL: time.Minute}
@@ -29,7 +20,7 @@ func request(holder, path string) lease.Request {
 func TestWipedServer(t *testing.T) {
 	server := redistest.Single(t)
 	client := server.Client()
-	m := openWith(t, client, nil)
+	m := manage(t, client, nil)
 	before, err := m.TryAcquire(t.Context(), request("a", "f"))
 	require.NoError(t, err)
 
@@ -39,7 +30,7 @@ func TestWipedServer(t *testing.T) {
 	_, err = m.Renew(t.Context(), before.Ref(), 0)
 	require.ErrorIs(t, err, lease.ErrNotFound)
 
-	fresh := openWith(t, client, nil)
+	fresh := manage(t, client, nil)
 	_, err = fresh.TryAcquire(t.Context(), request("c", "g"))
 	require.NoError(t, err, "a process that knows of no past begins anew")
 	_, err = m.TryAcquire(t.Context(), request("b", "f"))
@@ -57,7 +48,7 @@ func TestWipedServer(t *testing.T) {
 func TestRestoredBackup(t *testing.T) {
 	server := redistest.Single(t)
 	client := server.Client()
-	m := openWith(t, client, nil)
+	m := manage(t, client, nil)
 	_, err := m.TryAcquire(t.Context(), request("a", "f"))
 	require.NoError(t, err)
 	const key = "leasekit:{default}:state"
@@ -78,19 +69,19 @@ func TestWarnsOfEviction(t *testing.T) {
 	server := redistest.Single(t, "maxmemory-policy allkeys-lru")
 	var warnings []string
 	o := &redisbackend.Options{Warn: func(problem string) { warnings = append(warnings, problem) }}
-	openWith(t, server.Client(), o)
+	manage(t, server.Client(), o)
 	require.Len(t, warnings, 1)
 	require.Contains(t, warnings[0], "allkeys-lru")
 
 	server.SetConfig("maxmemory-policy", "noeviction")
-	openWith(t, server.Client(), o)
+	manage(t, server.Client(), o)
 	require.Len(t, warnings, 1)
 }
 
 // TestOutOfMemory: a server that may take no more memory grants nothing, and still releases.
 func TestOutOfMemory(t *testing.T) {
 	server := redistest.Single(t)
-	m := openWith(t, server.Client(), nil)
+	m := manage(t, server.Client(), nil)
 	held, err := m.TryAcquire(t.Context(), request("a", "f"))
 	require.NoError(t, err)
 	server.SetConfig("maxmemory", "1")
@@ -107,8 +98,8 @@ func TestOutOfMemory(t *testing.T) {
 
 // TestWaitReplicas: a grant counts only once enough replicas have it, and is taken back otherwise.
 func TestWaitReplicas(t *testing.T) {
-	master, replica := redistest.Single(t), redistest.Single(t)
-	o := &redisbackend.Options{WaitReplicas: 1, WaitTimeout: 200 * time.Millisecond}
+	master, replica := redistest.Single(t, "repl-diskless-sync-delay 0"), redistest.Single(t)
+	o := &redisbackend.Options{WaitReplicas: 1, WaitTimeout: 2 * time.Second}
 	replicate := func(on bool) {
 		if !on {
 			replica.Do("REPLICAOF", "NO", "ONE")
@@ -122,7 +113,7 @@ func TestWaitReplicas(t *testing.T) {
 		}, 10*time.Second, 10*time.Millisecond)
 	}
 	replicate(true)
-	m := openWith(t, master.Client(), o)
+	m := manage(t, master.Client(), o)
 	held, err := m.TryAcquire(t.Context(), request("a", "f"))
 	require.NoError(t, err)
 	require.NoError(t, m.Release(t.Context(), held.Ref()))
@@ -131,7 +122,7 @@ func TestWaitReplicas(t *testing.T) {
 	_, err = m.TryAcquire(t.Context(), request("b", "f"))
 	require.ErrorIs(t, err, lease.ErrUnavailable)
 	require.ErrorContains(t, err, "replicas")
-	plain := openWith(t, master.Client(), nil)
+	plain := manage(t, master.Client(), nil)
 	require.Eventually(t, func() bool {
 		l, err := plain.TryAcquire(t.Context(), request("c", "f"))
 		if err == nil {
