@@ -2,11 +2,14 @@ package redisbackend_test
 
 import (
 	"testing"
+	"time"
 
 	"github.com/redis/go-redis/v9"
+	"github.com/stretchr/testify/require"
 
 	"github.com/leasekit/leasekit/conformance"
 	"github.com/leasekit/leasekit/internal/redistest"
+	"github.com/leasekit/leasekit/redisbackend"
 )
 
 // rights are those of the package documentation: nothing else is needed.
@@ -28,4 +31,34 @@ func TestConformanceWithDocumentedRights(t *testing.T) {
 		t.Cleanup(func() { _ = client.Close() })
 		return client
 	}))
+}
+
+// TestClusterWithDocumentedRights: a Cluster's client and the other options need a few more.
+func TestClusterWithDocumentedRights(t *testing.T) {
+	cluster := redistest.Cluster(t)
+	for _, node := range cluster.Nodes {
+		node.Do(append([]any{"ACL", "SETUSER", "leases", "on", ">secret", "resetkeys", "resetchannels", "-@all",
+			"+cluster|slots", "+cluster|shards", "+command", "+readonly", "+wait", "+config|get"}, rights...)...)
+	}
+	options := cluster.Options()
+	options.Username, options.Password = "leases", "secret"
+	client := redis.NewClusterClient(options)
+	t.Cleanup(func() { _ = client.Close() })
+	m := manage(t, client, &redisbackend.Options{
+		WaitReplicas: 1, WaitTimeout: 2 * time.Second,
+		Warn: func(problem string) { t.Errorf("warned: %s", problem) },
+	})
+	held, err := m.TryAcquire(t.Context(), request("a", "f"))
+	require.NoError(t, err)
+	granted := make(chan error, 1)
+	go func() {
+		_, err := m.Acquire(t.Context(), request("b", "f"))
+		granted <- err
+	}()
+	require.Eventually(t, func() bool {
+		stats, err := m.Stats(t.Context())
+		return err == nil && stats.Pending == 1
+	}, patience, 5*time.Millisecond)
+	require.NoError(t, m.Release(t.Context(), held.Ref()))
+	require.NoError(t, <-granted)
 }

@@ -198,5 +198,6 @@ func plan(t testing.TB, s *Store, text string) []string {
 		require.NoError(t, rows.Scan(&id, &parent, &unused, &step))
 		steps = append(steps, step)
 	}
+	require.NoError(t, rows.Err())
 	return steps
 }

@@ -62,15 +62,6 @@ func checkState(t testing.TB, s *Store) {
 	}
 }
 
-// mustStore opens a store that is closed with the test.
-func mustStore(t testing.TB, path string, o *Options) *Store {
-	t.Helper()
-	s, err := OpenStore(t.Context(), path, o)
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, s.Close()) })
-	return s
-}
-
 // mustManager opens a manager that is closed with the test.
 func mustManager(t testing.TB, path string, o *Options) lease.Manager {
 	t.Helper()
