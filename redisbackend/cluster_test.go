@@ -21,7 +21,7 @@ func TestConformanceCluster(t *testing.T) {
 	fixtures := onServer(func() redis.UniversalClient { return client })
 	conformance.Run(t, fixtures)
 	conformance.RunHelpers(t, fixtures)
-	conformance.Parity(t, fixtures, conformance.Seeds(61, 20)...)
+	conformance.Parity(t, fixtures, conformance.Seeds(61, 5)...)
 }
 
 // A master that is killed costs errors while nobody serves its slots, and while its successor has no replica, since

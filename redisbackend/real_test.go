@@ -37,5 +37,5 @@ func TestConformanceSingle(t *testing.T) {
 
 func TestParitySingle(t *testing.T) {
 	server := redistest.Single(t)
-	conformance.Parity(t, onServer(func() redis.UniversalClient { return server.Client() }), conformance.Seeds(1, 60)...)
+	conformance.Parity(t, onServer(func() redis.UniversalClient { return server.Client() }), conformance.Seeds(1, 10)...)
 }

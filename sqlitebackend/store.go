@@ -12,7 +12,9 @@
 // was set back at the same moment.
 //
 // Several processes may share one file on one machine. Network file systems
-// are not supported: SQLite's locks do not work there.
+// are not supported: SQLite's locks do not work there. A process that is
+// stopped (SIGSTOP, a debugger) in the middle of a transaction keeps the file's
+// lock: everybody else's calls wait until it goes on or is killed.
 //
 // # How it works
 //
