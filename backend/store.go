@@ -9,84 +9,98 @@ import (
 
 // Store keeps one namespace. Every operation is one atomic step, durable when
 // it returns, safe to repeat with the same arguments, and safe for concurrent
-// use.
+// use. The names in brackets are the conformance cases that check a promise;
+// "Group" alone is all of that group.
 //
 //   - A refusal is a reply (an [Outcome]), never an error. An error means that
 //     the store is out of reach or that the outcome is unknown; the engine
 //     wraps it in a [lease.UnavailableError] unless it already is one of the
-//     lease package's errors.
+//     lease package's errors. [LostReply/EverythingTwice, LostReply/Storm]
 //   - The store is the only clock: callers pass durations, in whole
 //     milliseconds. Its now never runs backwards: it persists the highest it
 //     used. A lease ends when now reaches its expiry, which is never earlier
-//     than grant + TTL.
+//     than grant + TTL. [Clock/OneClock, Clock/NeverEarly, Clock/RenewalNeverEarly]
 //   - Every change of state writes its event in the same step (unless
 //     Config.History is off). A step that comes across a lease or waiter whose
 //     time is over records that end before it does anything else with it.
+//     [History, History/EndsBeforeGrants, History/Off; Check, after every case]
 //   - A step does bounded work. If it could not finish, it replies [Again]
-//     after durable progress, and the engine repeats it.
+//     after durable progress, and the engine repeats it. [Force/Many, Sweep/Many]
 //   - Arguments are in normal form: validated, paths clean, claims sorted,
-//     defaults filled in. A store never checks them again.
+//     defaults filled in. A store never checks them again. [Limits]
 //   - A ctx that ends while a call waits makes it return early, with an error
-//     that is ctx.Err(); the step may still take effect.
+//     that is ctx.Err(); the step may still take effect. [Cancel/StalledStore, Cancel/Many]
 type Store interface {
 	// Acquire grants the request, keeps its place in line, or refuses it.
+	// [Acquire, Claims, Queue, Exception, Priority, Deadlock, Place, Replace;
+	// repeated: Identity/AskRepeated; tokens: Fencing; args.Quota: Limits/Quota;
+	// Stale: Config]
 	Acquire(ctx context.Context, args AcquireArgs) (AcquireReply, error)
 
-	// Renew moves a lease's expiry.
+	// Renew moves a lease's expiry. [Renew; args.Op: Renew/Repeated]
 	Renew(ctx context.Context, args RenewArgs) (RenewReply, error)
 
-	// Release ends a lease by its Ref.
+	// Release ends a lease by its Ref. [Release; wakes: Handover/ByRelease;
+	// repeated: Release/Twice]
 	Release(ctx context.Context, args ReleaseArgs) (ReleaseReply, error)
 
 	// Withdraw takes back one attempt of a request.
+	// [Identity/WithdrawalOfOneAttempt, Identity/Tombstone, Identity/TombstoneLasts,
+	// Identity/WithdrawnTwice, Replace/NotTakenBack; wakes: Handover/ByACancelledWaiter]
 	Withdraw(ctx context.Context, args WithdrawArgs) (WithdrawReply, error)
 
-	// Force ends leases, and withdraws waiters, by query.
+	// Force ends leases, and withdraws waiters, by query. [Force]
 	Force(ctx context.Context, args ForceArgs) (ForceReply, error)
 
 	// Sweep records ends and forgets what is past its retention: at most limit
 	// leases, waiters, ended leases and events together. More says that there
-	// is more to do.
+	// is more to do. [Sweep, History/Retention, History/MaxEvents, Fencing/AfterForgetting]
 	Sweep(ctx context.Context, limit int) (SweepReply, error)
 
 	// List returns a page of the leases and waiters that q selects by
-	// [lease.Query.Matches] and [lease.Query.MatchesStatus], by first arrival.
-	// A lease whose time is over is Expired, recorded or not. The cursor is ""
-	// at first, then what the previous page returned as next; next "" is the
-	// end. A page may be empty and not the last. With q.ID it fills
-	// Contention and finds what has ended too. It never writes. q.Limit is the
-	// engine's.
+	// [lease.Query.Matches] and [lease.Query.MatchesStatus], by first arrival
+	// [List/Queries, List/Order]. A lease whose time is over is Expired, recorded
+	// or not [List/ExpiredAtOnce, List/LapsedAtOnce]. The cursor is "" at first,
+	// then what the previous page returned as next; next "" is the end. A page
+	// may be empty and not the last [List/ExactlyOnce]. With q.ID it fills
+	// Contention and finds what has ended too [Get]. It never writes
+	// [History/LooksAreNot]. q.Limit is the engine's.
 	List(ctx context.Context, q lease.Query, cursor string) (page []lease.Lease, next string, err error)
 
 	// Events returns up to limit of the events after q.After that
-	// [lease.Query.MatchesEvent] selects, in order. next is how far it looked,
-	// even without a match: the After of the next call, equal to q.After if
-	// there is nothing new. wait is how long to wait before asking again when
-	// nothing was found and there is no more. lease.Now as q.After returns no
-	// events and the head as next. A q.After that is not 0 and lies before
-	// what is kept is a [lease.TrimmedError]; one beyond the head is treated as
-	// the head. It may block up to wait, as long as ctx lives.
+	// [lease.Query.MatchesEvent] selects, in order [History/Queries, History/Pages].
+	// next is how far it looked, even without a match: the After of the next
+	// call, equal to q.After if there is nothing new. wait is how long to wait
+	// before asking again when nothing was found and there is no more
+	// [Watch/Follows]. lease.Now as q.After returns no events and the head as
+	// next [Watch/Now]. A q.After that is not 0 and lies before what is kept is a
+	// [lease.TrimmedError] [History/Trimmed, Watch/Trimmed]; one beyond the head
+	// is treated as the head [Watch/BeyondTheHead]. It may block up to wait, as
+	// long as ctx lives.
 	Events(ctx context.Context, q lease.Query, limit int) (events []lease.Event, next lease.Seq, wait time.Duration, err error)
 
 	// Wake subscribes to hints that the waiter with this ID may now be
-	// granted. Subscribe before asking. Hints may be lost and may be wrong; they
-	// are never blocked on. A nil channel makes the engine poll. stop is called
-	// exactly once.
+	// granted. Subscribe before asking [Handover/InTheGap]. Hints may be lost and
+	// may be wrong; they are never blocked on [Handover/ByReleaseUnhinted,
+	// Handover/ByExpiryUnhinted]; a herd is never woken [Handover/FewAsks]. A nil
+	// channel makes the engine poll. stop is called exactly once.
 	Wake(id lease.ID) (hint <-chan struct{}, stop func())
 
-	// Stats counts.
+	// Stats counts. [Stats]
 	Stats(ctx context.Context) (lease.Stats, error)
 
 	// Config returns the configuration, [lease.DefaultConfig] with Version 1 in
-	// a new namespace.
+	// a new namespace. [Config/Default, Config/Kept]
 	Config(ctx context.Context) (lease.Config, error)
 
 	// SetConfig sets it if c.Version is the current version, else
-	// lease.ErrVersion, and returns it with Version + 1.
+	// lease.ErrVersion, and returns it with Version + 1. [Config/Version,
+	// Config/Concurrent]
 	SetConfig(ctx context.Context, c lease.Config) (lease.Config, error)
 
 	// Close releases what the store holds in this process. It is called once,
-	// after every other call has returned.
+	// after every other call has returned. [Close/Twice, Close/RefusesCalls,
+	// Close/KeepsLeases]
 	Close() error
 }
 
