@@ -26,7 +26,7 @@ type Held struct {
 	until     moment // the end of its lifetime; 0: none
 	failures  uint8  // attempts that failed in a row
 	busy      bool   // a worker renews it, or is about to
-	resting   bool   // it is not renewed any more (for now, if stalled)
+	resting   bool   // it is not renewed any more, or not until Progress if stalled
 	capped    bool   // it is not, because it will have been kept for MaxLifetime
 	replacing bool   // a Replace is under way
 	expired   bool   // it was given up at its deadline

@@ -37,8 +37,8 @@ import (
 // delay to let a batch fill: while one commits, the next one gathers.
 //
 // Measured in the same run (BenchmarkWriter has the baseline): a goroutine of
-// the writer's own, fed by a channel, was no faster with 8 to 256 callers and
-// slower with one, for the two switches it costs. A timer that waits for more
+// the writer's own, fed by a channel, was faster at some numbers of callers and
+// slower at others, so the form without a goroutine to end was kept. A timer that waits for more
 // operations ruins the latency of few callers: Go does not sleep for less than
 // a millisecond. A SAVEPOINT for each operation instead of the replay costs
 // every batch something, does not survive a full disk, and does not bring back
