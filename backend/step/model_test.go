@@ -284,24 +284,33 @@ func (s *script) step() {
 	}
 }
 
+// run plays one script.
+func run(t *testing.T, seed uint64) {
+	s := &script{
+		t: t, random: rand.New(rand.NewPCG(1, seed)), store: memory.NewStore(),
+		hints: map[lease.ID]<-chan struct{}{}, refs: map[lease.ID]lease.Ref{}, place: time.Hour,
+	}
+	s.note("seed %d", seed)
+	for range 30 {
+		s.step()
+		s.drain()
+	}
+}
+
 func TestStepAgainstTheModel(t *testing.T) {
-	seeds := 3000
-	if testing.Short() {
-		seeds = 300
-	}
-	for first := 0; first < seeds; first += 100 {
-		synctest.Test(t, func(t *testing.T) {
-			for seed := first; seed < first+100; seed++ {
-				s := &script{
-					t: t, random: rand.New(rand.NewPCG(1, uint64(seed))), store: memory.NewStore(),
-					hints: map[lease.ID]<-chan struct{}{}, refs: map[lease.ID]lease.Ref{}, place: time.Hour,
-				}
-				s.note("seed %d", seed)
-				for range 30 {
-					s.step()
-					s.drain()
-				}
-			}
-		})
-	}
+	synctest.Test(t, func(t *testing.T) {
+		for seed := range uint64(3000) {
+			run(t, seed)
+		}
+	})
+}
+
+// FuzzStepAgainstTheModel checks the rule of conflict, the order of the queue,
+// its exception and the search for deadlocks against the letter of the design.
+func FuzzStepAgainstTheModel(f *testing.F) {
+	f.Add(uint64(25))
+	f.Add(uint64(44))
+	f.Fuzz(func(t *testing.T, seed uint64) {
+		synctest.Test(t, func(t *testing.T) { run(t, seed) })
+	})
 }
