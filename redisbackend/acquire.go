@@ -5,6 +5,7 @@ import (
 	"strconv"
 
 	"github.com/leasekit/leasekit/backend"
+	"github.com/leasekit/leasekit/backend/step"
 	"github.com/leasekit/leasekit/lease"
 )
 
@@ -15,19 +16,23 @@ func (s *Store) Acquire(ctx context.Context, a backend.AcquireArgs) (backend.Acq
 	if s.waker.expects(id) {
 		address = s.address
 	}
-	epoch, token := s.seen.get()
-	seen, version := formatToken(token), strconv.FormatUint(a.ConfigVersion, 10)
-	numbers := bit(a.Again) + " " + millis(a.PlaceTTL) + " " + millis(a.HeadStart) + " " + bit(a.Deadlock) + " " +
-		strconv.Itoa(a.Quota) + " " + version + " " + seen
-	name, args := "acquire", []any{id, a.Attempt, address, numbers, epoch, encodeRequest(a.Request)}
-	if simple(a) {
-		q := a.Request
-		name = "take"
-		args = append([]any{version, seen, encodePath(q.Claims[0].Path), q.Holder, millis(q.TTL)}, args...)
+	life, token := s.seen.life(a.ConfigVersion)
+	asking := bit(a.Again) + " " + millis(a.PlaceTTL) + " " + millis(a.HeadStart) + " " + bit(a.Deadlock) + " " +
+		strconv.Itoa(a.Quota)
+	var r *reply
+	var err error
+	if q := a.Request; simple(a) {
+		path, labels := encodePath(q.Claims[0].Path), encodeLabels(q.Labels)
+		r, err = s.do(ctx, "take", life, formatToken(token), asking, id,
+			encodeNumbers(q, path, labels), q.Holder, path, labels+a.Attempt+"\x00\x00\x00\x00\x00"+address+"\x00")
+	} else {
+		r, err = s.do(ctx, "acquire", life, formatToken(token), asking, id, a.Attempt, address, encodeRequest(q))
 	}
-	r, err := s.do(ctx, name, args...)
 	if err != nil {
 		return backend.AcquireReply{}, err
+	}
+	if r.outcome == "took" {
+		return s.took(a.Request, r)
 	}
 	reply := backend.AcquireReply{Outcome: r.known()}
 	switch reply.Outcome {
@@ -56,6 +61,23 @@ func (s *Store) Acquire(ctx context.Context, a backend.AcquireArgs) (backend.Acq
 		reply.Config = &c
 	}
 	return reply, r.err()
+}
+
+// took reads the reply of lua/fast.lua when it has granted a request: now, the token and the deadline.
+func (s *Store) took(q lease.Request, r *reply) (backend.AcquireReply, error) {
+	d := decoder{rest: r.text(1) + " "}
+	now, token, deadline := d.number(' '), lease.Token(d.number(' ')), d.number(' ')
+	if d.bad {
+		return backend.AcquireReply{}, malformed("reply", r.text(1))
+	}
+	granted := step.Record{
+		ID: q.ID, Holder: q.Holder, Claims: q.Claims, Labels: q.Labels, TTL: q.TTL.Milliseconds(),
+		MaxRenewals: q.MaxRenewals, Priority: q.Priority, Distinct: q.Distinct,
+		Status: lease.Active, Token: token,
+		Created: now, Granted: now, Updated: now, Deadline: deadline,
+	}
+	s.seen.learn(token)
+	return backend.AcquireReply{Outcome: backend.Done, Lease: granted.Lease(), Remaining: span(deadline - now)}, nil
 }
 
 // simple says whether lua/fast.lua may be able to grant the request.

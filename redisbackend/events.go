@@ -33,8 +33,8 @@ func (s *Store) Events(ctx context.Context, q lease.Query, limit int) ([]lease.E
 	}
 	var found []lease.Event
 	next := max(q.After, oldest-1)
-	for i := 0; i+1 < len(texts) && len(found) < limit; i += 2 {
-		e, err := decodeEvent(texts[i], texts[i+1])
+	for i := 0; i+2 < len(texts) && len(found) < limit; i += 3 {
+		e, err := decodeEvent(texts[i], texts[i+1], texts[i+2])
 		if err != nil {
 			return nil, 0, 0, err
 		}

@@ -35,12 +35,8 @@ var kindOf = map[byte]lease.Kind{
 func encodeRequest(q lease.Request) string {
 	var b strings.Builder
 	b.Grow(256)
-	b.WriteString(strconv.FormatInt(q.TTL.Milliseconds(), 10))
-	b.WriteByte(' ')
-	b.WriteString(strconv.Itoa(q.MaxRenewals))
-	b.WriteByte(' ')
-	b.WriteString(strconv.Itoa(q.Priority))
-	b.WriteString(" " + bit(q.Distinct) + "\x00")
+	b.WriteString(encodeTerms(q))
+	b.WriteByte(0)
 	for _, name := range []string{
 		q.Holder, string(q.Replace.ID), q.Replace.Holder, strconv.FormatUint(uint64(q.Replace.Token), 10),
 	} {
@@ -53,8 +49,30 @@ func encodeRequest(q lease.Request) string {
 		b.WriteByte(0)
 	}
 	b.WriteByte(0)
-	for _, name := range slices.Sorted(maps.Keys(q.Labels)) {
-		b.WriteString(name + "\x00" + q.Labels[name] + "\x00")
+	b.WriteString(encodeLabels(q.Labels))
+	return b.String()
+}
+
+// encodeTerms returns the numbers that a request begins with.
+func encodeTerms(q lease.Request) string {
+	return millis(q.TTL) + " " + strconv.Itoa(q.MaxRenewals) + " " + strconv.Itoa(q.Priority) + " " + bit(q.Distinct)
+}
+
+// encodeNumbers returns the end of a record's header, the length of what encodeRequest returns, and what that begins
+// with, for a request that replaces nothing and has one claim.
+func encodeNumbers(q lease.Request, path, labels string) string {
+	terms := encodeTerms(q)
+	const between = len("\x00" + "\x00\x00\x000\x00e" + "\x00\x00")
+	return strconv.Itoa(len(terms)+len(q.Holder)+len(path)+len(labels)+between) + "\x00" + terms
+}
+
+func encodeLabels(labels map[string]string) string {
+	if len(labels) == 0 {
+		return ""
+	}
+	var b strings.Builder
+	for _, name := range slices.Sorted(maps.Keys(labels)) {
+		b.WriteString(name + "\x00" + labels[name] + "\x00")
 	}
 	return b.String()
 }
@@ -116,8 +134,8 @@ func decodeRecord(id, text string) (*step.Record, error) {
 	var known bool
 	r.Status, known = statusOf[letters[0]]
 	r.EndReason = reasonOf[letters[1]] // none for "-"
+	r.Deadline, r.Token, r.Arrival = d.number(' '), lease.Token(d.number(' ')), d.number(' ')
 	r.Updated, r.Ended = d.number(' '), d.number(' ')
-	r.Token, r.Deadline, r.Arrival = lease.Token(d.number(' ')), d.number(' '), d.number(' ')
 	r.Renewals, r.Created, r.Granted, r.Key = int(d.number(' ')), d.number(' '), d.number(' '), d.number(' ')
 	length := d.number(0)
 	if d.bad || !known || length < 0 || length > int64(len(d.rest)) {
@@ -181,15 +199,15 @@ func (d *decoder) request(r *step.Record) {
 	}
 }
 
-// decodeEvent reads an entry of the history: kind, when it took effect and when it was recorded, actor, reason, and
-// the record (not for a change of the configuration).
-func decodeEvent(seq, text string) (lease.Event, error) {
+// decodeEvent reads an event of the history: its number; kind, when it took effect and when it was recorded, actor,
+// reason, and whose it is; and the record (not for a change of the configuration).
+func decodeEvent(seq, about, record string) (lease.Event, error) {
 	var e lease.Event
 	n, err := strconv.ParseUint(seq, 10, 64)
 	if err != nil {
 		return e, malformed("event number", seq)
 	}
-	d := decoder{rest: text}
+	d := decoder{rest: about}
 	kind := d.until(' ')
 	at := d.number(' ')
 	d.number(0)
@@ -198,11 +216,10 @@ func decodeEvent(seq, text string) (lease.Event, error) {
 		e.Kind = kindOf[kind[0]]
 	}
 	if d.bad || e.Kind == "" {
-		return e, malformed("event", text)
+		return e, malformed("event", about)
 	}
-	if d.rest != "" {
-		id := d.until(0)
-		r, err := decodeRecord(id, d.rest)
+	if record != "" {
+		r, err := decodeRecord(d.rest, record)
 		if err != nil {
 			return e, err
 		}

@@ -9,7 +9,7 @@ import (
 
 // Release implements [backend.Store].
 func (s *Store) Release(ctx context.Context, a backend.ReleaseArgs) (backend.ReleaseReply, error) {
-	r, err := s.do(ctx, "give", string(a.Ref.ID), a.Ref.Holder, formatToken(a.Ref.Token))
+	r, err := s.do(ctx, "release", string(a.Ref.ID), a.Ref.Holder, formatToken(a.Ref.Token))
 	if err != nil {
 		return backend.ReleaseReply{}, err
 	}

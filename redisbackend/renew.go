@@ -10,8 +10,9 @@ import (
 
 // Renew implements [backend.Store].
 func (s *Store) Renew(ctx context.Context, a backend.RenewArgs) (backend.RenewReply, error) {
-	numbers := millis(a.TTL) + " " + millis(a.MaxTTL) + " " + strconv.FormatUint(a.ConfigVersion, 10)
-	r, err := s.do(ctx, "renew", string(a.Ref.ID), a.Ref.Holder, formatToken(a.Ref.Token), numbers, a.Op)
+	life, _ := s.seen.life(a.ConfigVersion)
+	r, err := s.do(ctx, "renew", life, string(a.Ref.ID), a.Ref.Holder, formatToken(a.Ref.Token), millis(a.TTL),
+		millis(a.MaxTTL), a.Op)
 	if err != nil {
 		return backend.RenewReply{}, err
 	}

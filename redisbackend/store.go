@@ -16,17 +16,20 @@ import (
 	"github.com/leasekit/leasekit/lease"
 )
 
-// program is what all operations run on, in the order in which its parts need each other. Those between fast and batch
-// are one function, which lua/state.lua calls when they are needed.
+// program is what all operations run on, in the order in which its parts need each other. The general ones are one
+// function, which lua/state.lua calls when it is needed.
 var program = newScript(
-	luaPart("prelude"), luaPart("state"), luaPart("fast"),
-	part{"general.lua", "defineGeneral = function() local general = {}"},
-	luaPart("settings"), luaPart("record"), luaPart("index"), luaPart("lines"), luaPart("waiters"), luaPart("ends"),
-	luaPart("conflict"), luaPart("wakes"), luaPart("epoch"), luaPart("acquire"), luaPart("ask"), luaPart("renew"),
-	luaPart("release"), luaPart("forget"), luaPart("admin"), luaPart("reads"),
+	luaPart("prelude"), luaPart("state"),
+	part{"general.lua", "function defineGeneral() local general = {}"},
+	luaPart("wake"), luaPart("settings"), luaPart("record"), luaPart("index"), luaPart("lines"), luaPart("waiters"),
+	luaPart("ends"), luaPart("conflict"), luaPart("wakes"), luaPart("epoch"), luaPart("acquire"), luaPart("ask"),
+	luaPart("renew"), luaPart("release"), luaPart("forget"), luaPart("admin"), luaPart("reads"),
 	part{"general.lua", "return general end"},
-	luaPart("batch"),
+	luaPart("nearby"), luaPart("loop"), luaPart("fast"), luaPart("batch"), luaPart("finish"), replyPart,
 )
+
+// replyPart ends a script that has a batch.
+var replyPart = part{"reply.lua", "return refusal or replies"}
 
 // keyNames are the keys of a namespace, in the order of lua/state.lua. There are no others.
 var keyNames = []string{"state", "records", "index", "waiters", "ended", "history", "lapses", "buried"}
@@ -63,6 +66,12 @@ func (s *seen) get() (string, lease.Token) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.epoch, s.token
+}
+
+// life returns what the scripts call so, with this version of the configuration, and the token.
+func (s *seen) life(version uint64) (string, lease.Token) {
+	epoch, token := s.get()
+	return strconv.FormatUint(version, 10) + " " + epoch, token
 }
 
 func (s *seen) learn(token lease.Token) {

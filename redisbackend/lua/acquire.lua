@@ -4,7 +4,7 @@
 -- withdrawn; is the request known. Then: does what it would replace still exist; what is in the way. Nothing is
 -- written before that is known, except the ends that were come across.
 
-general[#general + 1] = function(step, keys, counters, call, text, cache)
+general[#general + 1] = function(step, keys, state, call, text)
   -- grant makes r a lease. old is the lease that it replaces, or nil. first says that r is not in the store yet.
   function step.grant(r, old, first)
     if old then
@@ -17,14 +17,14 @@ general[#general + 1] = function(step, keys, counters, call, text, cache)
     end
     if not first then step.removeWaiter(r) end
     local now = step.nowText
-    local token = math.max(counters.token + 1, step.now * step.tokensPerMilli)
+    local token = math.max(state.token + 1, step.leastToken)
     r.token, r.status, r.granted, r.updated = text(token), 'a', now, now
     r.deadline = step.padded(step.up + r.ttl)
     step.write(r)
-    counters.token = token
-    if first then counters.arrivals = counters.arrivals + 1 end
+    state.token = token
+    if first then state.arrivals = state.arrivals + 1 end
     step.addLease(r, first)
-    if counters.waiting > 0 then step.freed[#step.freed + 1] = { holder = r.holder, joined = r } end
+    if state.waiting > 0 then step.freed[#step.freed + 1] = { holder = r.holder, joined = r } end
     step.append('g', now, r, '', '')
   end
 
@@ -32,17 +32,13 @@ general[#general + 1] = function(step, keys, counters, call, text, cache)
   function step.arrive(r, ask, known)
     if ask.quota > 0 and step.overQuota(r, ask.quota) then return { 'over_quota' } end
     if not known then return step.decide(r, ask, true, true) end
-    local forgotten = step.arrivalMember(known)
     local reply = step.decide(r, ask, true, true)
-    if cache[r.id] == r then -- it took the place of the old one
-      call('ZREM', keys.index, forgotten)
-      if not step.hasEnded(r) then call('ZREM', keys.ended, r.id) end
-    end
+    if step.cache[r.id] == r then step.disremember(known) end -- it took the place of the old one
     return reply
   end
 
   local function acquire(id, attempt, ask, request)
-    if counters.buried > step.now then
+    if state.buried > step.now then
       local buried = call('ZSCORE', keys.buried, attempt)
       if buried and tonumber(buried) > step.now then return { 'withdrawn' } end
     end
@@ -52,12 +48,14 @@ general[#general + 1] = function(step, keys, counters, call, text, cache)
     return step.askAgain(r, known, ask)
   end
 
-  -- Arguments: id, attempt, address (where the process that waits is woken, "" if none does), numbers ("again place_ttl
-  -- head_start deadlock quota config_version seen_token"), the epoch that the caller knows, the request.
-  function operations.acquire(id, attempt, address, numbers, epoch, request)
-    local again, placeTTL, headStart, deadlock, quota, version, seen =
-      string.match(numbers, '^([01]) (%d+) (-?%d+) ([01]) (%d+) (%d+) (%d+)$')
-    if epoch ~= step.epoch or tonumber(seen) > counters.token then
+  -- Arguments: what the caller knows: life (the version of the configuration, and the epoch) and the highest token;
+  -- asking ("again place_ttl head_start deadlock quota"), id, attempt, address (where the process that waits is woken, ""
+  -- if none does), the request.
+  function operations.acquire(life, seen, asking, id, attempt, address, request)
+    local version, epoch = string.match(life, '^(%d+) (.*)$')
+    local again, placeTTL, headStart, deadlock, quota =
+      string.match(asking, '^([01]) (%d+) (-?%d+) ([01]) (%d+)$')
+    if epoch ~= step.epoch or tonumber(seen) > state.token then
       local problem = step.regressed(epoch)
       if problem then return problem end
     end
@@ -69,5 +67,15 @@ general[#general + 1] = function(step, keys, counters, call, text, cache)
     if step.freed[1] then step.hintFreed() end
     if epoch ~= step.epoch then return { 'adopted', step.epoch, reply } end
     return reply
+  end
+
+  -- Acquire of a request that replaces nothing and has one claim, exclusive and exact. In place of the last three arguments
+  -- it has parts of the record: the length of the request NUL its numbers, the holder, the path, and what comes behind the
+  -- claims.
+  function operations.take(life, seen, asking, id, numbers, holder, path, rest)
+    local length, terms = string.match(numbers, '^(%d+)%z(.*)')
+    local record = terms .. '\0' .. holder .. '\0\0\0000\0e' .. path .. '\0\0' .. rest
+    local attempt, address = string.match(record, '^([^%z]*)%z%z%z%z%z([^%z]*)%z$', length + 1)
+    return operations.acquire(life, seen, asking, id, attempt, address, string.sub(record, 1, length + 0))
   end
 end

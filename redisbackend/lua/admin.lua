@@ -1,6 +1,6 @@
 -- Force, Sweep and SetConfig.
 
-general[#general + 1] = function(step, keys, counters, call, text, cache)
+general[#general + 1] = function(step, keys, state, call, text)
   -- readQuery returns the query of some arguments: id, holder, "1" and path, or "0" and "", the same for under, and
   -- statuses: the letters of those that are meant, "" for all.
   function step.readQuery(id, holder, hasPath, path, hasUnder, under, statuses)
@@ -37,7 +37,7 @@ general[#general + 1] = function(step, keys, counters, call, text, cache)
       step.scan(keys.index, from, to, function(member) return take(string.match(member, '%z.(.*)')) end)
     end
     local function waiters(from, to)
-      if counters.waiting == 0 then return end
+      if state.waiting == 0 then return end
       step.scan(keys.waiters, from, to, function(member) return take(string.match(member, '%z%a%d+:([^%z]*)')) end)
     end
     if query.id ~= '' then
@@ -65,7 +65,7 @@ general[#general + 1] = function(step, keys, counters, call, text, cache)
       end
     else
       step.scan(keys.index, '[d', '(e', function(member) return take(string.sub(member, 16)) end)
-      if counters.waiting > 0 then
+      if state.waiting > 0 then
         step.scan(keys.waiters, '[a', '(b', function(member) return take(string.match(member, ':([^%z]*)')) end)
       end
     end
@@ -145,19 +145,22 @@ general[#general + 1] = function(step, keys, counters, call, text, cache)
     return found
   end
 
-  -- trim removes up to limit events, oldest first: those recorded at or before this moment (-1: none), and those
-  -- beyond the newest that are to be kept. It returns how many.
+  -- trim removes events, oldest first: those recorded at or before this moment (-1: none), and those beyond the newest
+  -- that are to be kept. It removes what was written together together, if all of it may go, and stops after limit events.
+  -- It returns how many.
   local function trim(before, limit)
-    local events = call('XRANGE', keys.history, '-', '+', 'COUNT', limit)
-    local excess = call('XLEN', keys.history) - step.config.historyMax
-    local n = 0
-    while n < #events and (n < excess or tonumber(string.match(events[n + 1][2][2], '^%a %-?%d+ (%d+)')) <= before) do
-      n = n + 1
-    end
+    local n, kept = 0, false
+    step.eachEntry(1, function(events, first, last)
+      local recorded = tonumber(string.match(events[1], '^%a %-?%d+ (%d+)'))
+      kept = text(first) .. '-0'
+      if recorded > before and state.seq - last < step.config.historyMax then return false end
+      n = n + last - first + 1
+      kept = text(last + 1) .. '-0'
+      return n < limit
+    end)
     if n > 0 then
-      local last = tonumber(string.match(events[n][1], '^%d+'))
-      call('XTRIM', keys.history, 'MINID', '=', text(last + 1) .. '-0')
-      step.wrote = true
+      call('XTRIM', keys.history, 'MINID', '=', kept)
+      state.wrote = true
     end
     return n
   end
@@ -188,12 +191,12 @@ general[#general + 1] = function(step, keys, counters, call, text, cache)
 
   -- Arguments: the version that it replaces, the new configuration, a name of the call: repeated, it changes nothing.
   function operations.set_config(version, settings, name)
-    if not step.config then return { 'regressed', '', text(counters.token) } end
+    if not step.config then return { 'regressed', '', text(state.token) } end
     if call('HGET', keys.state, 'config_op') == name then return { 'done', step.settings } end
     if version ~= step.config.version then return { 'version', step.settings } end
     call('HSET', keys.state, 'config', settings, 'config_op', name)
-    step.wrote = true
     step.readConfig(settings)
+    step.writeBrief()
     step.append('c', step.nowText, nil, '', '')
     return { 'done', settings }
   end

@@ -1,6 +1,6 @@
 -- What an ask comes to.
 
-general[#general + 1] = function(step, keys, counters, call, text, cache)
+general[#general + 1] = function(step, keys, state, call, text)
   local function blocked(outcome, block)
     return { outcome, step.now, math.min(block.count, step.mostCounted), block.waiters, block.latest, block.list, '', '' }
   end
@@ -32,7 +32,7 @@ general[#general + 1] = function(step, keys, counters, call, text, cache)
 
   local function enqueue(r)
     step.write(r)
-    counters.arrivals = counters.arrivals + 1
+    state.arrivals = state.arrivals + 1
     call('ZADD', keys.index, '0', step.arrivalMember(r))
     step.addWaiter(r)
     step.freed[#step.freed + 1] = { holder = r.holder, joined = r }

@@ -1,6 +1,6 @@
 -- What is in the way of a request: rules (a) and (b) of the lease package.
 
-general[#general + 1] = function(step, keys, counters, call, text, cache)
+general[#general + 1] = function(step, keys, state, call, text)
   local MOST_BLOCKERS = 16 -- that a reply lists
 
   -- mine says whether the lease e never blocks r: it is of the same holder, or the one that r gives up.
@@ -34,7 +34,7 @@ general[#general + 1] = function(step, keys, counters, call, text, cache)
   -- eachEarlier calls visit with the waiters before r that conflict with it, by claim and place, those of its own holder
   -- left out unless r is distinct, until visit returns false.
   function step.eachEarlier(r, visit)
-    if counters.waiting == 0 then return end
+    if state.waiting == 0 then return end
     local place, seen = step.placeOf(r), {}
     for _, claim in ipairs(r.claims) do
       local after = nil
@@ -154,7 +154,7 @@ general[#general + 1] = function(step, keys, counters, call, text, cache)
     for _, e in ipairs(step.blockingLeases(r)) do
       addBlocker(block, e)
     end
-    if counters.waiting > 0 and block.count < step.mostCounted then
+    if state.waiting > 0 and block.count < step.mostCounted then
       local isOwner, found = nil, {}
       step.eachEarlier(r, function(u)
         if isOwner == nil then isOwner = step.owns(r) end

@@ -1,9 +1,9 @@
 -- How leases and waiters end.
 
-general[#general + 1] = function(step, keys, counters, call, text, cache)
+general[#general + 1] = function(step, keys, state, call, text)
   -- endBy ends a lease or waiter. What it takes away comes first: so a server that is out of memory can still do it.
   function step.endBy(r, status, reason, kind, at, actor, note)
-    if counters.waiting > 0 then
+    if state.waiting > 0 then
       local freed = step.freed
       freed[#freed + 1] = {
         holder = r.holder, claims = r.claims,
@@ -11,11 +11,16 @@ general[#general + 1] = function(step, keys, counters, call, text, cache)
         ended = r.status == 'a' and r.id or nil,
       }
     end
-    if r.status == 'p' then step.removeWaiter(r) else step.removeLease(r) end
+    if r.status == 'a' then
+      step.removeLease(r)
+    else
+      step.removeWaiter(r)
+      call('ZREM', keys.index, step.arrivalMember(r))
+    end
     step.ends = step.ends + 1
     r.status, r.reason, r.updated, r.ended = status, reason, step.nowText, at
     step.write(r)
-    call('ZADD', keys.ended, at, r.id)
+    step.remember(r)
     step.append(kind, at, r, actor or '', note or '')
   end
 

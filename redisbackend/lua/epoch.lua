@@ -3,39 +3,44 @@
 -- that it saw. A store whose token is lower, or whose epoch is another one, was restored, wiped, or is a replica that
 -- had not kept up: it grants nothing to that process, unless the epoch is a newer one made by an acknowledgement.
 
-general[#general + 1] = function(step, keys, counters, call, text, cache)
+general[#general + 1] = function(step, keys, state, call, text)
   -- regressed returns the reply to a process that knows this epoch, and a token that is higher than the store's if it
   -- is the store's epoch; nil if the store may grant.
   function step.regressed(known)
     local made = step.epoch and string.match(step.epoch, '^(%d+) a ')
     if made and known ~= step.epoch and tonumber(made) > tonumber(string.match(known, '^%d+')) then return nil end
-    return { 'regressed', step.epoch or '', text(counters.token) }
+    return { 'regressed', step.epoch or '', text(state.token) }
   end
+
+  -- A member of no meaning, too long for the index to become a list, which Redis makes of few and short ones: it would
+  -- be searched from end to end.
+  local NOTHING = 'z' .. string.rep('-', 64)
 
   local function begin(kind, random, settings)
     step.epoch = step.nowText .. ' ' .. kind .. ' ' .. random
     call('HSET', keys.state, 'epoch', step.epoch)
-    step.wrote = true
     if not step.config then
       step.readConfig(settings)
       call('HSET', keys.state, 'config', settings)
     end
+    call('ZADD', keys.index, '0', NOTHING)
+    step.writeBrief()
   end
 
   -- Arguments: a random text, the configuration of a new namespace. Replies with the epoch, the newest token and the
   -- configuration.
   function operations.open(random, settings)
     if not step.epoch then begin('i', random, settings) end
-    return { step.epoch, text(counters.token), step.settings }
+    return { step.epoch, text(state.token), step.settings }
   end
 
   -- Arguments and reply: as open's.
   function operations.acknowledge(random, settings)
     begin('a', random, settings)
-    counters.token = math.max(counters.token, step.now * step.tokensPerMilli)
+    state.token = math.max(state.token, step.leastToken)
     -- What is kept of the history may be newer than the counters: numbers of events go on after it.
     local newest = call('XREVRANGE', keys.history, '+', '-', 'COUNT', 1)[1]
-    if newest then counters.seq = math.max(counters.seq, tonumber(string.match(newest[1], '^%d+'))) end
-    return { step.epoch, text(counters.token), step.settings }
+    if newest then state.seq = math.max(state.seq, step.lastSeq(newest)) end
+    return { step.epoch, text(state.token), step.settings }
   end
 end

@@ -1,79 +1,96 @@
--- Acquire and Release of what concerns nobody else, which is what most calls are: a request with one claim, exclusive
--- and exact, that nobody overlaps with. They do just what the general operations (acquire.lua, release.lua) would, at
--- half the cost, and leave everything else to those.
+-- The operations that most calls are, where they concern nobody else: a request with one claim, exclusive and exact, that
+-- nobody overlaps with; the renewal of a lease that nobody waits for; the release of one. They do just what the general
+-- operations (acquire.lua, renew.lua, release.lua) would, at a third of the cost, and leave everything else to those.
+--
+-- This file stands in the loop of the batch, and has no functions, since these would be made anew in each call: an
+-- operation that is done here has a reply in the end. It writes to an index first. A server that has no memory left refuses
+-- a script's first write, and no other.
 
--- overlaps says whether a ZSET has a claim at a path or, if trees, on a tree that it lies in.
-local function overlaps(key, path, trees)
-  local at = '(p' .. path
-  if call('ZRANGEBYLEX', key, at .. '\0', at .. '\1', 'LIMIT', '0', '1')[1] then return true end
-  while trees and path ~= '' do
-    path = string.match(path, '^(.*)/') or ''
-    local tree = '(p' .. path .. '\0'
-    if call('ZRANGEBYLEX', key, tree .. 't', tree .. 'v', 'LIMIT', '0', '1')[1] then return true end
-  end
-  return false
-end
+  -- In a request that replaces nothing and whose first claim is exclusive and exact: from behind the holder to the path.
+  local SIMPLE = '\0\0\0000\0e'
 
--- awaited says whether a waiter could be concerned by a lease of this path, holder and ID.
-local function awaited(path, holder, id)
-  if counters.waiting == 0 then return false end
-  if overlaps(WAITERS, path, counters.waitingTrees > 0) then return true end
-  local own, replacing = '(h' .. holder .. '\0', '(r' .. id .. '\0'
-  return call('ZRANGEBYLEX', WAITERS, own, own .. ':', 'LIMIT', '0', '1')[1]
-    or call('ZRANGEBYLEX', WAITERS, replacing, replacing .. ':', 'LIMIT', '0', '1')[1]
-end
-
--- append writes an event about a record, if the history is on.
-local function append(kind, id, record)
-  local seq = counters.seq + 1
-  call('XADD', HISTORY, text(seq) .. '-0', 'e', kind .. ' ' .. nowText .. ' ' .. nowText .. '\0\0\0' .. id .. '\0' .. record)
-  counters.seq = seq
-end
-
--- Arguments: the version of the configuration and the token that the caller knows, path, holder, TTL, and those of
--- acquire, which it is if it cannot be done fast. The history must be on.
-function operations.take(version, seen, path, holder, ttl, id, attempt, address, numbers, known, request)
-  local index = path .. '\0e' .. id
-  local plain = version .. ' 1 '
-  if known == step.epoch and string.sub(step.settings, 1, #plain) == plain and seen + 0 <= counters.token
-    and (counters.buried <= now or not call('ZSCORE', KEYS[8], attempt)) and not call('HGET', RECORDS, id)
-    and not overlaps(INDEX, path, counters.trees > 0) and not awaited(path, holder, id)
-  then
-    local newest = math.max(counters.token + 1, now * 1024)
-    local arrival = string.format('%014d', counters.arrivals + 1)
-    local deadline = string.format('%014d', up + ttl)
-    local record = 'a- ' .. nowText .. ' 0 ' .. text(newest) .. ' ' .. deadline .. ' ' .. arrival .. ' 0 ' .. nowText .. ' '
-      .. nowText .. ' ' .. nowText .. ' ' .. #request .. '\0' .. request .. attempt .. '\0\0\0\0\0' .. address .. '\0'
-    call('HSET', RECORDS, id, record)
-    step.wrote = true
-    counters.token, counters.arrivals, cache[id] = newest, counters.arrivals + 1, nil
-    call('ZADD', INDEX, '0', 'd' .. deadline .. id, '0', 'a' .. arrival .. id, '0', 'p' .. index,
-      '0', 'h' .. holder .. '\0' .. index)
-    append('g', id, record)
-    return { 'done', now, record }
-  end
-  return operations.acquire(id, attempt, address, numbers, known, request)
-end
-
--- Arguments: those of release, which it is if it cannot be done fast.
-function operations.give(id, holder, its)
-  local record = call('HGET', RECORDS, id)
-  if record and step.settings and string.find(step.settings, '^%d+ 1 ') then
-    local rest, found, deadline, owner, path = string.match(record,
-      '^a%- %d+ %d+() (%d+) (%d+)[^%z]*%z[^%z]*%z([^%z]*)%z%z%z0%ze([^%z]*)%z%z')
-    if rest and owner == holder and (its == found or its == '0') and deadline + 0 > now
-      and not awaited(path, holder, id)
+  if name == 'take' then
+    local id, numbers, holder, path, rest = argv[at + 5], argv[at + 6], argv[at + 7], argv[at + 8], argv[at + 9]
+    if argv[at + 2] == state.life and state.history and argv[at + 3] + 0 <= state.token and state.buried <= now
+      and not call('HGET', RECORDS, id)
+      and not call('ZRANGEBYLEX', INDEX, '(p' .. path .. '\0', '(p' .. path .. '\1', 'LIMIT', '0', '1')[1]
+      and (state.trees == 0 or underTree and not underTree(INDEX, path))
+      and (state.waiting == 0 or awaited and not awaited(path, holder, id))
     then
-      local index = path .. '\0e' .. id
-      call('ZREM', INDEX, 'd' .. deadline .. id, 'p' .. index, 'h' .. holder .. '\0' .. index)
-      step.wrote = true
-      cache[id] = nil
-      record = 'rr ' .. nowText .. ' ' .. nowText .. string.sub(record, rest)
-      call('HSET', RECORDS, id, record)
-      call('ZADD', ENDED, nowText, id)
-      append('r', id, record)
-      return { 'done' }
+      local newest = state.token + 1
+      if newest < leastToken then newest = leastToken end
+      local index, deadline = path .. '\0e' .. id, format('%014d', up + match(numbers, '%z(%d+)'))
+      local its, arrival = text(newest), format('%014d', state.arrivals + 1)
+      local added = redis.pcall('ZADD', INDEX, '0', 'd' .. deadline .. id, '0', 'a' .. arrival .. id, '0', 'p' .. index,
+        '0', 'h' .. holder .. '\0' .. index)
+      if added == 4 then
+        local record = 'a- ' .. deadline .. ' ' .. its .. ' ' .. arrival .. ' ' .. nowText .. ' 0 0 ' .. nowText .. ' '
+          .. nowText .. ' ' .. nowText .. ' ' .. numbers .. '\0' .. holder .. SIMPLE .. path .. '\0\0' .. rest
+        call('HSET', RECORDS, id, record)
+        state.token, state.arrivals, state.seq, recorded = newest, state.arrivals + 1, state.seq + 1, recorded + 1
+        events[2 * recorded - 1], events[2 * recorded] = 'g ' .. nowText .. ' ' .. nowText .. '\0\0\0' .. id, record
+        state.wrote = true
+        reply = 'took ' .. nowText .. ' ' .. its .. ' ' .. deadline
+      else
+        reply = failure(added)
+      end
+    end
+
+  elseif name == 'release' then
+    local id, holder, its = argv[at + 2], argv[at + 3], argv[at + 4]
+    local record = state.history and call('HGET', RECORDS, id)
+    if record then
+      local kept, deadline, found, arrival, behind = match(record, '^a%- ((%d+) (%d+) (%d+)) %d+ %d+()')
+      if kept and (its == found or its == '0') and deadline + 0 > now then
+        local start = find(record, '\0', find(record, '\0', behind, true) + 1, true) + 1
+        local from = start + #holder + #SIMPLE
+        local stop = find(record, '\0', from, true)
+        local path = sub(record, from, stop - 1)
+        if sub(record, start, from - 1) == holder .. SIMPLE and sub(record, stop, stop + 1) == '\0\0'
+          and (state.waiting == 0 or awaited and not awaited(path, holder, id))
+        then
+          local index = path .. '\0e' .. id
+          call('ZREM', INDEX, 'd' .. deadline .. id, 'a' .. arrival .. id, 'p' .. index, 'h' .. holder .. '\0' .. index)
+          call('ZADD', ENDED, '0', 'e' .. format('%014d', now) .. arrival .. id, '0', 'a' .. arrival .. id)
+          record = 'rr ' .. kept .. ' ' .. nowText .. ' ' .. nowText .. sub(record, behind)
+          call('HSET', RECORDS, id, record)
+          state.seq, recorded = state.seq + 1, recorded + 1
+          events[2 * recorded - 1], events[2 * recorded] = 'r ' .. nowText .. ' ' .. nowText .. '\0\0\0' .. id, record
+          state.wrote = true
+          reply = 'done'
+        end
+      end
+    end
+
+  elseif name == 'renew' then
+    local id, holder, ttl, renewal = argv[at + 3], argv[at + 4], argv[at + 6], argv[at + 8]
+    local record = argv[at + 2] == state.life and state.history and state.waiting == 0 and call('HGET', RECORDS, id)
+    if record then
+      local deadline, found, arrival, renewals, behind, length, request, own, most =
+        match(record, '^a%- (%d+) (%d+) (%d+) %d+ %d+ (%d+)() %d+ %d+ %-?%d+ (%d+)%z()(%d+) (%-?%d+) ')
+      if deadline and argv[at + 5] == found and deadline + 0 > now and (most == '-1' or renewals + 0 < most + 0)
+        and (ttl ~= '0' or own + 0 <= argv[at + 7] + 0)
+      then
+        local start = find(record, '\0', request, true) + 1
+        local from = find(record, '\0', request + length, true) -- of the last renewal
+        local stop = find(record, '\0', from + 1, true)
+        if sub(record, start, start + #holder) == holder .. '\0' and sub(record, from + 1, stop - 1) ~= renewal then
+          local lasts = ttl ~= '0' and up + ttl or math.max(deadline + 0, up + own)
+          local later = format('%014d', lasts)
+          if later ~= deadline then
+            call('ZREM', INDEX, 'd' .. deadline .. id)
+            call('ZADD', INDEX, '0', 'd' .. later .. id)
+          end
+          record = 'a- ' .. later .. ' ' .. found .. ' ' .. arrival .. ' ' .. nowText .. ' 0 ' .. text(renewals + 1)
+            .. sub(record, behind, from) .. renewal .. sub(record, stop)
+          call('HSET', RECORDS, id, record)
+          if state.renewals then
+            state.seq, recorded = state.seq + 1, recorded + 1
+            events[2 * recorded - 1], events[2 * recorded] = 'n ' .. nowText .. ' ' .. nowText .. '\0\0\0' .. id, record
+          end
+          state.wrote = true
+          reply = { 'done', now, record, '' }
+        end
+      end
     end
   end
-  return operations.release(id, holder, its)
-end

@@ -1,20 +1,27 @@
 -- How ended records, and tombstones, are forgotten.
 
-general[#general + 1] = function(step, keys, counters, call, text, cache)
-  local function remove(ids)
-    local members = {}
-    for i, r in ipairs(step.readAll(ids)) do
-      members[i] = step.arrivalMember(r)
-      cache[r.id] = false
-    end
-    call('ZREM', keys.ended, unpack(ids))
-    call('ZREM', keys.index, unpack(members))
-    call('HDEL', keys.records, unpack(ids))
-    step.wrote = true
-  end
+general[#general + 1] = function(step, keys, state, call, text)
+  -- remembered is how many ended records there are.
+  function step.remembered() return call('ZCARD', keys.ended) / 2 end
 
-  -- forgetFirst forgets the n records that ended first.
-  function step.forgetFirst(n) remove(call('ZRANGE', keys.ended, 0, n - 1)) end
+  -- forgetFirst forgets up to n records, those that ended first, of what ended up to some moment if given. It returns how
+  -- many.
+  function step.forgetFirst(n, moment)
+    local to = moment and string.format('(e%014d', moment + 1) or '(f'
+    local members = call('ZRANGEBYLEX', keys.ended, '[e', to, 'LIMIT', 0, n)
+    local found, ids = #members, {}
+    if found == 0 then return 0 end
+    for i = 1, found do
+      local member = members[i]
+      ids[i] = string.sub(member, 30)
+      step.cache[ids[i]] = false
+      members[found + i] = 'a' .. string.sub(member, 16)
+    end
+    call('ZREM', keys.ended, unpack(members))
+    call('HDEL', keys.records, unpack(ids))
+    state.wrote = true
+    return found
+  end
 
   -- forget removes up to limit ended records, oldest end first: those that ended at or before this moment, and those
   -- beyond the newest that are to be kept. It returns how many. Tombstones go too, uncounted.
@@ -22,12 +29,13 @@ general[#general + 1] = function(step, keys, counters, call, text, cache)
     local buried = call('ZRANGEBYSCORE', keys.buried, '-inf', step.nowText, 'LIMIT', 0, 1000)
     if #buried > 0 then
       call('ZREM', keys.buried, unpack(buried))
-      step.wrote = true
+      state.wrote = true
     end
-    local excess = call('ZCARD', keys.ended) - step.config.endedMax
-    local ids = call('ZRANGEBYSCORE', keys.ended, '-inf', text(before), 'LIMIT', 0, limit)
-    if excess > #ids then ids = call('ZRANGE', keys.ended, 0, math.min(excess, limit) - 1) end
-    if #ids > 0 then remove(ids) end
-    return #ids
+    local excess = step.remembered() - step.config.endedMax
+    local forgotten = step.forgetFirst(limit, before)
+    if excess > forgotten and forgotten < limit then
+      forgotten = forgotten + step.forgetFirst(math.min(excess, limit) - forgotten)
+    end
+    return forgotten
   end
 end

@@ -1,19 +1,32 @@
--- Where to find records, all in one ZSET in lexical order, so that one command writes all that a lease needs:
+-- Where to find records. What has not ended is in one ZSET in lexical order, so that one command writes all that a
+-- lease needs:
 --
 --   p path NUL letter id              a claim of an active lease, by path
 --   h holder NUL path NUL letter id   the same, by holder
 --   d deadline id                     an active lease, by deadline (14 digits)
---   a arrival id                      a record of any status, by arrival (14 digits)
+--   a arrival id                      a lease or waiter, by arrival (14 digits)
+--
+-- What has ended and is remembered is in another: there is far more of it, and what is in use stays small and fast.
+--
+--   e ended arrival id                by the moment of its end (14 digits)
+--   a arrival id                      by arrival
 --
 -- So what is at a path, what is below it ("path/" to "path0") and what a holder has are ranges. Ancestors are looked
 -- up only while there are tree claims at all.
 
-general[#general + 1] = function(step, keys, counters, call, text, cache)
+general[#general + 1] = function(step, keys, state, call, text)
   function step.deadlineMember(r) return 'd' .. r.deadline .. r.id end
 
   function step.arrivalMember(r) return 'a' .. r.arrival .. r.id end
 
-  -- addLease puts an active lease into the index. first says that it had not arrived before.
+  local function endMember(r) return 'e' .. step.padded(r.ended) .. r.arrival .. r.id end
+
+  -- remember puts what has ended into the index of that; disremember takes it out.
+  function step.remember(r) call('ZADD', keys.ended, '0', endMember(r), '0', step.arrivalMember(r)) end
+
+  function step.disremember(r) call('ZREM', keys.ended, endMember(r), step.arrivalMember(r)) end
+
+  -- addLease puts an active lease into the index. first says that it was not in line before.
   function step.addLease(r, first)
     local members, n = { '0', step.deadlineMember(r) }, 2
     for _, c in ipairs(r.claims) do
@@ -21,7 +34,7 @@ general[#general + 1] = function(step, keys, counters, call, text, cache)
       members[n + 1], members[n + 2] = '0', 'p' .. rest
       members[n + 3], members[n + 4] = '0', 'h' .. r.holder .. '\0' .. rest
       n = n + 4
-      if c.tree then counters.trees = counters.trees + 1 end
+      if c.tree then state.trees = state.trees + 1 end
     end
     if first then
       members[n + 1], members[n + 2] = '0', step.arrivalMember(r)
@@ -30,7 +43,7 @@ general[#general + 1] = function(step, keys, counters, call, text, cache)
   end
 
   function step.removeLease(r)
-    local members, n, trees = { step.deadlineMember(r) }, 1, 0
+    local members, n, trees = { step.deadlineMember(r), step.arrivalMember(r) }, 2, 0
     for _, c in ipairs(r.claims) do
       local rest = c.path .. '\0' .. c.letter .. r.id
       members[n + 1], members[n + 2] = 'p' .. rest, 'h' .. r.holder .. '\0' .. rest
@@ -38,8 +51,8 @@ general[#general + 1] = function(step, keys, counters, call, text, cache)
       if c.tree then trees = trees + 1 end
     end
     call('ZREM', keys.index, unpack(members))
-    step.wrote = true
-    counters.trees = counters.trees - trees
+    state.wrote = true
+    state.trees = state.trees - trees
   end
 
   -- leasesOver returns records recorded as active with a claim that conflicts with this one, by arrival, at most
@@ -48,7 +61,7 @@ general[#general + 1] = function(step, keys, counters, call, text, cache)
     local path = claim.path
     local at = '(p' .. path
     local first = call('ZRANGEBYLEX', keys.index, at .. '\0', at .. '\1', 'LIMIT', '0', '1')
-    if not first[1] and not claim.tree and (counters.trees == 0 or path == '') then return false end
+    if not first[1] and not claim.tree and (state.trees == 0 or path == '') then return false end
     return step.collectLeases(claim, skip, limit, first[1])
   end
 end

@@ -1,7 +1,7 @@
 -- What is needed only when a request is not alone: its overlaps looked at one by one. This file has the ranges of the
 -- index; waiters.lua those of the queue.
 
-general[#general + 1] = function(step, keys, counters, call, text, cache)
+general[#general + 1] = function(step, keys, state, call, text)
   local PAGE = 128 -- members that are read at a time
 
   -- addMembers adds members to a ZSET in lexical order, in portions that fit Lua's stack; removeMembers removes them.
@@ -15,14 +15,14 @@ general[#general + 1] = function(step, keys, counters, call, text, cache)
         arguments = {}
       end
     end
-    step.wrote = true
+    state.wrote = true
   end
 
   function step.removeMembers(key, members)
     for from = 1, #members, 1000 do
       call('ZREM', key, unpack(members, from, math.min(from + 999, #members)))
     end
-    step.wrote = true
+    state.wrote = true
   end
 
   -- eachAncestor calls visit with the paths above this one, the root last.
@@ -127,7 +127,7 @@ general[#general + 1] = function(step, keys, counters, call, text, cache)
         range(step.at(claim.path))
       end
     end
-    if counters.trees > 0 then
+    if state.trees > 0 then
       step.eachAncestor(claim.path, function(ancestor)
         local tree = 'p' .. ancestor .. '\0'
         range('[' .. tree .. 't', '(' .. tree .. (claim.shared and 'u' or 'v'))

@@ -1,6 +1,6 @@
 -- What only reads: List, Events, Stats and Config.
 
-general[#general + 1] = function(step, keys, counters, call, text, cache)
+general[#general + 1] = function(step, keys, state, call, text)
   local LISTED = 500 -- records a page
   local READ = 256 -- events a page
 
@@ -9,19 +9,21 @@ general[#general + 1] = function(step, keys, counters, call, text, cache)
   local function listAll(after, liveOnly)
     local from = string.format('[a%014d', tonumber(after) + 1)
     local members = call('ZRANGEBYLEX', keys.index, from, '(b', 'LIMIT', 0, LISTED)
+    if not liveOnly then
+      for _, member in ipairs(call('ZRANGEBYLEX', keys.ended, from, '(b', 'LIMIT', 0, LISTED)) do
+        members[#members + 1] = member
+      end
+      table.sort(members)
+    end
     local page, ids = {}, {}
-    for i, member in ipairs(members) do
-      ids[i] = string.sub(member, 16)
+    for i = 1, math.min(#members, LISTED) do
+      ids[i] = string.sub(members[i], 16)
     end
     if #ids == 0 then return page, '' end
     for i, record in ipairs(call('HMGET', keys.records, unpack(ids))) do
-      local status = record and string.sub(record, 1, 1)
-      if record and (not liveOnly or status == 'a' or status == 'p') then
-        page[#page + 1] = ids[i]
-        page[#page + 1] = record
-      end
+      page[2 * i - 1], page[2 * i] = ids[i], record
     end
-    return page, #ids < LISTED and '' or string.sub(members[#members], 2, 15)
+    return page, #ids < LISTED and '' or string.sub(members[LISTED], 2, 15)
   end
 
   local function list(query, cursor, liveOnly)
@@ -57,16 +59,20 @@ general[#general + 1] = function(step, keys, counters, call, text, cache)
   end
 
   -- Arguments: the event after which to begin, "" for none at all. Replies with the newest event, the oldest kept one
-  -- (one more than the newest if none is kept) and a page of texts of events, each after its number.
+  -- (one more than the newest if none is kept) and a page of events, each its number and two texts.
   function operations.events(after)
-    local page = {}
-    if after ~= '' and tonumber(after) < counters.seq then
-      for i, entry in ipairs(call('XRANGE', keys.history, text(tonumber(after) + 1) .. '-0', '+', 'COUNT', READ)) do
-        page[2 * i - 1] = string.match(entry[1], '^%d+')
-        page[2 * i] = entry[2][2]
-      end
+    local page, n, from = {}, 0, tonumber(after) and tonumber(after) + 1
+    if from and from <= state.seq then
+      step.eachEntry(from, function(events, first, last)
+        for seq = math.max(first, from), math.min(last, from + READ - 1) do
+          local i = 2 * (seq - first) + 1
+          page[n + 1], page[n + 2], page[n + 3] = text(seq), events[i], events[i + 1]
+          n = n + 3
+        end
+        return last < from + READ - 1
+      end)
     end
-    return { text(counters.seq), oldest(text(counters.seq + 1)), page }
+    return { text(state.seq), oldest(text(state.seq + 1)), page }
   end
 
   -- Replies with now, the newest event, the oldest kept one or "0", the newest token, the number of active leases, of
@@ -83,13 +89,13 @@ general[#general + 1] = function(step, keys, counters, call, text, cache)
     end
     local active = call('ZLEXCOUNT', keys.index, string.format('[d%014d', step.now + 1), '(e')
     return {
-      step.now, text(counters.seq), oldest('0'), text(counters.token), active, waiting, since,
+      step.now, text(state.seq), oldest('0'), text(state.token), active, waiting, since,
       call('HGET', keys.state, 'refused') or '0',
     }
   end
 
   function operations.config()
-    if not step.config then return { 'regressed', '', text(counters.token) } end
+    if not step.config then return { 'regressed', '', text(state.token) } end
     return { 'done', step.settings }
   end
 

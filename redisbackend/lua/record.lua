@@ -1,6 +1,6 @@
 -- A record is a request as the store keeps it, from its first arrival until it is forgotten: text of
 --
---   status reason SP updated SP ended SP token SP deadline SP arrival SP renewals SP created SP granted SP key SP length
+--   status reason SP deadline SP token SP arrival SP updated SP ended SP renewals SP created SP granted SP key SP length
 --   NUL request attempts NUL renewal NUL successor NUL actor NUL note NUL addresses NUL
 --
 -- where request, of that length, is what the client made of it, and never changes:
@@ -15,11 +15,12 @@
 -- Times are ms of the store's clock, 0 for none; deadline and arrival have 14 digits. In Lua, a record's numbers stay
 -- text until they are needed as numbers.
 --
--- An event is text of kind SP at SP recorded NUL actor NUL reason NUL id NUL record, its last two parts missing if it is
--- about no record. Kinds: q queued, g granted, n renewed, r released, e expired, l lapsed, w withdrawn, v revoked,
+-- An event is a field, of kind SP at SP recorded NUL actor NUL reason NUL id, and its value, the record as it then was; id
+-- and record are empty if it is about none. An entry of the history has one or more, its ID is <number of the first>-0: so
+-- what happened in one batch can be one entry. Kinds: q queued, g granted, n renewed, r released, e expired, l lapsed, w withdrawn, v revoked,
 -- p replaced, t transferred, c config.
 
-general[#general + 1] = function(step, keys, counters, call, text, cache)
+general[#general + 1] = function(step, keys, state, call, text)
   local HEADER = '^(%a)(.) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (-?%d+) (%d+)%z()'
   local REQUEST = '^(%d+) (-?%d+) (-?%d+) ([01])%z()([^%z]*)%z([^%z]*)%z([^%z]*)%z(%d+)%z()'
   local NAMES = '^([^%z]*)%z([^%z]*)%z([^%z]*)%z([^%z]*)%z([^%z]*)%z([^%z]*)%z$'
@@ -49,14 +50,14 @@ general[#general + 1] = function(step, keys, counters, call, text, cache)
     local moment = step.nowText
     return readRequest({
       id = id, request = request, status = 'p', reason = '-', updated = moment, ended = '0', token = '0',
-      deadline = step.padded(placeTTL > 0 and step.now + placeTTL or 0), arrival = step.padded(counters.arrivals + 1),
+      deadline = step.padded(placeTTL > 0 and step.now + placeTTL or 0), arrival = step.padded(state.arrivals + 1),
       renewals = '0', created = moment, granted = '0', key = text(step.now - headStart),
       attempts = attempt, renewal = '', successor = '', actor = '', note = '', addresses = address,
     })
   end
 
   local function decode(id, record)
-    local status, reason, updated, ended, token, deadline, arrival, renewals, created, granted, key, length, at =
+    local status, reason, deadline, token, arrival, updated, ended, renewals, created, granted, key, length, at =
       string.match(record, HEADER)
     local after = at + length
     local attempts, renewal, successor, actor, note, addresses = string.match(string.sub(record, after), NAMES)
@@ -73,11 +74,11 @@ general[#general + 1] = function(step, keys, counters, call, text, cache)
 
   -- read returns the record with this ID, whatever its status; false if there is none.
   function step.read(id)
-    local r = cache[id]
+    local r = step.cache[id]
     if r == nil then
       local record = call('HGET', keys.records, id)
       r = record and decode(id, record)
-      cache[id] = r
+      step.cache[id] = r
     end
     return r
   end
@@ -86,30 +87,30 @@ general[#general + 1] = function(step, keys, counters, call, text, cache)
   function step.readAll(ids)
     local missing = {}
     for _, id in ipairs(ids) do
-      if cache[id] == nil then missing[#missing + 1] = id end
+      if step.cache[id] == nil then missing[#missing + 1] = id end
     end
     if #missing > 0 then
       local records = call('HMGET', keys.records, unpack(missing))
       for i, id in ipairs(missing) do
-        cache[id] = records[i] and decode(id, records[i])
+        step.cache[id] = records[i] and decode(id, records[i])
       end
     end
     local found = {}
     for i, id in ipairs(ids) do
-      found[i] = cache[id]
+      found[i] = step.cache[id]
     end
     return found
   end
 
   -- write stores the record.
   function step.write(r)
-    r.text = r.status .. r.reason .. ' ' .. r.updated .. ' ' .. r.ended .. ' ' .. r.token .. ' ' .. r.deadline .. ' '
-      .. r.arrival .. ' ' .. r.renewals .. ' ' .. r.created .. ' ' .. r.granted .. ' ' .. r.key .. ' ' .. #r.request .. '\0'
+    r.text = r.status .. r.reason .. ' ' .. r.deadline .. ' ' .. r.token .. ' ' .. r.arrival .. ' ' .. r.updated .. ' '
+      .. r.ended .. ' ' .. r.renewals .. ' ' .. r.created .. ' ' .. r.granted .. ' ' .. r.key .. ' ' .. #r.request .. '\0'
       .. r.request .. r.attempts .. '\0' .. r.renewal .. '\0' .. r.successor .. '\0' .. r.actor .. '\0' .. r.note .. '\0'
       .. r.addresses .. '\0'
     call('HSET', keys.records, r.id, r.text)
-    step.wrote = true
-    cache[r.id] = r
+    state.wrote = true
+    step.cache[r.id] = r
   end
 
   function step.over(r)
@@ -122,10 +123,31 @@ general[#general + 1] = function(step, keys, counters, call, text, cache)
   function step.append(kind, at, r, actor, note)
     local config = step.config
     if not config.history or (kind == 'n' and not config.renewals) then return end
-    local seq = counters.seq + 1
-    local event = kind .. ' ' .. at .. ' ' .. step.nowText .. '\0' .. actor .. '\0' .. note .. '\0'
-    if r then event = event .. r.id .. '\0' .. r.text end
-    call('XADD', keys.history, text(seq) .. '-0', 'e', event)
-    counters.seq = seq
+    local seq = state.seq + 1
+    local about = kind .. ' ' .. at .. ' ' .. step.nowText .. '\0' .. actor .. '\0' .. note .. '\0' .. (r and r.id or '')
+    call('XADD', keys.history, text(seq) .. '-0', about, r and r.text or '')
+    state.seq = seq
+  end
+
+  local function firstSeq(entry) return tonumber(string.match(entry[1], '^%d+')) end
+
+  -- lastSeq returns the number of an entry's last event.
+  function step.lastSeq(entry) return firstSeq(entry) + #entry[2] / 2 - 1 end
+
+  -- eachEntry calls visit with the entries of the history from the one that has this event on, the number of the first
+  -- event of each, and that of its last, until it returns false.
+  local PAGE = 32
+  function step.eachEntry(seq, visit)
+    local found = call('XREVRANGE', keys.history, text(seq) .. '-0', '-', 'COUNT', 1)[1]
+    local start = found and found[1] or '-'
+    repeat
+      local entries = call('XRANGE', keys.history, start, '+', 'COUNT', PAGE)
+      local last
+      for _, entry in ipairs(entries) do
+        last = step.lastSeq(entry)
+        if visit(entry[2], firstSeq(entry), last) == false then return end
+      end
+      start = last and text(last + 1) .. '-0'
+    until #entries < PAGE
   end
 end

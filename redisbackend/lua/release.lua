@@ -1,6 +1,6 @@
 -- Release and Withdraw.
 
-general[#general + 1] = function(step, keys, counters, call, text, cache)
+general[#general + 1] = function(step, keys, state, call, text)
   -- Arguments: id, holder, token or 0 for any.
   function operations.release(id, holder, token)
     local r = step.find(id)
@@ -48,8 +48,8 @@ general[#general + 1] = function(step, keys, counters, call, text, cache)
     end
     local till = step.now + TOMBSTONE
     call('ZADD', keys.buried, text(till), attempt)
-    step.wrote = true
-    counters.buried = math.max(counters.buried, till)
+    state.wrote = true
+    state.buried = math.max(state.buried, till)
     if step.freed[1] then step.hintFreed() end
     if stands then return { 'refused', step.now, r.text } end
     return { 'done' }

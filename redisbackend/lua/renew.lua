@@ -1,10 +1,10 @@
 -- Renew: moves a lease's expiry.
 
-general[#general + 1] = function(step, keys, counters, call, text, cache)
+general[#general + 1] = function(step, keys, state, call, text)
   -- contentionOf says who waits for what r, a lease, holds: how many, since when, and the highest priority.
   function step.contentionOf(r)
     local count, since, priority = 0, 0, 0
-    if counters.waiting == 0 or r.status ~= 'a' then return { 0, 0, 0 } end
+    if state.waiting == 0 or r.status ~= 'a' then return { 0, 0, 0 } end
     local seen = {}
     for _, claim in ipairs(r.claims) do
       for _, u in ipairs(step.waitersOver(claim, nil, nil, nil, step.mostCounted)) do
@@ -42,9 +42,10 @@ general[#general + 1] = function(step, keys, counters, call, text, cache)
     return renewed(r)
   end
 
-  -- Arguments: id, holder, token, numbers ("ttl max_ttl config_version"), a name of the call.
-  function operations.renew(id, holder, token, numbers, renewal)
-    local ttl, maxTTL, version = string.match(numbers, '^(%d+) (%d+) (%d+)$')
+  -- Arguments: life, as of acquire, id, holder, token, TTL or 0 for its own, the greatest that its own may have, a name of
+  -- the call.
+  function operations.renew(life, id, holder, token, ttl, maxTTL, renewal)
+    local version = string.match(life, '^%d+')
     if step.config and version ~= step.config.version then return { 'stale', step.settings } end
     local r = step.find(id)
     local reply

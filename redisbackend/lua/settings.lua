@@ -1,25 +1,18 @@
 -- What the general operations begin with: the bounds of their work, and the configuration.
 
-general[#general + 1] = function(step, keys, counters, call, text, cache)
+general[#general + 1] = function(step, keys, state, call, text)
   step.mostEnds = 128 -- that one operation records before it replies "again"
   step.mostCounted = 100 -- blockers, and waiters that a renewal tells of
   step.readAhead = 32 -- waiters that are read at a time
-  step.tokensPerMilli = 1024 -- tokens jump with time: they rise even after a store lost its newest ones
 
-  step.ends = 0 -- how many leases and waiters this operation has ended
-  step.freed = {} -- what this operation did that may let waiters be granted (wakes.lua)
+  step.cache = {} -- id -> record, or false if there is none: what has been read
 
-  function hooks.before()
-    step.ends = 0
-    if step.freed[1] then step.freed = {} end
-  end
-
-  -- An operation that failed before it wrote anything (for want of memory, say) leaves no trace: counters change after
-  -- the first write, and what it made of records is forgotten.
-  function hooks.failed()
-    for id in pairs(cache) do
-      cache[id] = nil
-    end
+  -- start is called before each operation. An operation that failed before it wrote anything (for want of memory, say)
+  -- leaves no trace: counters change after the first write, and what it made of records is forgotten.
+  function step.start()
+    step.cache = {}
+    step.ends = 0 -- how many leases and waiters the operation has ended
+    step.freed = {} -- what it did that may let waiters be granted (wakes.lua)
   end
 
   -- What is kept of the history and of what has ended without a sweep's help, so that a server whose sweeps do not
@@ -32,7 +25,7 @@ general[#general + 1] = function(step, keys, counters, call, text, cache)
   function step.readConfig(settings)
     local version, history, renewals, endedRetention, endedMax, historyRetention, historyMax =
       string.match(settings, '^(%d+) (%d) (%d) (%d+) (%d+) (%d+) (%d+) ')
-    step.settings = settings
+    step.settings = settings -- all of it, for the clients
     step.config = {
       version = version,
       history = history == '1',
@@ -43,13 +36,25 @@ general[#general + 1] = function(step, keys, counters, call, text, cache)
       historyMax = historyMax == '0' and MOST_EVENTS or tonumber(historyMax),
     }
   end
+  local stored = call('HMGET', keys.state, 'epoch', 'config')
+  step.epoch = stored[1] -- names this life of the namespace (epoch.lua); false if there is no namespace
+  step.settings = false
   step.config = false
-  if step.settings then step.readConfig(step.settings) end
+  if stored[2] then step.readConfig(stored[2]) end
+
+  -- writeBrief stores what state.lua reads of the epoch and the configuration.
+  function step.writeBrief()
+    local config = step.config
+    local function bit(on) return on and '1' or '0' end
+    state.history, state.renewals, state.life = config.history, config.renewals, config.version .. ' ' .. step.epoch
+    call('HSET', keys.state, 'brief', bit(config.history) .. bit(config.renewals) .. ' ' .. state.life)
+    state.wrote = true
+  end
 
   function step.tidy()
     local most = math.max(step.config.historyMax, LEAST_TRIMMED)
-    call('XTRIM', keys.history, 'MAXLEN', '~', text(most))
-    local excess = call('ZCARD', keys.ended) - step.config.endedMax - ENDED_SLACK
+    call('XTRIM', keys.history, 'MINID', '~', text(math.max(state.seq - most, 0) + 1) .. '-0')
+    local excess = step.remembered() - step.config.endedMax - ENDED_SLACK
     if excess > 0 then step.forgetFirst(math.min(excess, TIDIED)) end
   end
 end

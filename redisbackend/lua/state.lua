@@ -1,24 +1,26 @@
 -- The state of the namespace: what it has one of. It is read once, when the script starts, used and changed by
--- all operations of the batch, and written back at the end if any of them wrote anything. All of them happen at
--- one moment of the store's clock.
+-- all operations of the batch, and written back at the end (finish.lua) if any of them wrote anything. All of them happen
+-- at one moment of the store's clock.
+--
+-- Everything in this script is made anew in each call, at a cost which is that of a whole operation if it is careless. So
+-- this file and fast.lua make few tables and functions, and what most calls do not need is made when it is needed.
 
-local STATE = KEYS[1] -- HASH: counters (below), epoch (epoch.lua), config, config_op, refused
+local STATE = KEYS[1] -- HASH: brief, counters, queue (below), epoch (epoch.lua), config, config_op, refused
 local RECORDS = KEYS[2] -- HASH: id -> record (record.lua)
-local INDEX = KEYS[3] -- ZSET in lexical order: where to find records (lines.lua)
-local WAITERS = KEYS[4] -- ZSET in lexical order: where to find waiters (waiters.lua)
-local ENDED = KEYS[5] -- ZSET: id by end, of what has ended and is remembered
-local HISTORY = KEYS[6] -- STREAM: <seq>-0 -> event (record.lua)
--- KEYS[7], lapses, is a ZSET: id by deadline, of waiters. KEYS[8], buried, is a ZSET: withdrawn attempt by the
--- moment until which it is remembered.
+local INDEX = KEYS[3] -- ZSET in lexical order: where to find what has not ended (index.lua)
+local ENDED = KEYS[5] -- ZSET in lexical order: where to find what has ended and is remembered (index.lua)
+local HISTORY = KEYS[6] -- STREAM: events (record.lua)
+-- KEYS[4], waiters, is a ZSET in lexical order: where to find waiters (waiters.lua). KEYS[7], lapses, is a ZSET: id by
+-- deadline, of waiters. KEYS[8], buried, is a ZSET: withdrawn attempt by the moment until which it is remembered.
 
-local call = redis.call
+local find, sub, match, format = string.find, string.sub, string.match, string.format
 
 -- The counters are kept as two texts: those that each step changes, and the others.
 local NO_QUEUE = '0 0 0 0 0 0'
-local stored = call('HMGET', STATE, 'epoch', 'config', 'counters', 'queue')
-local seq, token, arrivals, past = string.match(stored[3] or '0 0 0 0', '^(%d+) (%d+) (%d+) (%d+)$')
-local queue = stored[4] or NO_QUEUE
-local counters = {
+local stored = call('HMGET', STATE, 'brief', 'counters', 'queue')
+local brief, queue = stored[1], stored[3] or NO_QUEUE
+local seq, token, arrivals, past = match(stored[2] or '0 0 0 0', '^(%d+) (%d+) (%d+) (%d+)$')
+local state = {
   seq = seq + 0, -- of the newest event
   token = token + 0, -- the newest handed out
   arrivals = arrivals + 0, -- the newest arrival
@@ -28,87 +30,67 @@ local counters = {
   waitingShared = 0, -- shared claims among theirs
   buried = 0, -- until when some withdrawn attempt is remembered, ms
   offset = 0, -- what the server's clock lags behind the store's, ms
+  wrote = false, -- something was written: the counters are to be
+  queueChanged = false, -- and so are those in queue
+
+  -- Of the epoch and the configuration, from brief: two bits, the version of the configuration, the epoch.
+  history = brief and sub(brief, 1, 1) == '1', -- whether there is one
+  renewals = brief and sub(brief, 2, 2) == '1', -- whether it has renewals
+  life = brief and sub(brief, 4), -- version SP epoch, as clients send it; false if there is no namespace
 }
 if queue ~= NO_QUEUE then
-  local c = counters
-  c.trees, c.waiting, c.waitingTrees, c.waitingShared, c.buried, c.offset =
-    string.match(queue, '^(%d+) (%d+) (%d+) (%d+) (%d+) (%d+)$')
-  c.trees, c.waiting, c.waitingTrees = c.trees + 0, c.waiting + 0, c.waitingTrees + 0
-  c.waitingShared, c.buried, c.offset = c.waitingShared + 0, c.buried + 0, c.offset + 0
+  local trees, waiting, waitingTrees, waitingShared, buried, offset =
+    match(queue, '^(%d+) (%d+) (%d+) (%d+) (%d+) (%d+)$')
+  state.trees, state.waiting, state.waitingTrees = trees + 0, waiting + 0, waitingTrees + 0
+  state.waitingShared, state.buried, state.offset = waitingShared + 0, buried + 0, offset + 0
 end
+local before = state.seq + state.arrivals
 
-local function text(n) return string.format('%d', n) end
+local function text(n) return format('%d', n) end
 
 -- The store's clock, ms: now, rounded down, by which it is judged what is over, and up, from which what is granted
 -- lasts. It never runs backwards: if the server's was set back, or a replica with another clock took over, it runs on
 -- from where it was.
-local now, up
-local rare = false -- counters other than the frequent ones may have changed
-do
-  local time = call('TIME')
-  local micros = time[2] + 0
-  local rest = micros % 1000
-  now = time[1] * 1000 + (micros - rest) / 1000 + counters.offset
-  if now < past + 0 then
-    counters.offset = counters.offset + past - now
-    now = past + 0
-    rare = true
-  end
-  up = rest > 0 and now + 1 or now
+local time = call('TIME')
+local micros = time[2] + 0
+local now = time[1] * 1000 + (micros - micros % 1000) / 1000 + state.offset
+if now < past + 0 then
+  state.offset, now = state.offset + past - now, past + 0
+  state.wrote, state.queueChanged = true, true
 end
+local up = micros % 1000 > 0 and now + 1 or now
 local nowText = text(now)
+local leastToken = now * 1024 -- tokens jump with time: they rise even after a store lost its newest ones
 
-local cache = {} -- id -> record, or false if there is none: what general operations have read
+-- Events that wait to be written together, one entry of the history for so many (record.lua): id and texts of each.
+local MOST_TOGETHER = 32
+local events, recorded = {}, 0
 
--- step is what the general operations share: their functions, and
-local step = {
-  epoch = stored[1], -- names this life of the namespace (epoch.lua); false if there is no namespace
-  settings = stored[2], -- the configuration: what matters here, and all of it for the clients; false likewise
-  wrote = false, -- something was written: the counters are to be
-  woken = false, -- address -> ids to wake there
-}
-
--- Everything in this script is made anew in each call, so what most calls do not need is made later: when something is
--- looked for in step or operations that is not there yet. Each file of it is a function, which is given what it shares as
--- arguments, since a closure costs the more the more it captures.
-local defineGeneral
-local make = { __index = function(sought, name)
-  setmetatable(step, nil)
-  setmetatable(operations, nil)
-  rare = true
-  step.now, step.up, step.nowText = now, up, nowText
-  local keys = {
-    state = STATE, records = RECORDS, index = INDEX, waiters = WAITERS, ended = ENDED, history = HISTORY,
-    lapses = KEYS[7], buried = KEYS[8],
-  }
-  for _, define in ipairs(defineGeneral()) do
-    define(step, keys, counters, call, text, cache)
+-- settle writes the events that wait.
+local function settle()
+  for from = 1, recorded, MOST_TOGETHER do
+    local to = math.min(from + MOST_TOGETHER - 1, recorded)
+    call('XADD', HISTORY, text(state.seq - recorded + from) .. '-0', unpack(events, 2 * from - 1, 2 * to))
   end
-  return sought[name]
-end }
-setmetatable(step, make)
-setmetatable(operations, make)
+  recorded = 0
+end
 
--- Every so often, what is kept of the history and of what has ended is looked after without a sweep.
-local TIDY_EVERY = 256 -- events and arrivals
-local before = counters.seq + counters.arrivals
+-- Most operations are general: functions of operations, made when one of them is needed. Each file of them is a function,
+-- which is given what it shares as arguments, since a closure costs the more the more it captures. step is what they
+-- share: their functions, and some facts.
+local step, defineGeneral
 
-function hooks.finish()
-  if step.wrote then
-    local c = counters
-    local frequent = text(c.seq) .. ' ' .. text(c.token) .. ' ' .. text(c.arrivals) .. ' ' .. nowText
-    local after = c.seq + c.arrivals
-    if rare then
-      call('HSET', STATE, 'counters', frequent, 'queue', string.format('%d %d %d %d %d %d', c.trees, c.waiting,
-        c.waitingTrees, c.waitingShared, c.buried, c.offset))
-    else
-      call('HSET', STATE, 'counters', frequent)
-    end
-    if step.settings and after - after % TIDY_EVERY > before then step.tidy() end
-  end
-  if step.woken then
-    for address, ids in pairs(step.woken) do
-      wake(address, ids)
+function prepare()
+  if not step then
+    step = { now = now, up = up, nowText = nowText, leastToken = leastToken }
+    local keys = {
+      state = STATE, records = RECORDS, index = INDEX, waiters = KEYS[4], ended = ENDED, history = HISTORY,
+      lapses = KEYS[7], buried = KEYS[8],
+    }
+    for _, define in ipairs(defineGeneral()) do
+      define(step, keys, state, call, text)
     end
   end
+  settle()
+  step.start()
 end

@@ -9,7 +9,7 @@
 --
 -- so that whatever conflicts with a claim is a handful of ranges, each in the order of the queue.
 
-general[#general + 1] = function(step, keys, counters, call, text, cache)
+general[#general + 1] = function(step, keys, state, call, text)
   function step.placeOf(r)
     local place = r.place
     if not place then
@@ -43,9 +43,9 @@ general[#general + 1] = function(step, keys, counters, call, text, cache)
   end
 
   local function count(n, trees, shared)
-    counters.waiting = counters.waiting + n
-    counters.waitingTrees = counters.waitingTrees + n * trees
-    counters.waitingShared = counters.waitingShared + n * shared
+    state.waiting = state.waiting + n
+    state.waitingTrees = state.waitingTrees + n * trees
+    state.waitingShared = state.waitingShared + n * shared
   end
 
   function step.addWaiter(r)
@@ -67,11 +67,11 @@ general[#general + 1] = function(step, keys, counters, call, text, cache)
     local prefixes = {}
     local function range(start, letter, shared)
       prefixes[#prefixes + 1] = start .. letter
-      if not claim.shared and counters.waitingShared > 0 then prefixes[#prefixes + 1] = start .. shared end
+      if not claim.shared and state.waitingShared > 0 then prefixes[#prefixes + 1] = start .. shared end
     end
     local at = 'p' .. claim.path .. '\0'
     range(at, 'e', 'f')
-    if counters.waitingTrees > 0 then
+    if state.waitingTrees > 0 then
       range(at, 't', 'u')
       step.eachAncestor(claim.path, function(ancestor) range('p' .. ancestor .. '\0', 't', 'u') end)
     end
@@ -136,7 +136,7 @@ general[#general + 1] = function(step, keys, counters, call, text, cache)
   -- everyWaiter returns all waiters of a prefix, by place.
   local function everyWaiter(prefix)
     local found = {}
-    if counters.waiting > 0 then
+    if state.waiting > 0 then
       step.scan(keys.waiters, '[' .. prefix, '(' .. prefix .. ':', function(member)
         found[#found + 1] = { id = string.match(member, '^%d+:([^%z]*)', #prefix + 1) }
         return true

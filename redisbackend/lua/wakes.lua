@@ -6,7 +6,7 @@
 --   joined                 a new waiter, or a new lease of a holder that still waits: others may now be excepted
 --                          from waiting behind it
 
-general[#general + 1] = function(step, keys, counters, call, text, cache)
+general[#general + 1] = function(step, keys, state, call, text)
   -- hint makes the processes that wait for r ask again.
   function step.hint(r)
     for address in string.gmatch(r.addresses, '[^\n]+') do
@@ -20,9 +20,16 @@ general[#general + 1] = function(step, keys, counters, call, text, cache)
     end
   end
 
+  -- wakeUp tells the processes of those that were hinted.
+  function step.wakeUp()
+    for address, ids in pairs(step.woken or {}) do
+      wake(address, ids)
+    end
+  end
+
   -- hintNext hints the next in line of each claim of r, a lease: they counted on a later end of what is in their way.
   function step.hintNext(r)
-    if counters.waiting == 0 then return end
+    if state.waiting == 0 then return end
     for _, claim in ipairs(r.claims) do
       for _, u in ipairs(step.waitersOver(claim, r.holder, nil, nil, 1)) do
         step.hint(u)
@@ -102,7 +109,7 @@ general[#general + 1] = function(step, keys, counters, call, text, cache)
   -- hintFreed hints every waiter that this operation has made grantable.
   function step.hintFreed()
     local at = 1
-    while at <= #step.freed and counters.waiting > 0 do
+    while at <= #step.freed and state.waiting > 0 do
       local change = step.freed[at] -- testing candidates may end others, and so free more
       at = at + 1
       local found = {}

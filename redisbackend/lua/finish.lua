@@ -1,0 +1,21 @@
+-- The end of the script: what is written once for all operations of the batch.
+
+settle()
+if state.wrote then
+  local s = state
+  local counters = format('%d %d %d ', s.seq, s.token, s.arrivals) .. nowText
+  if s.queueChanged or step then
+    call('HSET', STATE, 'counters', counters, 'queue', format('%d %d %d %d %d %d', s.trees, s.waiting, s.waitingTrees,
+      s.waitingShared, s.buried, s.offset))
+  else
+    call('HSET', STATE, 'counters', counters)
+  end
+  -- Every so often, what is kept of the history and of what has ended is looked after without a sweep.
+  local TIDY_EVERY = 256 -- events and arrivals
+  local after = s.seq + s.arrivals
+  if s.life and after - after % TIDY_EVERY > before then
+    prepare()
+    step.tidy()
+  end
+end
+if step then step.wakeUp() end
