@@ -23,7 +23,7 @@ func (s *Store) Acquire(ctx context.Context, a backend.AcquireArgs) (backend.Acq
 	var err error
 	if q := a.Request; simple(a) {
 		path, labels := encodePath(q.Claims[0].Path), encodeLabels(q.Labels)
-		r, err = s.do(ctx, "take", life, formatToken(token), asking, id,
+		r, err = s.do(ctx, "take", id, life, formatToken(token), asking,
 			encodeNumbers(q, path, labels), q.Holder, path, labels+a.Attempt+"\x00\x00\x00\x00\x00"+address+"\x00")
 	} else {
 		r, err = s.do(ctx, "acquire", life, formatToken(token), asking, id, a.Attempt, address, encodeRequest(q))

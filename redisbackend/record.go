@@ -38,7 +38,7 @@ func encodeRequest(q lease.Request) string {
 	b.WriteString(encodeTerms(q))
 	b.WriteByte(0)
 	for _, name := range []string{
-		q.Holder, string(q.Replace.ID), q.Replace.Holder, strconv.FormatUint(uint64(q.Replace.Token), 10),
+		q.Holder, string(q.Replace.ID), q.Replace.Holder, formatToken(q.Replace.Token),
 	} {
 		b.WriteString(name)
 		b.WriteByte(0)

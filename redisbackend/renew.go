@@ -3,6 +3,7 @@ package redisbackend
 import (
 	"context"
 	"strconv"
+	"strings"
 
 	"github.com/leasekit/leasekit/backend"
 	"github.com/leasekit/leasekit/lease"
@@ -11,7 +12,7 @@ import (
 // Renew implements [backend.Store].
 func (s *Store) Renew(ctx context.Context, a backend.RenewArgs) (backend.RenewReply, error) {
 	life, _ := s.seen.life(a.ConfigVersion)
-	r, err := s.do(ctx, "renew", life, string(a.Ref.ID), a.Ref.Holder, formatToken(a.Ref.Token), millis(a.TTL),
+	r, err := s.do(ctx, "renew", string(a.Ref.ID), life, a.Ref.Holder, formatToken(a.Ref.Token), millis(a.TTL),
 		millis(a.MaxTTL), a.Op)
 	if err != nil {
 		return backend.RenewReply{}, err
@@ -42,4 +43,12 @@ func (r *reply) contention(i int) lease.Contention {
 	return lease.Contention{Waiters: int(n[0]), Since: moment(n[1]), Priority: int(n[2])}
 }
 
-func formatToken(t lease.Token) string { return strconv.FormatUint(uint64(t), 10) }
+// formatToken returns a token as records have it, with all its digits; that for any is "0".
+func formatToken(t lease.Token) string {
+	if t == 0 {
+		return "0"
+	}
+	digits := strconv.FormatUint(uint64(t), 10)
+	const width = 16
+	return strings.Repeat("0", max(0, width-len(digits))) + digits
+}

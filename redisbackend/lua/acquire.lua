@@ -18,7 +18,7 @@ general[#general + 1] = function(step, keys, state, call, text)
     if not first then step.removeWaiter(r) end
     local now = step.nowText
     local token = math.max(state.token + 1, step.leastToken)
-    r.token, r.status, r.granted, r.updated = text(token), 'a', now, now
+    r.token, r.status, r.granted, r.updated = string.format('%016d', token), 'a', now, now
     r.deadline = step.padded(step.up + r.ttl)
     step.write(r)
     state.token = token
@@ -69,10 +69,10 @@ general[#general + 1] = function(step, keys, state, call, text)
     return reply
   end
 
-  -- Acquire of a request that replaces nothing and has one claim, exclusive and exact. In place of the last three arguments
-  -- it has parts of the record: the length of the request NUL its numbers, the holder, the path, and what comes behind the
-  -- claims.
-  function operations.take(life, seen, asking, id, numbers, holder, path, rest)
+  -- Acquire of a request that replaces nothing and has one claim, exclusive and exact. Arguments: id, life, seen and asking
+  -- as of acquire, and parts of the record: the length of the request NUL its numbers, the holder, the path, and what comes
+  -- behind the claims.
+  function operations.take(id, life, seen, asking, numbers, holder, path, rest)
     local length, terms = string.match(numbers, '^(%d+)%z(.*)')
     local record = terms .. '\0' .. holder .. '\0\0\0000\0e' .. path .. '\0\0' .. rest
     local attempt, address = string.match(record, '^([^%z]*)%z%z%z%z%z([^%z]*)%z$', length + 1)

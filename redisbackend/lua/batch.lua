@@ -14,6 +14,7 @@
       reply = false -- nil would end the table of replies here
     end
   end
-  replies[#replies + 1] = reply
+  answered = answered + 1
+  replies[answered] = reply
   at = at + 2 + count
 end

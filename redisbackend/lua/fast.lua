@@ -3,16 +3,19 @@
 -- operations (acquire.lua, renew.lua, release.lua) would, at a third of the cost, and leave everything else to those.
 --
 -- This file stands in the loop of the batch, and has no functions, since these would be made anew in each call: an
--- operation that is done here has a reply in the end. It writes to an index first. A server that has no memory left refuses
--- a script's first write, and no other.
+-- operation that is done here has a reply in the end. It writes to an index first: a server that has no memory left refuses
+-- a script's first write, and no other. Events wait for others (state.lua).
 
   -- In a request that replaces nothing and whose first claim is exclusive and exact: from behind the holder to the path.
   local SIMPLE = '\0\0\0000\0e'
 
+  local id, kind = argv[at + 2], nil -- kind: of the event, if the operation is done here
+  local record = state.history and (name == 'take' or name == 'release' or name == 'renew') and call('HGET', RECORDS, id)
+
   if name == 'take' then
-    local id, numbers, holder, path, rest = argv[at + 5], argv[at + 6], argv[at + 7], argv[at + 8], argv[at + 9]
-    if argv[at + 2] == state.life and state.history and argv[at + 3] + 0 <= state.token and state.buried <= now
-      and not call('HGET', RECORDS, id)
+    local numbers, holder, path, rest = argv[at + 6], argv[at + 7], argv[at + 8], argv[at + 9]
+    if not record and state.history and argv[at + 3] == state.life and argv[at + 4] + 0 <= state.token
+      and state.buried <= now
       and not call('ZRANGEBYLEX', INDEX, '(p' .. path .. '\0', '(p' .. path .. '\1', 'LIMIT', '0', '1')[1]
       and (state.trees == 0 or underTree and not underTree(INDEX, path))
       and (state.waiting == 0 or awaited and not awaited(path, holder, id))
@@ -20,16 +23,14 @@
       local newest = state.token + 1
       if newest < leastToken then newest = leastToken end
       local index, deadline = path .. '\0e' .. id, format('%014d', up + match(numbers, '%z(%d+)'))
-      local its, arrival = text(newest), format('%014d', state.arrivals + 1)
+      local its, arrival = format('%016d', newest), format('%014d', state.arrivals + 1)
       local added = redis.pcall('ZADD', INDEX, '0', 'd' .. deadline .. id, '0', 'a' .. arrival .. id, '0', 'p' .. index,
         '0', 'h' .. holder .. '\0' .. index)
       if added == 4 then
-        local record = 'a- ' .. deadline .. ' ' .. its .. ' ' .. arrival .. ' ' .. nowText .. ' 0 0 ' .. nowText .. ' '
-          .. nowText .. ' ' .. nowText .. ' ' .. numbers .. '\0' .. holder .. SIMPLE .. path .. '\0\0' .. rest
-        call('HSET', RECORDS, id, record)
-        state.token, state.arrivals, state.seq, recorded = newest, state.arrivals + 1, state.seq + 1, recorded + 1
-        events[2 * recorded - 1], events[2 * recorded] = 'g ' .. nowText .. ' ' .. nowText .. '\0\0\0' .. id, record
-        state.wrote = true
+        record = 'a- ' .. deadline .. ' ' .. its .. ' ' .. arrival .. ' ' .. nowText .. ' 00000000000000 0 ' .. nowText
+          .. ' ' .. nowText .. ' ' .. nowText .. ' ' .. numbers .. '\0' .. holder .. SIMPLE .. path .. '\0\0' .. rest
+        state.token, state.arrivals = newest, state.arrivals + 1
+        kind = 'g '
         reply = 'took ' .. nowText .. ' ' .. its .. ' ' .. deadline
       else
         reply = failure(added)
@@ -37,12 +38,11 @@
     end
 
   elseif name == 'release' then
-    local id, holder, its = argv[at + 2], argv[at + 3], argv[at + 4]
-    local record = state.history and call('HGET', RECORDS, id)
-    if record then
-      local kept, deadline, found, arrival, behind = match(record, '^a%- ((%d+) (%d+) (%d+)) %d+ %d+()')
-      if kept and (its == found or its == '0') and deadline + 0 > now then
-        local start = find(record, '\0', find(record, '\0', behind, true) + 1, true) + 1
+    local holder, its = argv[at + 3], argv[at + 4]
+    if record and sub(record, 1, 1) == 'a' then
+      local deadline, arrival = sub(record, 4, 17), sub(record, 36, 49)
+      if (its == sub(record, 19, 34) or its == '0') and deadline > nowText then
+        local start = find(record, '\0', find(record, '\0', 80, true) + 1, true) + 1
         local from = start + #holder + #SIMPLE
         local stop = find(record, '\0', from, true)
         local path = sub(record, from, stop - 1)
@@ -51,24 +51,21 @@
         then
           local index = path .. '\0e' .. id
           call('ZREM', INDEX, 'd' .. deadline .. id, 'a' .. arrival .. id, 'p' .. index, 'h' .. holder .. '\0' .. index)
-          call('ZADD', ENDED, '0', 'e' .. format('%014d', now) .. arrival .. id, '0', 'a' .. arrival .. id)
-          record = 'rr ' .. kept .. ' ' .. nowText .. ' ' .. nowText .. sub(record, behind)
-          call('HSET', RECORDS, id, record)
-          state.seq, recorded = state.seq + 1, recorded + 1
-          events[2 * recorded - 1], events[2 * recorded] = 'r ' .. nowText .. ' ' .. nowText .. '\0\0\0' .. id, record
-          state.wrote = true
+          call('ZADD', ENDED, '0', 'e' .. nowText .. arrival .. id, '0', 'a' .. arrival .. id)
+          record = 'rr' .. sub(record, 3, 50) .. nowText .. ' ' .. nowText .. sub(record, 80)
+          kind = 'r '
           reply = 'done'
         end
       end
     end
 
   elseif name == 'renew' then
-    local id, holder, ttl, renewal = argv[at + 3], argv[at + 4], argv[at + 6], argv[at + 8]
-    local record = argv[at + 2] == state.life and state.history and state.waiting == 0 and call('HGET', RECORDS, id)
-    if record then
-      local deadline, found, arrival, renewals, behind, length, request, own, most =
-        match(record, '^a%- (%d+) (%d+) (%d+) %d+ %d+ (%d+)() %d+ %d+ %-?%d+ (%d+)%z()(%d+) (%-?%d+) ')
-      if deadline and argv[at + 5] == found and deadline + 0 > now and (most == '-1' or renewals + 0 < most + 0)
+    local holder, ttl, renewal = argv[at + 4], argv[at + 6], argv[at + 8]
+    if record and argv[at + 3] == state.life and state.waiting == 0 and sub(record, 1, 1) == 'a' then
+      local deadline = sub(record, 4, 17)
+      local renewals, behind, length, request, own, most =
+        match(record, '^(%d+)() %d+ %d+ %-?%d+ (%d+)%z()(%d+) (%-?%d+) ', 81)
+      if argv[at + 5] == sub(record, 19, 34) and deadline > nowText and (most == '-1' or renewals + 0 < most + 0)
         and (ttl ~= '0' or own + 0 <= argv[at + 7] + 0)
       then
         local start = find(record, '\0', request, true) + 1
@@ -77,20 +74,22 @@
         if sub(record, start, start + #holder) == holder .. '\0' and sub(record, from + 1, stop - 1) ~= renewal then
           local lasts = ttl ~= '0' and up + ttl or math.max(deadline + 0, up + own)
           local later = format('%014d', lasts)
-          if later ~= deadline then
-            call('ZREM', INDEX, 'd' .. deadline .. id)
-            call('ZADD', INDEX, '0', 'd' .. later .. id)
-          end
-          record = 'a- ' .. later .. ' ' .. found .. ' ' .. arrival .. ' ' .. nowText .. ' 0 ' .. text(renewals + 1)
+          call('ZREM', INDEX, 'd' .. deadline .. id)
+          call('ZADD', INDEX, '0', 'd' .. later .. id)
+          record = 'a- ' .. later .. sub(record, 18, 50) .. nowText .. ' 00000000000000 ' .. text(renewals + 1)
             .. sub(record, behind, from) .. renewal .. sub(record, stop)
-          call('HSET', RECORDS, id, record)
-          if state.renewals then
-            state.seq, recorded = state.seq + 1, recorded + 1
-            events[2 * recorded - 1], events[2 * recorded] = 'n ' .. nowText .. ' ' .. nowText .. '\0\0\0' .. id, record
-          end
-          state.wrote = true
+          kind = 'n '
           reply = { 'done', now, record, '' }
         end
       end
+    end
+  end
+
+  if kind then
+    call('HSET', RECORDS, id, record)
+    state.wrote = true
+    if kind ~= 'n ' or state.renewals then
+      state.seq, recorded = state.seq + 1, recorded + 1
+      events[2 * recorded - 1], events[2 * recorded] = kind .. nowText .. ' ' .. nowText .. '\0\0\0' .. id, record
     end
   end

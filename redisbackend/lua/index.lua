@@ -19,7 +19,7 @@ general[#general + 1] = function(step, keys, state, call, text)
 
   function step.arrivalMember(r) return 'a' .. r.arrival .. r.id end
 
-  local function endMember(r) return 'e' .. step.padded(r.ended) .. r.arrival .. r.id end
+  local function endMember(r) return 'e' .. r.ended .. r.arrival .. r.id end
 
   -- remember puts what has ended into the index of that; disremember takes it out.
   function step.remember(r) call('ZADD', keys.ended, '0', endMember(r), '0', step.arrivalMember(r)) end

@@ -15,7 +15,7 @@ local operations = {}
 local prepare
 
 -- replies has what the operations so far were answered, in their order.
-local replies = {}
+local replies, answered = { false }, 0
 
 -- refusal is what the server said of itself, and not of one operation. It is the reply to the whole batch: the client
 -- knows what to do about it (look for the new master, say) only if it sees it. The batch may then be sent again, whole.

@@ -12,13 +12,13 @@
 -- yet, r released, e expired, v revoked, p replaced, t transferred, and what ended as if it had never been, whose ID may
 -- be asked for anew: l lapsed, o timeout, c cancelled, d deadlock. A claim is a letter (e exact, f exact and shared,
 -- t tree, u tree and shared), its path ("" for the root) and NUL. No name has a NUL, so all names stand as they are.
--- Times are ms of the store's clock, 0 for none; deadline and arrival have 14 digits. In Lua, a record's numbers stay
--- text until they are needed as numbers.
+-- Times are ms of the store's clock, 0 for none. The numbers before renewals have 14 digits, the token 16, so what stands
+-- there is found by its position. In Lua, a record's numbers stay text until they are needed as numbers.
 --
 -- An event is a field, of kind SP at SP recorded NUL actor NUL reason NUL id, and its value, the record as it then was; id
 -- and record are empty if it is about none. An entry of the history has one or more, its ID is <number of the first>-0: so
--- what happened in one batch can be one entry. Kinds: q queued, g granted, n renewed, r released, e expired, l lapsed, w withdrawn, v revoked,
--- p replaced, t transferred, c config.
+-- what happened in one batch can be one entry. Kinds: q queued, g granted, n renewed, r released, e expired, l lapsed,
+-- w withdrawn, v revoked, p replaced, t transferred, c config.
 
 general[#general + 1] = function(step, keys, state, call, text)
   local HEADER = '^(%a)(.) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (-?%d+) (%d+)%z()'
@@ -49,7 +49,7 @@ general[#general + 1] = function(step, keys, state, call, text)
   function step.newRecord(id, request, attempt, address, headStart, placeTTL)
     local moment = step.nowText
     return readRequest({
-      id = id, request = request, status = 'p', reason = '-', updated = moment, ended = '0', token = '0',
+      id = id, request = request, status = 'p', reason = '-', updated = moment, ended = step.padded(0), token = string.format('%016d', 0),
       deadline = step.padded(placeTTL > 0 and step.now + placeTTL or 0), arrival = step.padded(state.arrivals + 1),
       renewals = '0', created = moment, granted = '0', key = text(step.now - headStart),
       attempts = attempt, renewal = '', successor = '', actor = '', note = '', addresses = address,

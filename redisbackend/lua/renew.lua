@@ -42,9 +42,9 @@ general[#general + 1] = function(step, keys, state, call, text)
     return renewed(r)
   end
 
-  -- Arguments: life, as of acquire, id, holder, token, TTL or 0 for its own, the greatest that its own may have, a name of
+  -- Arguments: id, life, as of acquire, holder, token, TTL or 0 for its own, the greatest that its own may have, a name of
   -- the call.
-  function operations.renew(life, id, holder, token, ttl, maxTTL, renewal)
+  function operations.renew(id, life, holder, token, ttl, maxTTL, renewal)
     local version = string.match(life, '^%d+')
     if step.config and version ~= step.config.version then return { 'stale', step.settings } end
     local r = step.find(id)

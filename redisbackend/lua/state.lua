@@ -3,7 +3,8 @@
 -- at one moment of the store's clock.
 --
 -- Everything in this script is made anew in each call, at a cost which is that of a whole operation if it is careless. So
--- this file and fast.lua make few tables and functions, and what most calls do not need is made when it is needed.
+-- this file and fast.lua make few tables and functions, and what most calls do not need is made when it is needed. A table
+-- that is filled step by step begins with room for what a single operation puts there, since to grow it is dear.
 
 local STATE = KEYS[1] -- HASH: brief, counters, queue (below), epoch (epoch.lua), config, config_op, refused
 local RECORDS = KEYS[2] -- HASH: id -> record (record.lua)
@@ -59,12 +60,12 @@ if now < past + 0 then
   state.wrote, state.queueChanged = true, true
 end
 local up = micros % 1000 > 0 and now + 1 or now
-local nowText = text(now)
+local nowText = format('%014d', now) -- as times are kept
 local leastToken = now * 1024 -- tokens jump with time: they rise even after a store lost its newest ones
 
--- Events that wait to be written together, one entry of the history for so many (record.lua): id and texts of each.
-local MOST_TOGETHER = 32
-local events, recorded = {}, 0
+-- Events of the fast operations wait to be written together: two texts of each, and how many they are.
+local MOST_TOGETHER = 32 -- in one entry of the history (record.lua)
+local events, recorded = { false, false }, 0
 
 -- settle writes the events that wait.
 local function settle()
