@@ -10,5 +10,5 @@ import (
 // Acquire implements [backend.Store]. What it reads is in claims.go, what it
 // writes in record.go.
 func (s *Store) Acquire(ctx context.Context, a backend.AcquireArgs) (backend.AcquireReply, error) {
-	return run(ctx, s, func(st *step.Step) (backend.AcquireReply, error) { return st.Acquire(a) })
+	return run(ctx, s, a.Request.ID, func(st *step.Step) (backend.AcquireReply, error) { return st.Acquire(a) })
 }

@@ -9,12 +9,12 @@ import (
 )
 
 // transact runs the calls that next yields in one transaction and returns
-// those that it started. It waits for the connection, the gate and SQLite's
+// those that it started; subjects tells what the next ones are about. It waits for the connection, the gate and SQLite's
 // lock until ctx ends, and takes no call before it has all three. The outcome
 // of the calls is one: nil means committed; ErrUnavailable, that it is no use
 // to try again now; any other error, that one of them failed and all were
 // rolled back.
-func (w *writer) transact(ctx context.Context, next func() *call) (calls []*call, err error) {
+func (w *writer) transact(ctx context.Context, next func() *call, subjects func(most int) []lease.ID) (calls []*call, err error) {
 	broken := true
 	defer func() { w.release(broken) }()
 	if err := w.open(ctx); err != nil {
@@ -31,6 +31,7 @@ func (w *writer) transact(ctx context.Context, next func() *call) (calls []*call
 	}
 
 	b := &batch{session: w.session}
+	b.ahead = func() []lease.ID { return subjects(maxBatch - len(calls)) }
 	err = b.run(w.hooks.begin)
 	for err == nil && len(calls) < maxBatch {
 		c := next()
@@ -50,6 +51,8 @@ func (w *writer) transact(ctx context.Context, next func() *call) (calls []*call
 		}
 		return calls, err
 	}
+	zzBatches++
+	zzCalls += len(calls)
 	if _, err = w.session.exec("COMMIT"); err == nil {
 		broken = false
 		return calls, nil
@@ -187,3 +190,5 @@ type panicError struct {
 func (e *panicError) Error() string {
 	return fmt.Sprintf("sqlitebackend: operation panicked: %v\n%s", e.value, e.stack)
 }
+
+var zzBatches, zzCalls int

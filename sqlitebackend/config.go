@@ -26,7 +26,7 @@ func (s *Store) Config(ctx context.Context) (lease.Config, error) {
 
 // SetConfig implements [backend.Store].
 func (s *Store) SetConfig(ctx context.Context, c lease.Config) (lease.Config, error) {
-	return run(ctx, s, func(st *step.Step) (lease.Config, error) { return st.SetConfig(c) })
+	return run(ctx, s, "", func(st *step.Step) (lease.Config, error) { return st.SetConfig(c) })
 }
 
 // SetConfig implements [step.Tx].

@@ -75,15 +75,6 @@ func (w *row) record() (*step.Record, error) {
 	return r, err
 }
 
-// one returns the record of a query for columns; nil if there is none.
-func (t *transaction) one(query string, args ...any) (*step.Record, error) {
-	rs, err := t.some(query, args...)
-	if err != nil || len(rs) == 0 {
-		return nil, err
-	}
-	return rs[0], nil
-}
-
 // some returns the records of a query for columns.
 func (t *transaction) some(query string, args ...any) ([]*step.Record, error) {
 	var found []*step.Record
@@ -115,11 +106,6 @@ func (t *transaction) records(arrivals []int64) ([]*step.Record, error) {
 	return t.some(query+`IN (SELECT value FROM json_each(?)) ORDER BY arrival`, t.namespace, string(list))
 }
 
-// Find implements [step.Tx].
-func (t *transaction) Find(id lease.ID) (*step.Record, error) {
-	return t.one(`SELECT `+columns+` FROM leases WHERE namespace = ? AND id = ?`, t.namespace, id)
-}
-
 // LeasesOf implements [step.Tx].
 func (t *transaction) LeasesOf(holder string, limit int) ([]*step.Record, error) {
 	return t.some(`SELECT `+columns+` FROM leases INDEXED BY leases_holder
@@ -146,6 +132,7 @@ func (t *transaction) Replacing(id lease.ID) ([]*step.Record, error) {
 
 // Put implements [step.Tx].
 func (t *transaction) Put(r *step.Record) error {
+	delete(t.found, r.ID)
 	claims, err := json.Marshal(claimTexts(r.Claims))
 	if err != nil {
 		return err
@@ -179,6 +166,7 @@ func (t *transaction) Put(r *step.Record) error {
 // Update implements [step.Tx]. Each statement writes only what such a change
 // can have changed: every column that an index has costs one.
 func (t *transaction) Update(r *step.Record, was lease.Status) error {
+	delete(t.found, r.ID)
 	if was == r.Status {
 		_, err := t.change(`UPDATE leases SET attempts = ?, renewals = ?, renew_op = ?, deadline = ?, updated_at = ?
 			WHERE namespace = ? AND arrival = ?`,

@@ -10,17 +10,17 @@ import (
 
 // Release implements [backend.Store].
 func (s *Store) Release(ctx context.Context, a backend.ReleaseArgs) (backend.ReleaseReply, error) {
-	return run(ctx, s, func(st *step.Step) (backend.ReleaseReply, error) { return st.Release(a) })
+	return run(ctx, s, a.Ref.ID, func(st *step.Step) (backend.ReleaseReply, error) { return st.Release(a) })
 }
 
 // Withdraw implements [backend.Store].
 func (s *Store) Withdraw(ctx context.Context, a backend.WithdrawArgs) (backend.WithdrawReply, error) {
-	return run(ctx, s, func(st *step.Step) (backend.WithdrawReply, error) { return st.Withdraw(a) })
+	return run(ctx, s, a.ID, func(st *step.Step) (backend.WithdrawReply, error) { return st.Withdraw(a) })
 }
 
 // Force implements [backend.Store].
 func (s *Store) Force(ctx context.Context, a backend.ForceArgs) (backend.ForceReply, error) {
-	return run(ctx, s, func(st *step.Step) (backend.ForceReply, error) { return st.Force(a) })
+	return run(ctx, s, "", func(st *step.Step) (backend.ForceReply, error) { return st.Force(a) })
 }
 
 // Bury implements [step.Tx]. Each burial clears away two whose time is over, so

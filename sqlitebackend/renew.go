@@ -9,5 +9,5 @@ import (
 
 // Renew implements [backend.Store].
 func (s *Store) Renew(ctx context.Context, a backend.RenewArgs) (backend.RenewReply, error) {
-	return run(ctx, s, func(st *step.Step) (backend.RenewReply, error) { return st.Renew(a) })
+	return run(ctx, s, a.Ref.ID, func(st *step.Step) (backend.RenewReply, error) { return st.Renew(a) })
 }

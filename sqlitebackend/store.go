@@ -182,11 +182,12 @@ func (s *Store) saveRefused() {
 }
 
 // run runs f as one step, together with others that arrive meanwhile, and then
-// wakes whom it has made grantable.
-func run[T any](ctx context.Context, s *Store, f func(*step.Step) (T, error)) (T, error) {
+// wakes whom it has made grantable. The step begins by finding this ID, unless
+// that is "".
+func run[T any](ctx context.Context, s *Store, id lease.ID, f func(*step.Step) (T, error)) (T, error) {
 	var reply T
 	var woken []lease.ID
-	err := s.writer.do(ctx, func(b *batch) error {
+	err := s.writer.doFor(ctx, id, func(b *batch) error {
 		tx := b.state.(*transaction)
 		tx.woken = nil
 		st, err := step.Begin(tx, time.Now())

@@ -9,7 +9,7 @@ import (
 
 // Sweep implements [backend.Store].
 func (s *Store) Sweep(ctx context.Context, limit int) (backend.SweepReply, error) {
-	return run(ctx, s, func(st *step.Step) (backend.SweepReply, error) { return st.Sweep(limit) })
+	return run(ctx, s, "", func(st *step.Step) (backend.SweepReply, error) { return st.Sweep(limit) })
 }
 
 // Due implements [step.Tx].
@@ -26,6 +26,7 @@ func (t *transaction) Forget(before, now int64, keep, limit int) (int, error) {
 	}
 	const oldest = `DELETE FROM leases WHERE namespace = ?1 AND arrival IN (
 		SELECT arrival FROM leases INDEXED BY leases_ended WHERE namespace = ?1 AND ended_at > 0 AND ended_at <= ?2 ORDER BY ended_at, arrival LIMIT ?3)`
+	clear(t.found)
 	n, err := t.change(oldest, t.namespace, before, limit)
 	t.ended -= n
 	if beyond := min(t.ended-keep, limit-n); err == nil && beyond > 0 {

@@ -21,7 +21,9 @@ type transaction struct {
 	ended    int           // rows of leases that have ended
 	wakes    int64         // the newest leases.woken
 	written  bool          // something else than the counters has changed
-	woken    []lease.ID    // by the step that runs
+	found    readAhead
+	events   []any      // that are not written yet: the columns of each
+	woken    []lease.ID // by the step that runs
 }
 
 // begin reads, once in each transaction, what every step needs.

@@ -79,6 +79,10 @@ type hooks struct {
 type batch struct {
 	*session
 	state any // of the hooks; nil when begin runs
+
+	// ahead returns the subjects of the operations that are queued for the
+	// rest of this batch. Some of them may leave before they start.
+	ahead func() []lease.ID
 }
 
 // maxBatch bounds a transaction, and so how long other processes wait and how
@@ -88,6 +92,7 @@ const maxBatch = 128
 // call is an operation in the queue.
 type call struct {
 	operation operation
+	subject   lease.ID      // what it asks for; "" if it is about no single one
 	err       error         // set before done is closed
 	done      chan struct{} // closed when the outcome is known
 }
@@ -106,8 +111,12 @@ func newWriter(db *database, gate *gate, hooks hooks) *writer {
 // the operation was not started, [lease.ErrClosed] likewise, or
 // [lease.ErrUnavailable] with the cause if the disk or the file fails; only
 // then may the operation have been committed all the same.
-func (w *writer) do(ctx context.Context, op operation) error {
-	c := &call{operation: op, done: make(chan struct{})}
+func (w *writer) do(ctx context.Context, op operation) error { return w.doFor(ctx, "", op) }
+
+// doFor is do for an operation that begins by asking for this record, so that
+// the batch can read it together with those of others (batch.ahead).
+func (w *writer) doFor(ctx context.Context, subject lease.ID, op operation) error {
+	c := &call{operation: op, subject: subject, done: make(chan struct{})}
 	w.mutex.Lock()
 	if w.closed {
 		w.mutex.Unlock()
@@ -158,6 +167,19 @@ func (w *writer) next() *call {
 	return c
 }
 
+// subjects returns those of the first calls in the queue.
+func (w *writer) subjects(most int) []lease.ID {
+	w.mutex.Lock()
+	defer w.mutex.Unlock()
+	var ids []lease.ID
+	for _, c := range w.queue[:min(most, len(w.queue))] {
+		if c.subject != "" {
+			ids = append(ids, c.subject)
+		}
+	}
+	return ids
+}
+
 // lead runs one batch of what is queued, answers its callers and gives up the
 // turn, which the caller has.
 func (w *writer) lead(ctx context.Context, own *call) {
@@ -171,7 +193,7 @@ func (w *writer) lead(ctx context.Context, own *call) {
 	defer cancel()
 	defer context.AfterFunc(w.closing, cancel)()
 
-	calls, err := w.transact(ctx, w.next)
+	calls, err := w.transact(ctx, w.next, w.subjects)
 	switch {
 	case len(calls) == 0 && ctx.Err() != nil:
 		// The leader leaves, or the writer closes. Nothing has started, and
@@ -198,7 +220,7 @@ func (w *writer) replay(calls []*call) {
 			one := left
 			left = nil
 			return one
-		})
+		}, func(int) []lease.ID { return nil })
 		if left != nil && w.closing.Err() != nil {
 			err = lease.ErrClosed // its first run was rolled back
 		}

@@ -59,11 +59,21 @@ func value(t testing.TB, d *database, name string) int {
 // batch (up to its limit) in this order, and returns their errors.
 func together(t testing.TB, w *writer, operations ...operation) []error {
 	t.Helper()
-	w.turn <- struct{}{}
-	results := make([]error, len(operations))
-	var running sync.WaitGroup
+	calls := make([]func() error, len(operations))
 	for i, op := range operations {
-		running.Go(func() { results[i] = w.do(context.Background(), op) })
+		calls[i] = func() error { return w.do(context.Background(), op) }
+	}
+	return callTogether(t, w, calls...)
+}
+
+// callTogether is together for functions that queue one operation each.
+func callTogether(t testing.TB, w *writer, calls ...func() error) []error {
+	t.Helper()
+	w.turn <- struct{}{}
+	results := make([]error, len(calls))
+	var running sync.WaitGroup
+	for i, call := range calls {
+		running.Go(func() { results[i] = call() })
 		waitQueued(w, i+1)
 	}
 	<-w.turn
