@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"strings"
 	"time"
 
 	"github.com/uptrace/bun"
@@ -62,10 +63,42 @@ func (t *transaction) Append(e lease.Event) error {
 		}
 		body = string(text)
 	}
-	_, err := t.change(`INSERT INTO lease_history (namespace, seq, kind, at, recorded_at, lease_id, lease, actor, reason)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		t.namespace, int64(e.Seq), string(e.Kind), e.At.UnixMilli(), t.counters.Now, text(e.Lease.ID), body, text(e.Actor), text(e.Reason))
-	return err
+	t.events = append(t.events, t.namespace, int64(e.Seq), string(e.Kind), e.At.UnixMilli(), t.counters.Now, text(e.Lease.ID), body,
+		text(e.Actor), text(e.Reason))
+	if len(t.events) == maxEvents*eventColumns {
+		return t.writeEvents()
+	}
+	return nil
+}
+
+// maxEvents is how many events one statement writes at most.
+const (
+	maxEvents    = 32
+	eventColumns = 9
+)
+
+// insertEvents returns the statement that writes n events.
+func insertEvents(n int) string {
+	const row = `(?, ?, ?, ?, ?, ?, ?, ?, ?)`
+	return `INSERT INTO lease_history (namespace, seq, kind, at, recorded_at, lease_id, lease, actor, reason) VALUES ` +
+		row + strings.Repeat(`, `+row, n-1)
+}
+
+// writeEvents writes what Append has collected: it is called before anything
+// reads lease_history, and before the end. Of statements there are those for 32
+// events, 16, ... and 1.
+func (t *transaction) writeEvents() error {
+	left := t.events
+	for n := maxEvents; n > 0; n /= 2 {
+		for ; len(left) >= n*eventColumns; left = left[n*eventColumns:] {
+			if _, err := t.change(insertEvents(n), left[:n*eventColumns]...); err != nil {
+				return err
+			}
+		}
+	}
+	clear(t.events)
+	t.events = t.events[:0]
+	return nil
 }
 
 func millis(t time.Time) int64 {
@@ -77,6 +110,9 @@ func millis(t time.Time) int64 {
 
 // Trim implements [step.Tx].
 func (t *transaction) Trim(before int64, keep, limit int) (int, error) {
+	if err := t.writeEvents(); err != nil {
+		return 0, err
+	}
 	beyond := int64(-1) // events up to this one are beyond the newest keep
 	if keep > 0 {
 		beyond = int64(t.counters.Seq) - int64(keep)

@@ -3,7 +3,6 @@ package sqlitebackend
 import (
 	"database/sql"
 	"encoding/json"
-	"errors"
 
 	"github.com/uptrace/bun"
 
@@ -66,9 +65,10 @@ func (w *row) record() (*step.Record, error) {
 		Token: lease.Token(w.Token), Renewals: w.Renewals, RenewOp: w.RenewOp.String,
 		Created: w.Created, Granted: w.Granted, Deadline: w.Deadline, Updated: w.Updated, Ended: w.Ended,
 	}
-	var claims []claimText
-	err := errors.Join(r.Status.UnmarshalText([]byte(w.Status)), json.Unmarshal([]byte(w.Claims), &claims))
-	r.Claims = claimsOf(claims)
+	var err error
+	if r.Claims, err = readClaims(w.Claims); err == nil {
+		err = r.Status.UnmarshalText([]byte(w.Status))
+	}
 	if err == nil && w.Labels.Valid {
 		err = json.Unmarshal([]byte(w.Labels.String), &r.Labels)
 	}

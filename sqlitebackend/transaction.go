@@ -62,6 +62,9 @@ var errNamespaceGone = errors.New("the namespace's counters have been deleted")
 // finish writes the counters once, if any step has changed something.
 func (s *Store) finish(b *batch) error {
 	tx := b.state.(*transaction)
+	if err := tx.writeEvents(); err != nil {
+		return err
+	}
 	c := tx.counters
 	if !tx.written {
 		// A refusal is no reason to write: what it counted is kept for the next
