@@ -23,6 +23,36 @@ var changeCases = []testCase{
 		require.True(h, up.Valid())
 		require.Greater(h, up.Token, l.Token)
 	}},
+	{"Change/KeepsDistinct", "a lease that keeps out its holder's other ones goes on doing so: an upgrade waits for those that share the path", func(h *harness) {
+		r := h.request("a", lease.SharedPaths("f", "g"))
+		r.Distinct = true
+		l, other := h.acquire(h.M, r), h.acquire(h.M, r)
+		for _, got := range []lease.Lease{l, h.get(l.ID)} {
+			require.True(h, got.Distinct)
+		}
+		for e, err := range h.M.History(h.Context(), lease.Query{ID: l.ID}) {
+			require.NoError(h, err)
+			require.True(h, e.Lease.Distinct)
+		}
+		var up lease.Lease
+		done := make(chan error, 1)
+		go func() {
+			var err error
+			up, err = lease.Upgrade(h.Context(), h.M, l)
+			done <- err
+		}()
+		h.eventually("the upgrade waits in line", func() bool {
+			s, err := h.M.Stats(h.Context())
+			return err == nil && s.Pending == 1
+		})
+		h.release(other)
+		require.NoError(h, <-done)
+		require.True(h, up.Distinct)
+		h.refused(h.M, r)
+		kept, err := lease.Shrink(h.Context(), h.M, up, "g")
+		require.NoError(h, err)
+		require.True(h, kept.Distinct)
+	}},
 	{"Change/TwoUpgraders", "of two holders that share a path and both upgrade, one gets a deadlock at once, and the other the path when that one lets go (pitfall 45)", func(h *harness) {
 		a, b := h.hold("a", lease.SharedPaths("f")), h.hold("b", lease.SharedPaths("f"))
 		done := make(chan error, 1)
@@ -71,7 +101,7 @@ var changeCases = []testCase{
 		w.soon()
 	}},
 	{"Change/StaleLease", "what has ended cannot be changed, and the error says how it ended", func(h *harness) {
-		l := h.hold("a", lease.Paths("f"))
+		l := h.hold("a", lease.Paths("f", "g"))
 		h.release(l)
 		for _, change := range replacers {
 			_, err := change(h, h.M, l)
@@ -116,6 +146,9 @@ var replacers = []func(h *harness, m lease.Manager, l lease.Lease) (lease.Lease,
 	func(h *harness, m lease.Manager, l lease.Lease) (lease.Lease, error) {
 		return lease.Transfer(h.Context(), m, l, "heir")
 	},
+	func(h *harness, m lease.Manager, l lease.Lease) (lease.Lease, error) {
+		return lease.Shrink(h.Context(), m, l, "g")
+	},
 }
 
 // verifyCases: does this Ref still own this path, and what does a holder have?
@@ -133,7 +166,8 @@ var verifyCases = append([]testCase{
 		h.lost(lease.Verify(h.Context(), h.M, other, "src"), lease.ErrNotHolder)
 		other = l.Ref()
 		other.ID = "unknown"
-		h.lost(lease.Verify(h.Context(), h.M, other, "src"), lease.ErrNotFound)
+		lost := h.lost(lease.Verify(h.Context(), h.M, other, "src"), lease.ErrNotFound)
+		require.Equal(h, lease.LostError{Op: "verify", Ref: other, Err: lease.ErrNotFound}, *lost)
 	}},
 	{"Verify/ReleaseAll", "a holder's leases and places in line are released, and nobody else's", func(h *harness) {
 		h.hold("a1", lease.Paths("other"))
@@ -148,10 +182,13 @@ var verifyCases = append([]testCase{
 		require.Equal(h, 4, n)
 		h.counts(1, 0)
 	}},
-}, forEachEnd("Verify/", "Verify and Renew tell the same end", func(h *harness, e end) {
+}, forEachEnd("Verify/", "Verify and Renew tell the same end: how, by whom, why, and what came after", func(h *harness, e end) {
 	l := h.brief("a", lease.Paths("f"), 3)
 	e.make(h, l)
-	h.lost(lease.Verify(h.Context(), h.M, l.Ref(), "f"), e.err)
+	for _, verify := range []error{lease.Verify(h.Context(), h.M, l.Ref(), "f"), lease.Verify(h.Context(), h.M, l.Ref(), "elsewhere")} {
+		e.check(h, l, verify)
+		require.Equal(h, l.Ref(), h.lost(verify, e.err).Ref)
+	}
 	_, err := h.M.Renew(h.Context(), l.Ref(), 0)
-	h.lost(err, e.err)
+	e.check(h, l, err)
 })...)

@@ -38,10 +38,14 @@ func (p *player) in(d time.Duration) string {
 }
 
 func (p *player) leaseText(l lease.Lease) string {
-	return fmt.Sprintf("%s %s %v %s %s ttl %v, %d of %d renewals, priority %d, replaced %q, created %s, granted %s, until %s, waited %s, contention %d %d %s",
-		l.ID, l.Holder, l.Claims, l.Status, l.EndReason, l.TTL, l.Renewals, l.MaxRenewals, l.Priority, l.Replaced,
+	return fmt.Sprintf("%s %s %v %s %s ttl %v, %d of %d renewals, priority %d, distinct %t, replaced %q%s, created %s, granted %s, until %s, waited %s, contention %d %d %s",
+		l.ID, l.Holder, l.Claims, l.Status, l.EndReason, l.TTL, l.Renewals, l.MaxRenewals, l.Priority, l.Distinct, l.Replaced, successorText(l),
 		p.at(l.CreatedAt), p.at(l.GrantedAt), p.at(l.ExpiresAt), p.in(l.Waited),
 		l.Contention.Waiters, l.Contention.Priority, p.at(l.Contention.Since))
+}
+
+func successorText(l lease.Lease) string {
+	return fmt.Sprintf(" by %q, revoked %+v", l.ReplacedBy, l.Revoked)
 }
 
 func endText(e backend.End) string {
@@ -102,8 +106,8 @@ func (p *player) historyText(events []lease.Event) []string {
 		entries[n] = entry{
 			at:  p.halves(e.At.Sub(p.start)),
 			end: e.Kind == lease.KindExpired || e.Kind == lease.KindLapsed,
-			text: fmt.Sprintf("%s %s %s %s %v %s, token %d, %d renewals, replaced %q, by %q: %q, created %s, granted %s",
-				p.at(e.At), e.Kind, l.ID, l.Holder, l.Claims, l.EndReason, rank, l.Renewals, l.Replaced,
+			text: fmt.Sprintf("%s %s %s %s %v %s, token %d, %d renewals, distinct %t, replaced %q%s, by %q: %q, created %s, granted %s",
+				p.at(e.At), e.Kind, l.ID, l.Holder, l.Claims, l.EndReason, rank, l.Renewals, l.Distinct, l.Replaced, successorText(l),
 				e.Actor, e.Reason, p.at(l.CreatedAt), p.at(l.GrantedAt)),
 		}
 		if e.Kind == lease.KindRenewed {

@@ -60,8 +60,11 @@ type Lease struct {
 	Renewals    int // how often it was renewed
 	MaxRenewals int // a number, or [Unlimited], or [NoRenewals]
 	Priority    int
+	Distinct    bool // the holder's own other leases and waiters count against it too
 	Labels      map[string]string
-	Replaced    ID // the lease that this one replaced, or would
+	Replaced    ID    // the lease that this one replaced, or would
+	ReplacedBy  ID    // the lease that replaced this one
+	Revoked     Force // who ended it by ForceRelease, and why
 
 	CreatedAt time.Time // when the request first arrived
 	GrantedAt time.Time // zero until granted
@@ -132,8 +135,11 @@ type leaseJSON struct {
 	Renewals    int               `json:"renewals,omitzero"`
 	MaxRenewals int               `json:"max_renewals,omitzero"`
 	Priority    int               `json:"priority,omitzero"`
+	Distinct    bool              `json:"distinct,omitzero"`
 	Labels      map[string]string `json:"labels,omitempty"`
 	Replaced    ID                `json:"replaced,omitzero"`
+	ReplacedBy  ID                `json:"replaced_by,omitzero"`
+	Revoked     Force             `json:"revoked,omitzero"`
 	CreatedAt   time.Time         `json:"created_at,omitzero"`
 	GrantedAt   time.Time         `json:"granted_at,omitzero"`
 	ExpiresAt   time.Time         `json:"expires_at,omitzero"`
@@ -147,7 +153,7 @@ type leaseJSON struct {
 func (l Lease) MarshalJSON() ([]byte, error) {
 	return json.Marshal(leaseJSON{
 		l.ID, l.Token, l.Holder, l.Claims, l.Status, l.EndReason, durationText(l.TTL),
-		l.Renewals, l.MaxRenewals, l.Priority, l.Labels, l.Replaced,
+		l.Renewals, l.MaxRenewals, l.Priority, l.Distinct, l.Labels, l.Replaced, l.ReplacedBy, l.Revoked,
 		l.CreatedAt, l.GrantedAt, l.ExpiresAt, l.UpdatedAt, durationText(l.Waited), l.Contention,
 	})
 }
@@ -161,7 +167,8 @@ func (l *Lease) UnmarshalJSON(b []byte) error {
 	*l = Lease{
 		ID: j.ID, Token: j.Token, Holder: j.Holder, Claims: j.Claims, Status: j.Status,
 		EndReason: j.EndReason, TTL: time.Duration(j.TTL), Renewals: j.Renewals,
-		MaxRenewals: j.MaxRenewals, Priority: j.Priority, Labels: j.Labels, Replaced: j.Replaced,
+		MaxRenewals: j.MaxRenewals, Priority: j.Priority, Distinct: j.Distinct, Labels: j.Labels,
+		Replaced: j.Replaced, ReplacedBy: j.ReplacedBy, Revoked: j.Revoked,
 		CreatedAt: j.CreatedAt, GrantedAt: j.GrantedAt, ExpiresAt: j.ExpiresAt,
 		UpdatedAt: j.UpdatedAt, Waited: time.Duration(j.Waited), Contention: j.Contention,
 	}

@@ -20,7 +20,7 @@ import (
 // [ErrUnavailable]: then the outcome is unknown.
 //
 // Like all functions that replace a lease it keeps the TTL, the labels, the
-// priority and the renewals that are left. The new lease has an ID and a token
+// priority, Distinct, and the renewals that are left. The new lease has an ID and a token
 // of its own; the old Ref is [ErrReplaced] from then on. For a lease that a
 // [Keeper] keeps, use [Held.Replace].
 func Upgrade(ctx context.Context, a Acquirer, l Lease, paths ...string) (Lease, error) {
@@ -112,6 +112,7 @@ func successor(l Lease) Request {
 		MaxRenewals: l.MaxRenewals,
 		Priority:    l.Priority,
 		Replace:     l.Ref(),
+		Distinct:    l.Distinct,
 		Labels:      l.Labels,
 	}
 	if l.MaxRenewals > 0 {

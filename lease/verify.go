@@ -2,6 +2,7 @@ package lease
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 )
@@ -26,26 +27,41 @@ func Verify(ctx context.Context, i Inspector, ref Ref, path string) error {
 	if ref.ID == "" || ref.Holder == "" || ref.Token == 0 {
 		return Invalid("ref", "needs ID, Holder and Token")
 	}
-	l, err := i.Get(ctx, ref.ID)
+	const op = "verify"
+	l, err := current(ctx, i, op, ref)
 	if err != nil {
 		return err
 	}
-	lost := func(why error) error { return &LostError{Op: "verify", Ref: ref, Err: why} }
-	switch {
-	case l.Holder != ref.Holder || l.Token != ref.Token:
-		return lost(ErrNotHolder)
-	case l.Status != Active:
-		return lost(l.EndReason.err())
-	case !slices.ContainsFunc(l.Claims, func(c Claim) bool { return Covers(c, path) }):
-		return fmt.Errorf("%w of %q, which no claim of it covers", lost(ErrNotHolder), path)
+	if !slices.ContainsFunc(l.Claims, func(c Claim) bool { return Covers(c, path) }) {
+		return fmt.Errorf("%w of %q, which no claim of it covers", &LostError{Op: op, Ref: ref, Err: ErrNotHolder}, path)
 	}
 	return nil
+}
+
+// current returns the active lease that ref proves to hold, or a [*LostError].
+func current(ctx context.Context, i Inspector, op string, ref Ref) (Lease, error) {
+	l, err := i.Get(ctx, ref.ID)
+	lost := &LostError{Op: op, Ref: ref}
+	switch {
+	case errors.Is(err, ErrNotFound):
+		lost.Err = ErrNotFound
+	case err != nil:
+		return Lease{}, err
+	case l.Holder != ref.Holder || l.Token != ref.Token:
+		lost.Err = ErrNotHolder
+	case l.Status == Active:
+		return l, nil
+	default:
+		lost.Err = l.EndReason.err()
+		lost.Successor, lost.Actor, lost.Reason = l.ReplacedBy, l.Revoked.Actor, l.Revoked.Reason
+	}
+	return Lease{}, lost
 }
 
 // err is the error that tells of a lease that ended for this reason.
 func (r EndReason) err() error {
 	switch r {
-	case EndReleased, EndTimeout, EndCancelled, EndDeadlock:
+	case EndReleased:
 		return ErrReleased
 	case EndRevoked:
 		return ErrRevoked
@@ -54,5 +70,5 @@ func (r EndReason) err() error {
 	case EndExpired, EndLapsed:
 		return ErrExpired
 	}
-	return ErrNotFound
+	return ErrNotFound // withdrawn: as if it had never been
 }

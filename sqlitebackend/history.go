@@ -40,8 +40,12 @@ type past struct {
 	Renewals    int               `json:"renewals,omitempty"`
 	MaxRenewals int               `json:"max_renewals,omitempty"`
 	Priority    int               `json:"priority,omitempty"`
+	Distinct    bool              `json:"distinct,omitempty"`
 	Labels      map[string]string `json:"labels,omitempty"`
 	Replaced    lease.ID          `json:"replaced,omitempty"`
+	ReplacedBy  lease.ID          `json:"replaced_by,omitempty"`
+	Actor       string            `json:"actor,omitempty"`
+	Note        string            `json:"note,omitempty"`
 	Created     int64             `json:"created_at"`
 	Granted     int64             `json:"granted_at,omitempty"`
 	Deadline    int64             `json:"deadline"`
@@ -55,7 +59,8 @@ func (t *transaction) Append(e lease.Event) error {
 		text, err := json.Marshal(past{
 			Token: l.Token, Holder: l.Holder, Claims: claimTexts(l.Claims), Status: l.Status.String(), EndReason: l.EndReason,
 			TTL: l.TTL.Milliseconds(), Renewals: l.Renewals, MaxRenewals: l.MaxRenewals, Priority: l.Priority, Labels: l.Labels,
-			Replaced: l.Replaced, Created: millis(l.CreatedAt), Granted: millis(l.GrantedAt), Deadline: millis(l.ExpiresAt),
+			Distinct: l.Distinct, Replaced: l.Replaced, ReplacedBy: l.ReplacedBy, Actor: l.Revoked.Actor, Note: l.Revoked.Reason,
+			Created: millis(l.CreatedAt), Granted: millis(l.GrantedAt), Deadline: millis(l.ExpiresAt),
 			Updated: millis(l.UpdatedAt),
 		})
 		if err != nil {
@@ -208,7 +213,8 @@ func (row event) event() (lease.Event, error) {
 	r := step.Record{
 		ID: lease.ID(row.LeaseID.String), Token: p.Token, Holder: p.Holder, Claims: claimsOf(p.Claims), EndReason: p.EndReason,
 		TTL: p.TTL, Renewals: p.Renewals, MaxRenewals: p.MaxRenewals, Priority: p.Priority, Labels: p.Labels,
-		Replace: lease.Ref{ID: p.Replaced}, Created: p.Created, Granted: p.Granted, Deadline: p.Deadline, Updated: p.Updated,
+		Distinct: p.Distinct, Replace: lease.Ref{ID: p.Replaced}, Successor: p.ReplacedBy, Actor: p.Actor, Note: p.Note,
+		Created: p.Created, Granted: p.Granted, Deadline: p.Deadline, Updated: p.Updated,
 	}
 	err := r.Status.UnmarshalText([]byte(p.Status))
 	e.Lease = r.Lease()

@@ -64,7 +64,8 @@ func (r *Record) Lease() lease.Lease {
 	l := lease.Lease{
 		ID: r.ID, Token: r.Token, Holder: r.Holder, Claims: r.Claims, Status: r.Status,
 		EndReason: r.EndReason, TTL: span(r.TTL), Renewals: r.Renewals, MaxRenewals: r.MaxRenewals,
-		Priority: r.Priority, Labels: r.Labels, Replaced: r.Replace.ID,
+		Priority: r.Priority, Distinct: r.Distinct, Labels: r.Labels,
+		Replaced: r.Replace.ID, ReplacedBy: r.Successor, Revoked: lease.Force{Actor: r.Actor, Reason: r.Note},
 		CreatedAt: moment(r.Created), GrantedAt: moment(r.Granted), ExpiresAt: moment(r.Deadline),
 		UpdatedAt: moment(r.Updated),
 	}
