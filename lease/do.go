@@ -31,12 +31,13 @@ func Do(ctx context.Context, a Acquirer, r Request, f func(ctx context.Context, 
 }
 
 // Do is the function [Do] with this Keeper, whose goroutine many calls share.
-// f can use what is held: [Held.Contended], [Held.Progress], [Held.Replace].
+// f can use what is held: [Held.Contended], [Held.Progress], [Held.Replace]. On a
+// closed Keeper nothing is asked for: [ErrClosed].
 func (k *Keeper) Do(ctx context.Context, r Request, o *KeepOptions, f func(ctx context.Context, h *Held) error) (err error) {
 	if f == nil {
 		return errNoFunction()
 	}
-	if err := k.usable(); err != nil {
+	if err := k.open(); err != nil {
 		return err
 	}
 	l, err := k.acquirer.Acquire(ctx, r)

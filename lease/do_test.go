@@ -193,3 +193,22 @@ func TestKeeperDo(t *testing.T) {
 		requireFree(t, m, "f")
 	})
 }
+
+// A closed Keeper asks for nothing: it would wait in line for what it cannot
+// keep.
+func TestDoOnAClosedKeeper(t *testing.T) {
+	bubble(t, func(t *testing.T, m *manager) {
+		acquire(t, m, exclusive("b", "f", time.Hour))
+		k := lease.KeepAlive(m, nil)
+		k.Close()
+		start := time.Now()
+		err := k.Do(t.Context(), exclusive("a", "f", time.Second), nil, func(context.Context, *lease.Held) error {
+			panic("closed")
+		})
+		require.ErrorIs(t, err, lease.ErrClosed)
+		require.Zero(t, time.Since(start))
+		head, err := m.Stats(t.Context())
+		require.NoError(t, err)
+		require.EqualValues(t, 1, head.Head, "nothing was asked for")
+	})
+}

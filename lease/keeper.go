@@ -17,6 +17,9 @@ import (
 //
 //   - A renewal that fails is tried again, with growing pauses, until the local
 //     deadline; one that was applied while its reply was lost does no harm.
+//   - A renewal that is refused because the lease's renewals are used up, or
+//     because Config.MaxTTL has become less than its TTL, is not tried again: the
+//     lease is kept to its expiry.
 //   - An attempt is given up after half of the time that is left, or after 10
 //     seconds, so that one hanging call does not lose a lease.
 //   - Renewals of leases that were granted together spread out by themselves,
@@ -202,6 +205,19 @@ func (k *Keeper) shut() {
 	for _, h := range all {
 		h.tell()
 	}
+}
+
+// open returns an error for a Keeper that cannot keep anything more.
+func (k *Keeper) open() error {
+	if err := k.usable(); err != nil {
+		return err
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.closed {
+		return closedKeeper()
+	}
+	return nil
 }
 
 // usable returns an error for a Keeper that did not come from KeepAlive, or
