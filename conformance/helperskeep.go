@@ -84,6 +84,20 @@ var keeperCases = []testCase{
 		require.ErrorIs(h, held.Err(), lease.ErrRenewalLimit)
 		require.Equal(h, 2, held.Lease().Renewals)
 	}},
+	{"Keeper/LoweredMaxTTL", "a lease whose TTL has become more than max_ttl is held to its expiry; it is not asked for again and again, and the error says why it was not renewed", func(h *harness) {
+		faults, m := h.faulty(FaultOptions{})
+		r := h.request("a", lease.Paths("f"))
+		r.TTL = h.units(2 * short)
+		held := h.keep(h.keeper(m), m, r, nil)
+		h.set(func(c *lease.Config) { c.DefaultTTL, c.MaxTTL = h.units(short), h.units(short) })
+		h.sleep(short)
+		require.NoError(h, held.Err())
+		h.refused(h.M, h.shortly("b", lease.Paths("f")))
+		<-held.Context().Done()
+		h.lost(held.Err(), lease.ErrExpired)
+		h.invalid(held.Err(), "ttl")
+		require.LessOrEqual(h, faults.Calls(OpRenew), 2, "the second one with the new configuration")
+	}},
 	{"Keeper/MaxLifetime", "the last renewal ends with the lifetime, in the store too", func(h *harness) {
 		held := h.keep(h.keeper(h.M), h.M, h.shortly("a", lease.Paths("f")), &lease.KeepOptions{MaxLifetime: h.units(2*short + 3)})
 		<-held.Context().Done()

@@ -17,6 +17,35 @@ var lossCases = []testCase{
 	{"Loss/OneStall", "one renewal that hangs does not lose a lease", func(h *harness) { h.survives(Stall) }},
 	{"Loss/LateReply", "a renewal whose reply is late does not lose a lease", func(h *harness) { h.survives(Late) }},
 	{"Loss/Repeated", "a renewal that the driver repeats is one renewal", func(h *harness) { h.survives(Repeat) }},
+	{"Loss/LastRenewal", "a lost reply to the last renewal that is allowed does not end the lease early: it is kept for as long as the store has it", func(h *harness) {
+		faults, m := h.faulty(FaultOptions{})
+		r := h.shortly("a", lease.Paths("f"))
+		r.MaxRenewals = 1
+		held := h.keep(h.keeper(m), m, r, nil)
+		faults.Next(OpRenew, DropReply)
+		h.sleep(short) // the end, had it not been renewed
+		require.NoError(h, held.Err())
+		require.True(h, held.Lease().Valid())
+		h.denied("b", lease.Paths("f"))
+		w := h.queue("b", lease.Paths("f"))
+		<-held.Context().Done()
+		w.stillWaits()
+		h.lost(held.Err(), lease.ErrExpired)
+		require.ErrorIs(h, held.Err(), lease.ErrRenewalLimit)
+		w.granted()
+	}},
+	{"Loss/LastRenewalUnknown", "the same if the store then cannot be asked how long the lease lasts: it is asked again", func(h *harness) {
+		faults, m := h.faulty(FaultOptions{})
+		r := h.shortly("a", lease.Paths("f"))
+		r.MaxRenewals = 1
+		held := h.keep(h.keeper(m), m, r, nil)
+		faults.Next(OpRenew, DropReply)
+		faults.Next(OpList, Fail)
+		h.sleep(short)
+		require.NoError(h, held.Err())
+		require.NoError(h, held.Release(h.Context()))
+		h.free("f")
+	}},
 	{"Loss/BadLink", "leases are kept over a link that fails every third call", func(h *harness) {
 		faults, m := h.faulty(FaultOptions{Seed: 1, Ops: []Op{OpRenew}})
 		k := h.keeper(m)

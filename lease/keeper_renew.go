@@ -23,16 +23,22 @@ func (k *Keeper) work() {
 		}
 		h := heap.Pop(&k.ready).(*Held)
 		old, left, ttl := h.lease, h.deadline-k.now(), h.lifetimeTTL(k.now())
-		over := h.err != nil || left <= 0 // the loop tells
+		unsure := h.failures > 0
+		over := h.err != nil || left <= 0
+		if over && h.err == nil {
+			h.busy = false // the loop ends it, or Replace has something to renew
+			k.reschedule(h)
+		}
 		k.mu.Unlock()
 		if !over {
-			k.renew(h, old, left, ttl)
+			k.renew(h, old, left, ttl, unsure)
 		}
 	}
 }
 
-// renew makes one attempt, which never outlasts the local deadline.
-func (k *Keeper) renew(h *Held, old Lease, left, ttl time.Duration) {
+// renew makes one attempt, which never outlasts the local deadline. unsure says
+// that one before it had no answer.
+func (k *Keeper) renew(h *Held, old Lease, left, ttl time.Duration, unsure bool) {
 	patience := left
 	if half := left / 2; half > old.lasts/8 {
 		patience = half // there is time for another attempt
@@ -40,6 +46,9 @@ func (k *Keeper) renew(h *Held, old Lease, left, ttl time.Duration) {
 	ctx, cancel := context.WithTimeout(k.calls, min(patience, longestAttempt))
 	asked := time.Now()
 	got, err := k.acquirer.Renew(ctx, old.Ref(), ttl)
+	if unsure && refused(err) {
+		got, err = k.lookUp(ctx, old, err)
+	}
 	cancel()
 	took := time.Since(asked)
 
@@ -63,6 +72,30 @@ func (k *Keeper) renew(h *Held, old Lease, left, ttl time.Duration) {
 		_ = k.acquirer.Release(ctx, old.Ref()) // else it ends by itself
 	case ignored:
 	}
+}
+
+// refused reports whether a lease that is still there is not renewed, now or
+// later: its renewals are used up, or its TTL is more than allowed by now.
+func refused(err error) bool { return errors.Is(err, ErrRenewalLimit) || errors.Is(err, ErrInvalid) }
+
+// lookUp finds out, when a renewal is refused, how long the lease lasts: an
+// earlier attempt whose reply was lost may have been the last that was allowed.
+// It returns the lease with the refusal, or why that is not known.
+func (k *Keeper) lookUp(ctx context.Context, old Lease, refusal error) (Lease, error) {
+	i, ok := k.acquirer.(Inspector)
+	if !ok {
+		return Lease{}, refusal
+	}
+	l, err := current(ctx, i, "renew", old.Ref())
+	if err != nil {
+		return Lease{}, err
+	}
+	asked := time.Now()
+	s, err := i.Stats(ctx) // for the store's clock
+	if err != nil {
+		return Lease{}, err
+	}
+	return l.Measured(asked, l.ExpiresAt.Sub(s.Now)), refusal
 }
 
 // effect is what the reply to a renewal led to.
@@ -110,7 +143,11 @@ func (k *Keeper) settle(h *Held, old, got Lease, last bool, err error) effect {
 	case errors.Is(err, ErrClosed):
 		k.end(h, err)
 		return over
-	case errors.Is(err, ErrRenewalLimit):
+	case refused(err):
+		if got.Valid() {
+			h.take(got)
+			h.plan(now, 1)
+		}
 		h.failure, h.resting = err, true
 		return ignored
 	}

@@ -134,3 +134,44 @@ func TestHeldReplaceAfterRelease(t *testing.T) {
 		requireFree(t, m, "f")
 	})
 }
+
+// hangingFor hangs, whatever becomes of the context, on the renewals of one
+// holder.
+type hangingFor struct {
+	*manager
+	holder string
+	until  time.Time
+}
+
+func (m hangingFor) Renew(ctx context.Context, ref lease.Ref, ttl time.Duration) (lease.Lease, error) {
+	if ref.Holder == m.holder {
+		time.Sleep(time.Until(m.until))
+	}
+	return m.manager.Renew(ctx, ref, ttl)
+}
+
+// A lease whose renewal got no turn before its deadline is replaced before the
+// loop, held up by an observer, has noticed: the new one is renewed.
+func TestHeldReplaceAtTheLastMoment(t *testing.T) {
+	bubble(t, func(t *testing.T, m *manager) {
+		k := keeper(t, hangingFor{m, "busy", time.Now().Add(12 * time.Second)}, &lease.KeeperOptions{
+			Concurrency: 1,
+			Observer: &lease.KeeperObserver{Lost: func(l lease.Lease, _ error) {
+				if l.Holder == "slow" {
+					time.Sleep(20 * time.Second)
+				}
+			}},
+		})
+		h := keep(t, k, acquire(t, m, exclusive("a", "f", 9*time.Second)), nil)
+		keep(t, k, acquire(t, m, exclusive("busy", "busy", 4*time.Second)), nil)
+		keep(t, k, acquire(t, m, exclusive("slow", "slow", 9*time.Second)), &lease.KeepOptions{MaxLifetime: 3500 * time.Millisecond})
+		_, err := h.Replace(t.Context(), func(ctx context.Context, _ lease.Lease) (lease.Lease, error) {
+			time.Sleep(13 * time.Second)
+			return m.Acquire(ctx, exclusive("a", "g", time.Minute))
+		})
+		require.NoError(t, err)
+		time.Sleep(time.Hour)
+		require.NoError(t, h.Err())
+		requireHeld(t, m, "a", "g")
+	})
+}
