@@ -8,7 +8,8 @@ import (
 
 // ReleaseAll releases everything that a holder has, leases and places in line,
 // and returns how many those were. What ended meanwhile by itself is no error;
-// other errors are returned together, and one of them does not keep the rest.
+// other errors are returned together, and one of them does not keep the rest:
+// if only some could be listed, those are released, and the error says so.
 // Unlike ForceRelease it is the holder's own doing, so it needs no actor.
 //
 // End the holder's calls of Acquire first: one that still waits when its place
@@ -23,9 +24,11 @@ func ReleaseAll(ctx context.Context, m interface {
 		return 0, Invalid("holder", "empty")
 	}
 	var all []Lease
+	var unlisted error
 	for l, err := range m.List(ctx, Query{Holder: holder}) {
 		if err != nil {
-			return 0, err
+			unlisted = err
+			break
 		}
 		all = append(all, l)
 	}
@@ -40,5 +43,5 @@ func ReleaseAll(ctx context.Context, m interface {
 		}
 		return err
 	})
-	return int(released.Load()), err
+	return int(released.Load()), joined(unlisted, err)
 }

@@ -1,6 +1,8 @@
 package lease_test
 
 import (
+	"context"
+	"iter"
 	"testing"
 	"time"
 
@@ -62,5 +64,32 @@ func TestReleaseAllGoesOn(t *testing.T) {
 		require.Equal(t, 1, n)
 		requireFree(t, m, "f")
 		requireHeld(t, m, "a", "stuck")
+	})
+}
+
+// brokenList fails after the first of what it lists.
+type brokenList struct{ lease.Manager }
+
+func (m brokenList) List(ctx context.Context, q lease.Query) iter.Seq2[lease.Lease, error] {
+	return func(yield func(lease.Lease, error) bool) {
+		for l, err := range m.Manager.List(ctx, q) {
+			if err == nil && yield(l, nil) {
+				yield(lease.Lease{}, errLink)
+			}
+			return
+		}
+	}
+}
+
+// What was listed before the list broke off is released.
+func TestReleaseAllOfSome(t *testing.T) {
+	bubble(t, func(t *testing.T, m *manager) {
+		acquire(t, m, exclusive("a", "f", time.Minute))
+		acquire(t, m, exclusive("a", "g", time.Minute))
+		n, err := lease.ReleaseAll(t.Context(), brokenList{m}, "a")
+		require.ErrorIs(t, err, lease.ErrUnavailable)
+		require.Equal(t, 1, n)
+		requireFree(t, m, "f")
+		requireHeld(t, m, "a", "g")
 	})
 }
