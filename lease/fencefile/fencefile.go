@@ -110,6 +110,9 @@ func (d *Dir) WriteFile(ctx context.Context, token lease.Token, name string, dat
 func (d *Dir) ReadFile(ctx context.Context, token lease.Token, name string) ([]byte, error) {
 	var data []byte
 	err := d.fenced(ctx, "read", token, name, func(file string) (err error) {
+		if _, err = d.regular(file); err != nil {
+			return err
+		}
 		data, err = d.root.ReadFile(file)
 		return err
 	})
@@ -121,6 +124,9 @@ func (d *Dir) ReadFile(ctx context.Context, token lease.Token, name string) ([]b
 // see [Dir.WriteFile].
 func (d *Dir) Remove(ctx context.Context, token lease.Token, name string) error {
 	return d.fenced(ctx, "remove", token, name, func(file string) error {
+		if _, err := d.regular(file); err != nil {
+			return err
+		}
 		if err := d.root.Remove(file); err != nil {
 			return err
 		}

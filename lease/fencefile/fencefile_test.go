@@ -114,6 +114,7 @@ func TestNames(t *testing.T) {
 	d := open(t, root)
 	ctx := t.Context()
 	require.NoError(t, os.Mkdir(filepath.Join(root, "dir"), 0o755))
+	require.NoError(t, os.Mkdir(filepath.Join(root, "empty"), 0o755))
 	require.NoError(t, os.Symlink("dir/f", filepath.Join(root, "link")))
 	require.NoError(t, os.Symlink(outside, filepath.Join(root, "out")))
 	require.NoError(t, d.WriteFile(ctx, 9, "link", []byte("nine"), 0o644))
@@ -125,9 +126,13 @@ func TestNames(t *testing.T) {
 	require.NoError(t, err)
 	require.NotZero(t, info.Mode()&fs.ModeSymlink, "the link is still one")
 
-	for _, name := range []string{"", ".", "..", "../f", "out/f", filepath.Join(outside, "f"), "dir", ".leasekit", ".leasekit/fence/x"} {
+	for _, name := range []string{"", ".", "..", "../f", "out/f", filepath.Join(outside, "f"), "dir", "empty", ".leasekit", ".leasekit/fence/x"} {
 		require.ErrorIs(t, d.WriteFile(ctx, 9, name, nil, 0o644), lease.ErrInvalid, name)
+		_, err := d.ReadFile(ctx, 9, name)
+		require.ErrorIs(t, err, lease.ErrInvalid, name)
+		require.ErrorIs(t, d.Remove(ctx, 9, name), lease.ErrInvalid, name)
 	}
+	require.DirExists(t, filepath.Join(root, "empty"))
 	require.ErrorIs(t, d.WriteFile(ctx, 9, "missing/f", nil, 0o644), fs.ErrNotExist)
 	require.ErrorIs(t, d.WriteFile(ctx, 0, "f", nil, 0o644), lease.ErrInvalid)
 }

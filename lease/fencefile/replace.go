@@ -17,12 +17,10 @@ import (
 // dead process left there is known for rubbish.
 func (d *Dir) replace(file string, data []byte, perm fs.FileMode) error {
 	keep := false
-	switch info, err := d.root.Stat(file); {
+	switch info, err := d.regular(file); {
 	case errors.Is(err, fs.ErrNotExist):
 	case err != nil:
 		return err
-	case !info.Mode().IsRegular():
-		return lease.Invalid("name", "%q is not a regular file", file)
 	default:
 		keep, perm = true, info.Mode().Perm()
 	}
@@ -39,6 +37,16 @@ func (d *Dir) replace(file string, data []byte, perm fs.FileMode) error {
 		return err
 	}
 	return d.sync(path.Dir(file))
+}
+
+// regular returns what there is to know of a file; what is not a regular one, a
+// directory say, is ErrInvalid.
+func (d *Dir) regular(file string) (fs.FileInfo, error) {
+	info, err := d.root.Stat(file)
+	if err == nil && !info.Mode().IsRegular() {
+		err = lease.Invalid("name", "%q is not a regular file", file)
+	}
+	return info, err
 }
 
 // writeNew makes a file that is on disk when it returns. exactly says that the
