@@ -10,12 +10,6 @@ import (
 	"github.com/leasekit/leasekit/lease"
 )
 
-// The range of Request.QueueTTL.
-const (
-	minQueueTTL = 100 * time.Millisecond
-	maxQueueTTL = time.Hour
-)
-
 // normalize returns the request in normal form, or ErrInvalid for what is
 // beyond the limits of package lease. What depends on the configuration is
 // filled in and checked later, with each ask. The result shares nothing with
@@ -92,8 +86,8 @@ func checkQueueTTL(r lease.Request, blocking bool) (time.Duration, error) {
 		return 0, nil
 	case blocking:
 		return 0, lease.Invalid("queue_ttl", "%v; it is for TryAcquire, Acquire keeps its own place", r.QueueTTL)
-	case r.QueueTTL < minQueueTTL || r.QueueTTL > maxQueueTTL:
-		return 0, lease.Invalid("queue_ttl", "%v, want %v to %v", r.QueueTTL, minQueueTTL, maxQueueTTL)
+	case r.QueueTTL < lease.MinQueueTTL || r.QueueTTL > lease.MaxQueueTTL:
+		return 0, lease.Invalid("queue_ttl", "%v, want %v to %v", r.QueueTTL, lease.MinQueueTTL, lease.MaxQueueTTL)
 	case r.ID == "":
 		return 0, lease.Invalid("queue_ttl", "%v without an ID to ask again with", r.QueueTTL)
 	case transfers(r):

@@ -45,8 +45,8 @@ func TestNormalizeRefuses(t *testing.T) {
 		},
 		"queue_ttl": {
 			func(r *lease.Request) { r.QueueTTL = time.Second }, // no ID
-			func(r *lease.Request) { r.ID, r.QueueTTL = "i", minQueueTTL-1 },
-			func(r *lease.Request) { r.ID, r.QueueTTL = "i", maxQueueTTL+1 },
+			func(r *lease.Request) { r.ID, r.QueueTTL = "i", lease.MinQueueTTL-1 },
+			func(r *lease.Request) { r.ID, r.QueueTTL = "i", lease.MaxQueueTTL+1 },
 			func(r *lease.Request) { r.ID, r.QueueTTL = "i", -1 },
 			func(r *lease.Request) {
 				r.ID, r.QueueTTL, r.Replace = "i", time.Second, lease.Ref{ID: "o", Holder: "other", Token: 1}

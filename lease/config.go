@@ -9,25 +9,66 @@ import (
 // changed while they run with Admin.SetConfig: read it, change it, set it; the
 // Version says whether somebody was faster. Running leases keep their terms,
 // a renewal obeys new caps.
+//
+// The ranges below are both ends included, and what is outside of them is
+// [ErrInvalid]; durations are rounded up to whole milliseconds.
 type Config struct {
-	Version            uint64        // counts changes; set by the store
-	DefaultTTL         time.Duration // of a Request without a TTL
-	MaxTTL             time.Duration // cap of any TTL; 0: only [MaxTTL]
-	MaxRenewals        int           // of a Request without one: a number, Unlimited or NoRenewals
-	AcquireTimeout     time.Duration // of a Request without a Timeout; NoTimeout
-	WaiterTTL          time.Duration // how long a waiter keeps its place without asking again; it asks every third of it
-	SweepInterval      time.Duration // of the engine's background sweep
-	AutoSweep          bool          // whether the engine sweeps in the background
-	Blocking           bool          // whether requests may wait in line
-	History            bool          // whether events are recorded
-	HistoryRenewals    bool          // whether renewals are, too
-	HistoryRetention   time.Duration // how long events are kept; 0: for ever
-	HistoryMaxEvents   int           // how many are kept; 0: the store's default (Redis 1,000,000, others without limit)
-	EndedRetention     time.Duration // how long Get still knows what ended
-	EndedMax           int           // how many ended ones are remembered at most
-	PriorityBoost      time.Duration // head start in the queue for each step of Request.Priority
-	DeadlockCheck      bool          // whether ErrDeadlock is looked for
-	MaxLeasesPerHolder int           // active leases plus waiters; 0: no limit; checked when a request first arrives
+	// Version counts changes. It is set by the store.
+	Version uint64
+
+	// DefaultTTL is that of a Request without one: [MinTTL] to [MaxTTL], and no
+	// more than MaxTTL if that is set.
+	DefaultTTL time.Duration
+	// MaxTTL caps any TTL: [MinTTL] to the constant [MaxTTL], or 0 for that
+	// constant. A lease that was granted for longer lasts as long as it was to,
+	// but cannot be renewed with its own TTL any more, only with a shorter one
+	// that Renew is given: a [Keeper] keeps it to its expiry.
+	MaxTTL time.Duration
+	// MaxRenewals is that of a Request without one: at least 1, or [Unlimited],
+	// or [NoRenewals].
+	MaxRenewals int
+	// AcquireTimeout is that of a Request without a Timeout: 1 ms to [MaxTTL],
+	// or [NoTimeout].
+	AcquireTimeout time.Duration
+
+	// WaiterTTL is how long a waiter keeps its place without asking again, as
+	// it does every third of it: [MinQueueTTL] to [MaxQueueTTL].
+	WaiterTTL time.Duration
+	// SweepInterval is that of each engine's sweep in the background: 10 ms to
+	// [MaxTTL].
+	SweepInterval time.Duration
+	// AutoSweep says whether engines sweep in the background.
+	AutoSweep bool
+	// Blocking says whether requests may have a place in line; else Acquire,
+	// and TryAcquire with a QueueTTL, are [ErrDisabled].
+	Blocking bool
+
+	// History says whether events are recorded, HistoryRenewals whether
+	// renewals are, too.
+	History         bool
+	HistoryRenewals bool
+	// HistoryRetention is how long events are kept: 1 s to 100 times [MaxTTL],
+	// or 0 for ever.
+	HistoryRetention time.Duration
+	// HistoryMaxEvents is how many events are kept: at least 1, or 0 for the
+	// store's default (Redis 1,000,000, others without limit).
+	HistoryMaxEvents int
+	// EndedRetention is how long Get still knows what ended:
+	// [MinEndedRetention] to [MaxTTL].
+	EndedRetention time.Duration
+	// EndedMax is how many ended ones are remembered at most after a sweep: at
+	// least 0.
+	EndedMax int
+
+	// PriorityBoost is the head start in the queue for each step of
+	// Request.Priority: 0 to 24 h.
+	PriorityBoost time.Duration
+	// DeadlockCheck says whether [ErrDeadlock] is looked for.
+	DeadlockCheck bool
+	// MaxLeasesPerHolder bounds a holder's active leases and waiters together:
+	// at least 1, or 0 for no limit. It is checked when a request first
+	// arrives; more is [ErrQuota].
+	MaxLeasesPerHolder int
 }
 
 // DefaultConfig returns what a new namespace starts with.
@@ -66,7 +107,7 @@ func (c Config) Validate() error {
 		{"default_ttl", c.DefaultTTL, MinTTL, MaxTTL, MinTTL},
 		{"max_ttl", c.MaxTTL, MinTTL, MaxTTL, 0},
 		{"acquire_timeout", c.AcquireTimeout, time.Millisecond, MaxTTL, NoTimeout},
-		{"waiter_ttl", c.WaiterTTL, 100 * time.Millisecond, time.Hour, time.Hour},
+		{"waiter_ttl", c.WaiterTTL, MinQueueTTL, MaxQueueTTL, MaxQueueTTL},
 		{"sweep_interval", c.SweepInterval, 10 * time.Millisecond, MaxTTL, MaxTTL},
 		{"history_retention", c.HistoryRetention, time.Second, 100 * MaxTTL, 0},
 		{"ended_retention", c.EndedRetention, MinEndedRetention, MaxTTL, MaxTTL},

@@ -19,6 +19,8 @@ const (
 	MaxContention  = 100      // counted by Contention, and by ConflictError's Count and Position
 	MinTTL         = 10 * time.Millisecond
 	MaxTTL         = 365 * 24 * time.Hour
+	MinQueueTTL    = 100 * time.Millisecond // of Request.QueueTTL, and of Config.WaiterTTL
+	MaxQueueTTL    = time.Hour              // likewise
 )
 
 // Special values of [Request.MaxRenewals], [Request.Timeout] and their

@@ -20,7 +20,7 @@ type Request struct {
 	TTL         time.Duration     // how long the lease lasts unless renewed; 0: Config.DefaultTTL
 	MaxRenewals int               // 0: Config.MaxRenewals; [Unlimited]; [NoRenewals]
 	Timeout     time.Duration     // how long Acquire waits; 0: Config.AcquireTimeout; [NoTimeout]: until ctx ends
-	QueueTTL    time.Duration     // TryAcquire with an ID: keep a place in line that lapses unless asked for again within it
+	QueueTTL    time.Duration     // TryAcquire with an ID: keep a place in line that lapses unless asked for again within it; [MinQueueTTL] to [MaxQueueTTL]; 0: no place
 	Priority    int               // -100..100: each step is a head start of Config.PriorityBoost in the queue
 	Replace     Ref               // the lease given up in the same step, if this request is granted
 	Distinct    bool              // the holder's own other leases and waiters count against this request too
