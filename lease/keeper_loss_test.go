@@ -213,7 +213,7 @@ func TestProgress(t *testing.T) {
 			h.Progress()
 			require.NoError(t, h.Err())
 		}
-		time.Sleep(11 * time.Second) // it hangs, but not for too long
+		time.Sleep(9 * time.Second) // it hangs, but not for too long
 		require.NoError(t, h.Err())
 		h.Progress()
 		before := m.renewed()
