@@ -55,8 +55,9 @@ type moment = time.Duration
 
 // KeeperOptions are what a [Keeper] may be told. The zero value is the default.
 type KeeperOptions struct {
-	// Concurrency bounds the calls of Renew and Release under way at once; 0 is
-	// 256, which is two full batches of a store.
+	// Concurrency bounds the calls of Renew under way at once, and those of
+	// Release that ReleaseAll makes; 0 is 256, which is two full batches of a
+	// store. Held.Release is its caller's own call, and not counted.
 	Concurrency int
 
 	// Observer is told what the Keeper does.
