@@ -91,7 +91,7 @@ func (s *Step) blockingWaiters(r *Record, b *blocked) error {
 	return err
 }
 
-// answer is what is known of a question that is asked only when it matters.
+// ternary is what is known of a question that is asked only when it matters.
 type ternary uint8
 
 const (

@@ -46,9 +46,6 @@ func Begin(tx Tx, wall time.Time) (*Step, error) {
 	return s, nil
 }
 
-// Now returns the step's moment of the store's clock, in milliseconds.
-func (s *Step) Now() int64 { return s.now }
-
 // Clock returns the store's clock, in milliseconds rounded down and up, when
 // the machine's clock shows wall. It never runs backwards: if the machine's
 // clock was set back, the store's runs on from where it was.
