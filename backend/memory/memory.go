@@ -17,7 +17,9 @@ import (
 	"github.com/leasekit/leasekit/lease"
 )
 
-// Options configures a store; nil is the defaults.
+// Options configures a store; nil is the defaults. There is no Namespace: every
+// store is a namespace of its own, which it shares with nobody but its own
+// handles ([Store.Another]).
 type Options struct {
 	// Engine is passed on to [backend.New] by New.
 	Engine *backend.Options
