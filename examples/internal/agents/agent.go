@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"path"
 	"path/filepath"
 	"slices"
 	"time"
@@ -22,6 +21,7 @@ type agent struct {
 	holder string
 	m      lease.Manager
 	files  *fencefile.Dir
+	dirs   []string // that may be edited at once
 	random *rand.Rand
 	report report
 }
@@ -46,7 +46,7 @@ func runAgent(ctx context.Context, open Open, text string) error {
 	}
 	defer files.Close()
 	a := &agent{
-		job: j, m: m, files: files, holder: j.Name, random: rand.New(rand.NewPCG(j.Seed, 1)),
+		job: j, m: m, files: files, dirs: directories(j.Files), holder: j.Name, random: rand.New(rand.NewPCG(j.Seed, 1)),
 		report: report{Name: j.Name, Pid: os.Getpid()},
 	}
 	for a.report.Edits < j.Edits {
@@ -81,21 +81,12 @@ func (a *agent) turn(ctx context.Context) error {
 		return a.read(ctx, a.some(3))
 	default: // a whole directory
 		a.report.Trees++
-		return a.edit(ctx, lease.Request{Claims: lease.Trees(a.directory())})
+		return a.edit(ctx, lease.Request{Claims: lease.Trees(a.dirs[a.random.IntN(len(a.dirs))])})
 	}
 }
 
-// directory returns a directory that is not too large to be edited at once.
-func (a *agent) directory() string {
-	for {
-		dir := path.Dir(a.Files[a.random.IntN(len(a.Files))])
-		if n := len(below(a.Files, dir)); n > 0 && n <= 30 {
-			return dir
-		}
-	}
-}
-
-// some returns a few different files, often of those that everybody wants.
+// some returns a few different files, often of those that everybody wants, of
+// which there are enough: see refuse.
 func (a *agent) some(n int) []string {
 	var names []string
 	for len(names) < n {

@@ -33,6 +33,10 @@ const (
 	edits     = 25
 	workTTL   = 5 * time.Second
 	victimTTL = 1500 * time.Millisecond
+
+	// takeOverLimit is how long the next agent may wait for what a killed one
+	// held: its TTL, and a while on a busy machine.
+	takeOverLimit = 3 * victimTTL
 )
 
 // agentVariable carries a job to a process that is started as an agent.
@@ -86,6 +90,9 @@ func run(ctx context.Context, open Open, place Place, dir, source string, out io
 	if err != nil {
 		return fmt.Errorf("copy %s: %w", source, err)
 	}
+	if err := refuse(files); err != nil {
+		return fmt.Errorf("%s: %w", source, err)
+	}
 	store, leave, err := place(ctx, dir)
 	if err != nil {
 		return err
@@ -98,19 +105,20 @@ func run(ctx context.Context, open Open, place Place, dir, source string, out io
 	defer m.Close()
 	fmt.Fprintf(out, "%d agents, each a process, edit %d files copied from %s\n", workers, len(files), source)
 
-	team, err := startTeam(ctx, store, tree, files)
-	if err != nil {
+	team := &team{}
+	defer team.stop() // whoever is left, if something goes wrong
+	if err := team.start(ctx, store, tree, files); err != nil {
 		return err
 	}
 	takeOvers, killErr := team.killVictims(ctx, m)
 	if err := errors.Join(killErr, team.wait()); err != nil {
 		return err
 	}
-	result, err := check(ctx, m, tree, files, team)
+	result, err := check(ctx, m, source, tree, files, team)
 	if err != nil {
 		return err
 	}
-	result.takeOvers = takeOvers
+	result.checkTakeOvers(takeOvers)
 	result.print(out, team, time.Since(began))
 	return result.err()
 }

@@ -32,7 +32,7 @@ func (r *result) err() error { return errors.Join(r.problems...) }
 
 // check proves from the files that no update was lost, and from the history
 // that the rules were kept.
-func check(ctx context.Context, m lease.Manager, tree string, files []string, t *team) (*result, error) {
+func check(ctx context.Context, m lease.Manager, source, tree string, files []string, t *team) (*result, error) {
 	r := &result{}
 	reported := map[stamp]bool{}
 	for _, member := range t.members {
@@ -42,15 +42,27 @@ func check(ctx context.Context, m lease.Manager, tree string, files []string, t 
 		}
 	}
 	for _, name := range files {
+		original, err := os.ReadFile(filepath.Join(source, filepath.FromSlash(name)))
+		if err != nil {
+			return nil, err
+		}
 		text, err := os.ReadFile(filepath.Join(tree, filepath.FromSlash(name)))
 		if err != nil {
 			return nil, err
 		}
-		found, err := stamps(name, text)
+		added, kept := bytes.CutPrefix(text, original)
+		if !kept {
+			r.fail("%s: its text is not that of the source any more", name)
+			continue
+		}
+		found, err := stamps(name, added)
 		if err != nil {
 			return nil, err
 		}
-		r.checkFile(name, text, found, reported)
+		if lines := bytes.Count(added, []byte("\n")); lines != len(found) {
+			r.fail("%s: %d lines were added, %d of them by edits", name, lines, len(found))
+		}
+		r.checkFile(name, found, reported)
 	}
 	for s := range reported {
 		r.fail("lost update: %s has no %q", s.File, s.line())
@@ -79,7 +91,7 @@ func check(ctx context.Context, m lease.Manager, tree string, files []string, t 
 // checkFile checks one file: its stamps count up without a gap, their tokens
 // never fall, and each agent's are all there. It takes what it finds out of
 // reported.
-func (r *result) checkFile(name string, text []byte, found []stamp, reported map[stamp]bool) {
+func (r *result) checkFile(name string, found []stamp, reported map[stamp]bool) {
 	r.stamps += len(found)
 	var newest lease.Token
 	for i, s := range found {
@@ -92,8 +104,15 @@ func (r *result) checkFile(name string, text []byte, found []stamp, reported map
 		newest = s.Token
 		delete(reported, s)
 	}
-	if bytes.HasPrefix(text, []byte(stampPrefix)) || len(original(text)) == 0 && len(text) > 0 {
-		r.fail("%s: its text is gone", name)
+}
+
+// checkTakeOvers checks that what killed agents held was not held up.
+func (r *result) checkTakeOvers(all []takeOver) {
+	r.takeOvers = all
+	for _, k := range all {
+		if k.waited > takeOverLimit {
+			r.fail("what %s held was taken over only %v after it was killed, with a TTL of %v", k.victim, k.waited, victimTTL)
+		}
 	}
 }
 

@@ -1,7 +1,6 @@
 package agents
 
 import (
-	"bytes"
 	"fmt"
 	"strings"
 
@@ -18,7 +17,7 @@ type stamp struct {
 	Agent string
 }
 
-const stampPrefix = "// edit "
+const stampPrefix = "// leasekit edit "
 
 func (s stamp) line() string {
 	return fmt.Sprintf("%s%d token %d by %s\n", stampPrefix, s.Count, s.Token, s.Agent)
@@ -38,12 +37,4 @@ func stamps(file string, text []byte) ([]stamp, error) {
 		found = append(found, s)
 	}
 	return found, nil
-}
-
-// original returns the text without its stamps.
-func original(text []byte) []byte {
-	if i := bytes.Index(text, []byte(stampPrefix)); i >= 0 {
-		return text[:i]
-	}
-	return text
 }

@@ -29,6 +29,7 @@ type member struct {
 	output  *bufio.Reader
 	errors  bytes.Buffer
 	killed  bool
+	over    bool // it has been waited for
 	report  report
 }
 
@@ -40,12 +41,12 @@ type takeOver struct {
 	waited time.Duration // of the next agent, from the kill to its grant
 }
 
-func startTeam(ctx context.Context, store, tree string, files []string) (*team, error) {
+// start starts all members. After an error some of them run.
+func (t *team) start(ctx context.Context, store, tree string, files []string) error {
 	program, err := os.Executable()
 	if err != nil {
-		return nil, err
+		return err
 	}
-	t := &team{}
 	for i := range workers {
 		j := job{
 			Name: fmt.Sprintf("agent-%d", i+1), Store: store, Tree: tree, Files: files,
@@ -53,11 +54,21 @@ func startTeam(ctx context.Context, store, tree string, files []string) (*team, 
 		}
 		member, err := start(ctx, program, j)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		t.members = append(t.members, member)
 	}
-	return t, nil
+	return nil
+}
+
+// stop kills the members that still run, and waits for their end.
+func (t *team) stop() {
+	for _, m := range t.members {
+		if !m.over {
+			_ = m.command.Process.Kill() // unless it has just ended
+			_ = m.command.Wait()         // "signal: killed"
+		}
+	}
 }
 
 func start(ctx context.Context, program string, j job) (*member, error) {
@@ -102,7 +113,7 @@ func (v *member) kill(ctx context.Context, m lease.Manager) (takeOver, error) {
 	}
 	_ = v.command.Wait() // "signal: killed"
 	killed := time.Now()
-	v.killed = true
+	v.killed, v.over = true, true
 	rescue, err := m.Acquire(ctx, lease.Request{
 		Holder: lease.NewHolder("rescuer"), Claims: held.Claims, TTL: workTTL, Priority: lease.MaxPriority,
 		Labels: map[string]string{"instead-of": v.Name},
@@ -127,6 +138,7 @@ func (t *team) wait() error {
 		text, err := io.ReadAll(m.output)
 		if err == nil {
 			err = m.command.Wait()
+			m.over = true
 		}
 		if err == nil {
 			err = json.Unmarshal(text, &m.report)

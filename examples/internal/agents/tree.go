@@ -1,11 +1,15 @@
 package agents
 
 import (
+	"bytes"
 	"context"
+	"fmt"
 	"io/fs"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -15,8 +19,8 @@ func goroot(ctx context.Context) (string, error) {
 	return strings.TrimSpace(string(out)), err
 }
 
-// copyTree copies the Go files below from, and returns their slash-separated
-// names, sorted.
+// copyTree copies the Go files below from that stamps can be added to, and
+// returns their slash-separated names, sorted.
 func copyTree(from, to string) ([]string, error) {
 	var names []string
 	err := filepath.WalkDir(from, func(path string, entry fs.DirEntry, err error) error {
@@ -41,22 +45,48 @@ func copyTree(from, to string) ([]string, error) {
 		if err != nil {
 			return err
 		}
+		if !bytes.HasSuffix(data, []byte("\n")) || bytes.Contains(data, []byte("\n"+stampPrefix)) {
+			return nil
+		}
 		names = append(names, filepath.ToSlash(relative))
 		return os.WriteFile(target, data, 0o644)
 	})
 	return names, err
 }
 
-// hot returns the few files that agents like most, so that they meet.
-func hot(files []string) []string { return files[:min(12, len(files))] }
+const (
+	wanted  = 12 // files that agents like most, so that they meet
+	largest = 30 // files in a directory that is edited at once
+)
 
-// below returns the files in a directory.
-func below(files []string, dir string) []string {
-	var found []string
+// hot returns the few files that agents like most.
+func hot(files []string) []string { return files[:min(wanted, len(files))] }
+
+// directories returns those that are not too large to be edited at once.
+func directories(files []string) []string {
+	count := map[string]int{}
 	for _, f := range files {
-		if strings.HasPrefix(f, dir+"/") {
-			found = append(found, f)
+		for dir := path.Dir(f); dir != "."; dir = path.Dir(dir) {
+			count[dir]++
 		}
 	}
+	var found []string
+	for dir, n := range count {
+		if n <= largest {
+			found = append(found, dir)
+		}
+	}
+	slices.Sort(found)
 	return found
+}
+
+// refuse returns an error for a tree that the agents cannot work in.
+func refuse(files []string) error {
+	switch {
+	case len(files) < wanted:
+		return fmt.Errorf("%d Go files are too few: want at least %d", len(files), wanted)
+	case len(directories(files)) == 0:
+		return fmt.Errorf("no directory in it has 1 to %d Go files", largest)
+	}
+	return nil
 }
