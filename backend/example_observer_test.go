@@ -1,0 +1,34 @@
+package backend_test
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/leasekit/leasekit/backend"
+	"github.com/leasekit/leasekit/backend/memory"
+	"github.com/leasekit/leasekit/lease"
+)
+
+// An Observer is told what an engine does, for logs and metrics: any of its
+// functions may be left out.
+func ExampleObserver() {
+	ctx := context.Background()
+	observer := &backend.Observer{
+		Granted: func(l lease.Lease, _ time.Duration) { fmt.Println("granted", l.Claims, "to", l.Holder) },
+		Refused: func(r lease.Request, _ time.Duration, _ error) { fmt.Println("refused", r.Claims, "to", r.Holder) },
+		Released: func(ref lease.Ref) {
+			fmt.Println("released by", ref.Holder)
+		},
+	}
+	m := memory.New(&memory.Options{Engine: &backend.Options{Observer: observer}})
+	defer m.Close()
+
+	l, _ := m.Acquire(ctx, lease.Request{Holder: "agent-7", Claims: lease.Paths("plan.md")})
+	_, _ = m.TryAcquire(ctx, lease.Request{Holder: "agent-8", Claims: lease.Paths("plan.md")})
+	_ = m.Release(ctx, l.Ref())
+	// Output:
+	// granted [plan.md] to agent-7
+	// refused [plan.md] to agent-8
+	// released by agent-7
+}
