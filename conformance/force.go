@@ -48,6 +48,21 @@ var forceCases = []testCase{
 		require.Equal(h, []lease.ID{l.ID, w.ID}, idsOf(h.force(lease.Query{All: true})))
 		h.counts(0, 0)
 	}},
+	{"Force/NarrowedIsEverything", "a query that names nobody and nothing selects everything, however a status, a kind, an event or a limit narrows it down", func(h *harness) {
+		h.hold("a", lease.Paths("f"))
+		h.queue("b", lease.Paths("f"))
+		for _, q := range []lease.Query{
+			{Status: []lease.Status{lease.Active}},
+			{Status: []lease.Status{lease.Pending}},
+			{Kinds: []lease.Kind{lease.KindGranted}},
+			{After: 1},
+			{Limit: 1},
+		} {
+			_, err := h.M.ForceRelease(h.Context(), q, lease.Force{Actor: "root"})
+			h.invalid(err, "query")
+		}
+		h.counts(1, 1)
+	}},
 	{"Force/OnlyThroughTheTree", "a lease of a whole tree that only the path reaches is not ended, and neither is anything else", func(h *harness) {
 		h.hold("a", lease.SharedPaths("d/e/f"))
 		tree := h.hold("b", lease.SharedTrees("d"))
@@ -115,8 +130,8 @@ var forceCases = []testCase{
 	{"Force/ByStatus", "a query's status chooses between leases and waiters", func(h *harness) {
 		l := h.hold("a", lease.Paths("f"))
 		w := h.queue("a1", lease.Paths("f"))
-		require.Equal(h, []lease.ID{w.ID}, idsOf(h.force(lease.Query{Status: []lease.Status{lease.Pending}})))
-		require.Equal(h, []lease.ID{l.ID}, idsOf(h.force(lease.Query{Status: []lease.Status{lease.Active}})))
+		require.Equal(h, []lease.ID{w.ID}, idsOf(h.force(lease.Query{All: true, Status: []lease.Status{lease.Pending}})))
+		require.Equal(h, []lease.ID{l.ID}, idsOf(h.force(lease.Query{Under: "/", Status: []lease.Status{lease.Active}})))
 	}},
 	{"Force/Limit", "a query's limit bounds how many are ended: those that arrived first", func(h *harness) {
 		var want []lease.ID

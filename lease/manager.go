@@ -64,9 +64,9 @@ type Inspector interface {
 type Admin interface {
 	// ForceRelease ends the leases that q selects and withdraws the matching
 	// waiters, whoever holds them, and returns what it ended. Their holders get
-	// ErrRevoked with the actor and the reason. A query that selects by nothing
-	// needs All. A tree lease that only q.Path reaches makes the call ErrInvalid
-	// with nothing changed: name it by ID, Holder or Under.
+	// ErrRevoked with the actor and the reason. A query without ID, Holder,
+	// Path and Under needs All. A tree lease that only q.Path reaches makes the
+	// call ErrInvalid with nothing changed: name it by ID, Holder or Under.
 	ForceRelease(ctx context.Context, q Query, f Force) ([]Lease, error)
 
 	// Sweep records the end of expired leases and dead waiters, and forgets

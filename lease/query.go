@@ -15,8 +15,8 @@ type Query struct {
 	After Seq // History and Watch: events after this one; 0: from the oldest kept; [Now]: only new ones
 	Limit int // at most so many results; 0: all
 
-	// All says that everything is meant: ForceRelease asks for it where nothing
-	// else is set, and History and Watch show the tokens of all holders only
+	// All says that everything is meant: ForceRelease asks for it where none of
+	// ID, Holder, Path and Under is set, and History and Watch show the tokens of all holders only
 	// with it, or with Holder or ID.
 	All bool
 }
@@ -44,7 +44,9 @@ func (q Query) MatchesEvent(e Event) bool {
 	return (len(q.Kinds) == 0 || slices.Contains(q.Kinds, e.Kind)) && q.Matches(e.Lease)
 }
 
-// Empty reports whether the query selects by nothing: all leases match.
+// Empty reports whether the query names nobody and nothing: it has no ID,
+// Holder, Path or Under. Status, Kinds, After and Limit only narrow down what
+// is everything.
 func (q Query) Empty() bool {
-	return q.ID == "" && q.Holder == "" && q.Path == "" && q.Under == "" && len(q.Status) == 0
+	return q.ID == "" && q.Holder == "" && q.Path == "" && q.Under == ""
 }
