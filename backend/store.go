@@ -142,10 +142,12 @@ type AcquireArgs struct {
 	Request lease.Request // normal form: ID, Holder, Claims; TTL > 0; MaxRenewals != 0
 
 	// Attempt names the call of Acquire or TryAcquire that asks; it has no line
-	// break. A request is taken back when the last of the attempts that asked
-	// for it is withdrawn. An empty one stands for the client, across calls: a
-	// request that it asked for is never withdrawn. A store that remembers only
-	// some attempts treats a request with more of them alike.
+	// break. A request is taken back when the last of the attempts that have a
+	// part in it is withdrawn: those that asked with a PlaceTTL, or were
+	// answered Done [Identity/TriesDoNotWait, Identity/TryIsGranted]. An empty
+	// one stands for the client, across calls: a request that it asked for is
+	// never withdrawn. A store that remembers only some attempts treats a
+	// request with more of them alike.
 	Attempt string
 	Again   bool // the attempt asked before: on waking, on its heartbeat, after Again
 

@@ -208,6 +208,37 @@ var identityCases = append([]testCase{
 		}
 		require.Equal(h, lease.Active, h.get(a.Request.ID).Status)
 	}},
+	{"Identity/TriesDoNotWait", "a try that is refused has no part in the place of the call that waits with its ID: that call alone gives it up, whatever number of tries there were", func(h *harness) {
+		h.hold("a", lease.Paths("f"))
+		for _, n := range []int{1, 12} {
+			w := h.queue("b", lease.Paths("f"))
+			r := h.request("b", lease.Paths("f"))
+			for r.ID = w.ID; n > 0; n-- {
+				require.Equal(h, 1, h.refused(h.M, r).Position)
+			}
+			w.cancel()
+			w.failed(context.Canceled)
+			h.eventually("nobody is in line", func() bool { return h.get(w.ID).EndReason == lease.EndCancelled })
+			h.counts(1, 0)
+		}
+	}},
+	{"Identity/TryIsGranted", "a try that is granted the request of a call that waits with its ID has a part in it: giving up either leaves it to the other", func(h *harness) {
+		d := h.direct()
+		for i := range 2 {
+			path := lease.Paths(fmt.Sprint("f", i))
+			held := h.hold("a", path)
+			waits := d.queued(h.request("b", path), fmt.Sprint("waits", i), h.units(50))
+			tries := waits
+			tries.Attempt, tries.PlaceTTL, tries.Deadlock = fmt.Sprint("tries", i), 0, false
+			h.release(held)
+			require.Equal(h, backend.Done, d.ask(tries).Outcome)
+			order := []backend.AcquireArgs{waits, tries}
+			d.withdraw(order[i])
+			require.Equal(h, lease.Active, h.get(waits.Request.ID).Status)
+			d.withdraw(order[1-i])
+			require.Equal(h, lease.EndCancelled, h.get(waits.Request.ID).EndReason)
+		}
+	}},
 	{"Identity/WithdrawalOfAStranger", "withdrawing an attempt that never asked for the request does not touch it, and neither does any of a client that asks across calls", func(h *harness) {
 		d := h.direct()
 		a := d.args(h.request("a", lease.Paths("f")), "asks", 0)

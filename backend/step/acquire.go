@@ -42,17 +42,20 @@ func (s *Step) acquire(a backend.AcquireArgs) (backend.AcquireReply, error) {
 	if r.Status.Ended() {
 		return backend.AcquireReply{Outcome: backend.Gone, End: endOf(r)}, nil
 	}
-	changed := r.join(a.Attempt)
 	if r.Status == lease.Active {
-		if changed {
+		if r.join(a.Attempt) {
 			err = s.tx.Update(r, r.Status)
 		}
 		return s.granted(r), err
 	}
-	if a.PlaceTTL > 0 {
-		r.Deadline, changed = s.now+a.PlaceTTL.Milliseconds(), true
+	// A try without a place only looks at the one that the request has: it will
+	// not be withdrawn.
+	keeps := a.PlaceTTL > 0
+	if keeps {
+		r.join(a.Attempt)
+		r.Deadline = s.now + a.PlaceTTL.Milliseconds()
 	}
-	return s.decide(r, a, false, changed)
+	return s.decide(r, a, false, keeps)
 }
 
 // arrive handles the first ask of a request.
@@ -120,6 +123,7 @@ func (s *Step) decide(r *Record, a backend.AcquireArgs, first, changed bool) (ba
 		}
 		return backend.AcquireReply{Outcome: backend.Again}, err
 	case block.count == 0:
+		r.join(a.Attempt)
 		if err := s.grant(r, old, first); err != nil {
 			return backend.AcquireReply{}, err
 		}

@@ -39,6 +39,26 @@ general[#general + 1] = function(step, keys, state, call, text)
     step.append('q', step.nowText, r, '', '')
   end
 
+  -- The attempts that asked for a record, one a line; none once it belongs to the client, and no attempt can take it
+  -- back.
+  local MOST_ATTEMPTS = 8
+
+  function step.asked(r, attempt)
+    return attempt ~= '' and string.find('\n' .. r.attempts .. '\n', '\n' .. attempt .. '\n', 1, true) ~= nil
+  end
+
+  -- join adds an attempt to those that asked for r, and says whether that changed r.
+  local function join(r, attempt)
+    if r.attempts == '' or step.asked(r, attempt) then return false end
+    local _, breaks = string.gsub(r.attempts, '\n', '\n')
+    if attempt == '' or breaks + 1 == MOST_ATTEMPTS then
+      r.attempts = ''
+    else
+      r.attempts = r.attempts .. '\n' .. attempt
+    end
+    return true
+  end
+
   -- decide grants r, keeps its place, or refuses it. first says that r is not in the store yet, changed that it must be
   -- written back.
   function step.decide(r, ask, first, changed)
@@ -53,6 +73,7 @@ general[#general + 1] = function(step, keys, state, call, text)
       return { 'again' }
     end
     if block.count == 0 then
+      join(r, ask.attempt)
       step.grant(r, old, first)
       -- Those behind a waiter count on the end of its place, and ask again at their heartbeat: a lease that ends before
       -- that concerns them now.
@@ -91,26 +112,6 @@ general[#general + 1] = function(step, keys, state, call, text)
     return n >= quota
   end
 
-  -- The attempts that asked for a record, one a line; none once it belongs to the client, and no attempt can take it
-  -- back.
-  local MOST_ATTEMPTS = 8
-
-  function step.asked(r, attempt)
-    return attempt ~= '' and string.find('\n' .. r.attempts .. '\n', '\n' .. attempt .. '\n', 1, true) ~= nil
-  end
-
-  -- join adds an attempt to those that asked for r, and says whether that changed r.
-  local function join(r, attempt)
-    if r.attempts == '' or step.asked(r, attempt) then return false end
-    local _, breaks = string.gsub(r.attempts, '\n', '\n')
-    if attempt == '' or breaks + 1 == MOST_ATTEMPTS then
-      r.attempts = ''
-    else
-      r.attempts = r.attempts .. '\n' .. attempt
-    end
-    return true
-  end
-
   -- listen adds an address to those where r is waited for, of which the newest are kept, and says whether that changed r.
   local MOST_ADDRESSES = 4
 
@@ -135,13 +136,14 @@ general[#general + 1] = function(step, keys, state, call, text)
     if reason == 'l' or reason == 'o' or reason == 'c' or reason == 'd' then return step.arrive(r, ask, known) end
     if found.identity ~= r.identity then return { 'mismatch' } end
     if step.hasEnded(found) then return step.endOf(found) end
-    local changed = join(found, ask.attempt)
     if found.status == 'a' then
-      if changed then step.write(found) end
+      if join(found, ask.attempt) then step.write(found) end
       return { 'done', step.now, found.text }
     end
-    if listen(found, ask.address) then changed = true end
+    local changed = listen(found, ask.address)
+    -- A try without a place only looks at the one that the request has: it will not be withdrawn.
     if ask.placeTTL > 0 then
+      join(found, ask.attempt)
       found.deadline, changed = step.padded(step.now + ask.placeTTL), true
     end
     return step.decide(found, ask, false, changed)
