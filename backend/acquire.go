@@ -25,10 +25,11 @@ func (e *engine) run(
 	ctx context.Context, op string, r lease.Request,
 	how func(context.Context, *attempt) (lease.Lease, error),
 ) (lease.Lease, error) {
-	if err := e.enter(ctx, op); err != nil {
+	ctx, leave, err := e.enter(ctx, op)
+	if err != nil {
 		return lease.Lease{}, err
 	}
-	defer e.calls.leave()
+	defer leave()
 	a, err := newAttempt(op, r, op == "acquire")
 	if err != nil {
 		return lease.Lease{}, err

@@ -11,11 +11,12 @@ import (
 // ended along with the error.
 func (e *engine) ForceRelease(ctx context.Context, q lease.Query, f lease.Force) ([]lease.Lease, error) {
 	const op = "force release"
-	if err := e.enter(ctx, op); err != nil {
+	ctx, leave, err := e.enter(ctx, op)
+	if err != nil {
 		return nil, err
 	}
-	defer e.calls.leave()
-	q, err := cleanQuery(q)
+	defer leave()
+	q, err = cleanQuery(q)
 	if err != nil {
 		return nil, err
 	}
@@ -53,9 +54,10 @@ func (e *engine) ForceRelease(ctx context.Context, q lease.Query, f lease.Force)
 // Sweep goes on until there is nothing more to do.
 func (e *engine) Sweep(ctx context.Context) (lease.SweepResult, error) {
 	const op = "sweep"
-	if err := e.enter(ctx, op); err != nil {
+	ctx, leave, err := e.enter(ctx, op)
+	if err != nil {
 		return lease.SweepResult{}, err
 	}
-	defer e.calls.leave()
+	defer leave()
 	return e.sweep(ctx, op, 0)
 }

@@ -154,9 +154,9 @@ func (e *engine) send(ctx context.Context, a *attempt, args AcquireArgs) (Acquir
 		}
 	}
 	if a.queued != nil {
-		var cancel context.CancelFunc
-		bounded, cancel = e.untilClose(bounded)
-		defer cancel()
+		var stop func()
+		bounded, stop = either(bounded, e.closing)
+		defer stop()
 	}
 	a.asked = time.Now()
 	reply, err := e.store.Acquire(bounded, args)

@@ -82,14 +82,29 @@ func TestCloseEndsAnAskInLine(t *testing.T) {
 func TestCloseWaitsForCallsAndTakesGrantsBack(t *testing.T) {
 	manage(t, nil, func(t *testing.T, s *script, m lease.Manager) {
 		s.acquire = func(_ context.Context, a backend.AcquireArgs) (backend.AcquireReply, error) {
-			time.Sleep(time.Second)
+			time.Sleep(400 * time.Millisecond)
 			return grant(a), nil
 		}
 		done := start(t.Context(), m, request())
 		took := elapsed()
 		require.NoError(t, m.Close())
-		require.Equal(t, time.Second, took())
+		require.Equal(t, 400*time.Millisecond, took())
 		require.ErrorIs(t, (<-done).err, lease.ErrClosed)
+		s.wantWithdrawn(t, lease.EndCancelled)
+	})
+}
+
+func TestCloseBoundsCalls(t *testing.T) {
+	manage(t, nil, func(t *testing.T, s *script, m lease.Manager) {
+		s.acquire = stalling
+		done := start(context.Background(), m, request())
+		took := elapsed()
+		require.NoError(t, m.Close())
+		require.Equal(t, 500*time.Millisecond, took())
+		r := <-done
+		require.ErrorIs(t, r.err, lease.ErrClosed)
+		require.ErrorIs(t, r.err, lease.ErrUnavailable, "the outcome is unknown")
+		require.NotErrorIs(t, r.err, context.Canceled, "that is not what the caller did")
 		s.wantWithdrawn(t, lease.EndCancelled)
 	})
 }

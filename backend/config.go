@@ -77,10 +77,11 @@ func (e *engine) stale(op string, used, now *lease.Config) error {
 
 // Config returns the namespace's configuration.
 func (e *engine) Config(ctx context.Context) (lease.Config, error) {
-	if err := e.enter(ctx, "config"); err != nil {
+	ctx, leave, err := e.enter(ctx, "config")
+	if err != nil {
 		return lease.Config{}, err
 	}
-	defer e.calls.leave()
+	defer leave()
 	return e.readConfig(ctx, "config")
 }
 
@@ -88,10 +89,11 @@ func (e *engine) Config(ctx context.Context) (lease.Config, error) {
 // rounded up to whole milliseconds.
 func (e *engine) SetConfig(ctx context.Context, c lease.Config) (lease.Config, error) {
 	const op = "set config"
-	if err := e.enter(ctx, op); err != nil {
+	ctx, leave, err := e.enter(ctx, op)
+	if err != nil {
 		return lease.Config{}, err
 	}
-	defer e.calls.leave()
+	defer leave()
 	if err := c.Validate(); err != nil {
 		return lease.Config{}, err
 	}

@@ -9,9 +9,14 @@ import (
 	"github.com/leasekit/leasekit/lease"
 )
 
-// closeGrace bounds what Close still lets background work do: one last try to
-// withdraw what was abandoned.
-const closeGrace = time.Second
+// What Close still lets go on, from when it begins.
+const (
+	callGrace  = 500 * time.Millisecond // calls of the store
+	closeGrace = time.Second            // Release, and the last try to withdraw what was abandoned
+)
+
+// errShut is the cause with which contexts end because of Close.
+var errShut = fmt.Errorf("%w before the store answered", lease.ErrClosed)
 
 // engine is the lease.Manager over a Store. See the files: validate.go (normal
 // form), config.go (the copy of the configuration), ask.go (one ask), acquire.go
@@ -23,9 +28,13 @@ type engine struct {
 	settings settings
 	calls    *gate
 
-	closing context.Context // ends, with ErrClosed as its cause, when Close begins
-	last    context.Context // of background work: ends closeGrace later
+	// These end because of Close, with errShut as their cause.
+	closing context.Context // when it begins
+	ending  context.Context // callGrace later: of every call
+	last    context.Context // closeGrace later: of background work
 	close   func() error
+
+	withdrawals withdrawals
 }
 
 // New returns the Manager over a store. It does no I/O. It starts the
@@ -37,17 +46,18 @@ func New(s Store, o *Options) lease.Manager {
 	if o != nil && o.Observer != nil {
 		e.observer = *o.Observer
 	}
-	closing, stopCalls := context.WithCancelCause(context.Background())
-	last, stopWork := context.WithCancelCause(context.Background())
-	e.closing, e.last = closing, last
+	var begin, endCalls, endWork context.CancelCauseFunc
+	e.closing, begin = context.WithCancelCause(context.Background())
+	e.ending, endCalls = context.WithCancelCause(context.Background())
+	e.last, endWork = context.WithCancelCause(context.Background())
 	e.close = sync.OnceValue(func() error {
-		var grace *time.Timer
 		e.calls.shutAndWait(func() {
-			stopCalls(lease.ErrClosed)
-			grace = time.AfterFunc(closeGrace, func() { stopWork(lease.ErrClosed) })
+			begin(errShut)
+			time.AfterFunc(callGrace, func() { endCalls(errShut) })
+			time.AfterFunc(closeGrace, func() { endWork(errShut) })
 		})
-		grace.Stop()
-		stopWork(lease.ErrClosed)
+		endCalls(errShut)
+		endWork(errShut)
 		return e.store.Close()
 	})
 	e.background(e.sweepOften)
@@ -55,25 +65,43 @@ func New(s Store, o *Options) lease.Manager {
 }
 
 // Close refuses new calls, makes waiting ones withdraw and return
-// lease.ErrClosed, waits for all that is under way, and closes the store. Later
-// calls of Close return the same result.
+// lease.ErrClosed, waits for all that is under way, for up to a second, and
+// closes the store. A call that the store has not answered by then ends with
+// lease.ErrClosed and lease.ErrUnavailable: its outcome is unknown, but a grant
+// is taken back. Later calls of Close return the same result.
 func (e *engine) Close() error { return e.close() }
 
 // Closing returns a channel that is closed when Close begins. [lease.KeepAlive]
 // looks for it.
 func (e *engine) Closing() <-chan struct{} { return e.closing.Done() }
 
-// enter begins a call. Unless it returns an error, e.calls.leave must follow.
-// Nothing is sent for a context that has already ended.
-func (e *engine) enter(ctx context.Context, op string) error {
+// enter begins a call. What it asks of the store it asks with the context
+// returned, which ends with ctx or callGrace after Close has begun. Unless
+// enter returns an error, leave must follow. Nothing is sent for a context that
+// has already ended.
+func (e *engine) enter(ctx context.Context, op string) (call context.Context, leave func(), err error) {
 	if !e.calls.enter() {
-		return closedError(op)
+		return nil, nil, closedError(op)
 	}
 	if ctx.Err() != nil {
 		e.calls.leave()
-		return endedError(ctx, op)
+		return nil, nil, endedError(ctx, op)
 	}
-	return nil
+	call, stop := either(ctx, e.ending)
+	return call, func() {
+		stop()
+		e.calls.leave()
+	}, nil
+}
+
+// either returns a ctx that also ends when end does, with its cause.
+func either(ctx, end context.Context) (context.Context, func()) {
+	both, cancel := context.WithCancelCause(ctx)
+	stop := context.AfterFunc(end, func() { cancel(context.Cause(end)) })
+	return both, func() {
+		stop()
+		cancel(nil)
+	}
 }
 
 // background runs f in a goroutine that Close waits for. The caller must be
@@ -88,16 +116,6 @@ func (e *engine) background(f func()) {
 
 // closed reports whether Close has begun.
 func (e *engine) closed() bool { return e.closing.Err() != nil }
-
-// untilClose returns a ctx that also ends when Close begins.
-func (e *engine) untilClose(ctx context.Context) (context.Context, context.CancelFunc) {
-	open, cancel := context.WithCancel(ctx)
-	stop := context.AfterFunc(e.closing, cancel)
-	return open, func() {
-		stop()
-		cancel()
-	}
-}
 
 // called tells the observer of a store call.
 func (e *engine) called(op string, start time.Time, err error) {

@@ -17,8 +17,12 @@ var fromStore = []error{
 }
 
 // storeError makes a store's error one of package lease's. If ctx, the
-// caller's, has ended, the result also is its error and its cause.
+// call's, has ended, the result also is its error and its cause, or ErrClosed
+// if that was because of Close.
 func storeError(ctx context.Context, op string, err error) error {
+	if errors.Is(context.Cause(ctx), errShut) {
+		return &lease.UnavailableError{Op: op, Err: errShut}
+	}
 	is := func(target error) bool { return errors.Is(err, target) }
 	if ctx.Err() != nil && !(is(ctx.Err()) && is(context.Cause(ctx))) {
 		err = fmt.Errorf("%w: %w", ended(ctx), err)
@@ -35,10 +39,11 @@ func storeError(ctx context.Context, op string, err error) error {
 // transient reports whether asking the store again may help.
 func transient(err error) bool { return errors.Is(err, lease.ErrUnavailable) }
 
-// ended returns the error of a context that has ended, which is its cause too.
+// ended returns the error of a context that has ended, which is its cause too:
+// of one that Close ended only that.
 func ended(ctx context.Context) error {
 	err, cause := ctx.Err(), context.Cause(ctx)
-	if errors.Is(cause, err) {
+	if errors.Is(cause, err) || errors.Is(cause, errShut) {
 		return cause
 	}
 	return fmt.Errorf("%w: %w", err, cause)

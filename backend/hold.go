@@ -16,17 +16,18 @@ const releaseBound = 5 * time.Second
 // a change of configuration) does not count twice.
 func (e *engine) Renew(ctx context.Context, ref lease.Ref, ttl time.Duration) (lease.Lease, error) {
 	const op = "renew"
-	if err := e.enter(ctx, op); err != nil {
+	ctx, leave, err := e.enter(ctx, op)
+	if err != nil {
 		return lease.Lease{}, err
 	}
-	defer e.calls.leave()
+	defer leave()
 	if err := checkRef(ref); err != nil {
 		return lease.Lease{}, err
 	}
 	if ref.Token == 0 {
 		return lease.Lease{}, lease.Invalid("token", "0; only Release takes any")
 	}
-	ttl, err := checkTTL(ttl)
+	ttl, err = checkTTL(ttl)
 	if err != nil {
 		return lease.Lease{}, err
 	}
@@ -83,8 +84,9 @@ func (e *engine) renewed(args RenewArgs, asked time.Time, reply RenewReply) (lea
 	return lease.Lease{}, unexpected(op, fmt.Sprintf("outcome %d", reply.Outcome))
 }
 
-// Release reaches for the store for up to 5 s, whatever becomes of ctx: a
-// cancelled parent must not leave its lease behind. Only a deadline of ctx that
+// Release reaches for the store for up to 5 s, or until Close has waited for
+// long enough, whatever becomes of ctx: a cancelled parent must not leave its
+// lease behind. Only a deadline of ctx that
 // lies ahead makes it return earlier, with an error, while the work goes on in
 // the background.
 func (e *engine) Release(ctx context.Context, ref lease.Ref) error {
@@ -104,6 +106,8 @@ func (e *engine) Release(ctx context.Context, ref lease.Ref) error {
 	}
 	bounded, cancel := context.WithDeadline(context.WithoutCancel(ctx), first)
 	defer cancel()
+	bounded, stop := either(bounded, e.last)
+	defer stop()
 	reply, err := e.release(bounded, args)
 	switch {
 	case err == nil && reply.Outcome == Gone:

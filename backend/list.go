@@ -58,10 +58,11 @@ func (e *engine) list(ctx context.Context, op string, q lease.Query) iter.Seq2[l
 // page reads one page. The gate is passed for each, and not held while the
 // caller looks at what it got: it may call Close there.
 func (e *engine) page(ctx context.Context, op string, q lease.Query, cursor string) ([]lease.Lease, string, error) {
-	if err := e.enter(ctx, op); err != nil {
+	ctx, leave, err := e.enter(ctx, op)
+	if err != nil {
 		return nil, "", err
 	}
-	defer e.calls.leave()
+	defer leave()
 	start := time.Now()
 	page, next, err := e.store.List(ctx, q, cursor)
 	e.called("list", start, err)
@@ -75,10 +76,11 @@ func (e *engine) page(ctx context.Context, op string, q lease.Query, cursor stri
 func (e *engine) Stats(ctx context.Context) (lease.Stats, error) { return e.stats(ctx, "stats") }
 
 func (e *engine) stats(ctx context.Context, op string) (lease.Stats, error) {
-	if err := e.enter(ctx, op); err != nil {
+	ctx, leave, err := e.enter(ctx, op)
+	if err != nil {
 		return lease.Stats{}, err
 	}
-	defer e.calls.leave()
+	defer leave()
 	start := time.Now()
 	s, err := e.store.Stats(ctx)
 	e.called("stats", start, err)

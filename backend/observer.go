@@ -82,26 +82,26 @@ func Tee(observers ...*Observer) *Observer {
 
 func tee1[A any](f, g func(A)) func(A) {
 	if f == nil || g == nil {
-		return either(f == nil, g, f)
+		return pick(f == nil, g, f)
 	}
 	return func(a A) { f(a); g(a) }
 }
 
 func tee2[A, B any](f, g func(A, B)) func(A, B) {
 	if f == nil || g == nil {
-		return either(f == nil, g, f)
+		return pick(f == nil, g, f)
 	}
 	return func(a A, b B) { f(a, b); g(a, b) }
 }
 
 func tee3[A, B, C any](f, g func(A, B, C)) func(A, B, C) {
 	if f == nil || g == nil {
-		return either(f == nil, g, f)
+		return pick(f == nil, g, f)
 	}
 	return func(a A, b B, c C) { f(a, b, c); g(a, b, c) }
 }
 
-func either[T any](first bool, a, b T) T {
+func pick[T any](first bool, a, b T) T {
 	if first {
 		return a
 	}

@@ -58,7 +58,7 @@ func (e *engine) Watch(ctx context.Context, q lease.Query) iter.Seq2[lease.Event
 			yield(lease.Event{}, err)
 			return
 		}
-		open, cancel := e.untilClose(ctx)
+		open, cancel := either(ctx, e.closing)
 		defer cancel()
 		r := reader{query: q}
 		var pauses backoff
@@ -101,10 +101,11 @@ type reader struct {
 // events reads the next events and moves on. The gate is passed for each call
 // of the store, and not held while the caller looks at what it got.
 func (e *engine) events(ctx context.Context, op string, r *reader) ([]lease.Event, time.Duration, error) {
-	if err := e.enter(ctx, op); err != nil {
+	ctx, leave, err := e.enter(ctx, op)
+	if err != nil {
 		return nil, 0, err
 	}
-	defer e.calls.leave()
+	defer leave()
 	limit := eventsPage
 	if r.query.Limit > 0 {
 		limit = min(limit, r.query.Limit-r.count)

@@ -3,6 +3,7 @@ package backend
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	"github.com/leasekit/leasekit/lease"
@@ -17,6 +18,10 @@ const (
 	// patienceEnded is the same after the context has ended: enough for a store
 	// that works, and too short to matter for one that does not.
 	patienceEnded = 25 * time.Millisecond
+	// maxWithdrawals is how many attempts an engine takes back at the same time.
+	// The others queue: an outage that leaves thousands of them behind is not to
+	// end in thousands of calls a second.
+	maxWithdrawals = 16
 )
 
 // abandon gives up an attempt: it takes back what the store may have kept or
@@ -30,8 +35,7 @@ func (e *engine) abandon(ctx context.Context, a *attempt, err error) (lease.Leas
 	if errors.Is(err, lease.ErrTimeout) {
 		args.Why = lease.EndTimeout
 	}
-	done := make(chan withdrawal, 1)
-	e.background(func() { e.withdraw(args, done) }) //nolint:contextcheck // ctx must not end it
+	done := e.takeBack(args) //nolint:contextcheck // ctx must not end it
 
 	wait, ended := patience, ctx.Done()
 	if ctx.Err() != nil {
@@ -55,43 +59,101 @@ func (e *engine) abandon(ctx context.Context, a *attempt, err error) (lease.Leas
 	}
 }
 
-// withdrawal is how a try to withdraw ended.
+// withdrawals are the attempts that are still to be taken back. Up to
+// maxWithdrawals goroutines try them, in turn; they end when there are no more.
+type withdrawals struct {
+	mu      sync.Mutex
+	queue   []withdrawal
+	workers int
+	failing bool // so did the last try
+}
+
+// withdrawal is an attempt to be taken back.
 type withdrawal struct {
+	args  WithdrawArgs
+	until time.Time    // when the store would have forgotten it
+	done  chan<- tried // takes the outcome of the first try
+}
+
+// tried is how a try to withdraw ended.
+type tried struct {
 	reply WithdrawReply
 	asked time.Time // the start of the try
 	err   error
 }
 
-// withdraw tries until it succeeds, for as long as the store would remember it;
-// what it does not reach ends by its own TTL. After Close has begun it tries
-// one last time. The outcome of the first try goes to done: whether it failed
-// is all that a caller waits for.
-func (e *engine) withdraw(args WithdrawArgs, done chan<- withdrawal) {
-	const op = "withdraw"
-	until := time.Now().Add(lease.MinEndedRetention)
-	var pauses backoff
-	for {
-		final := e.closed()
-		ctx, cancel := context.WithTimeout(e.last, withdrawTry)
-		w := withdrawal{asked: time.Now()}
-		w.reply, w.err = e.store.Withdraw(ctx, args)
-		e.called(op, w.asked, w.err)
-		cancel()
-		err := w.err
-		if err != nil {
-			err = storeError(context.Background(), op, err)
+// takeBack has an attempt withdrawn in the background. Whether the first try
+// fails, which comes through the channel, is all that is worth waiting for; if
+// it is not even begun, since others fail, nothing is.
+func (e *engine) takeBack(args WithdrawArgs) <-chan tried {
+	done := make(chan tried, 1)
+	w := withdrawal{args: args, until: time.Now().Add(lease.MinEndedRetention), done: done}
+	q := &e.withdrawals
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.workers == maxWithdrawals {
+		q.queue = append(q.queue, w)
+		if q.failing {
+			done <- tried{err: lease.ErrUnavailable}
 		}
-		over := !transient(err) || final || time.Now().After(until)
-		if over && e.observer.Withdrawn != nil {
-			e.observer.Withdrawn(args, err)
-		}
-		select {
-		case done <- w:
-		default:
-		}
-		if over {
-			return
-		}
-		pause(e.closing, pauses.next())
+		return done
 	}
+	q.workers++
+	e.background(func() { e.withdrawAll(w) })
+	return done
+}
+
+// withdrawAll tries to withdraw this attempt, and then those in the queue until
+// there is none. What fails goes back to the end of the queue.
+func (e *engine) withdrawAll(w withdrawal) {
+	q := &e.withdrawals
+	var pauses backoff
+	for more := true; more; {
+		again := e.withdraw(w)
+		q.mu.Lock()
+		if q.failing = again; again {
+			q.queue = append(q.queue, w)
+		}
+		q.mu.Unlock()
+		if again {
+			pause(e.closing, pauses.next())
+		} else {
+			pauses = backoff{}
+		}
+		q.mu.Lock()
+		if more = len(q.queue) > 0; more {
+			w, q.queue = q.queue[0], q.queue[1:]
+		} else {
+			q.workers--
+		}
+		q.mu.Unlock()
+	}
+}
+
+// withdraw tries once, and reports whether to try again: until it succeeds, for
+// as long as the store would remember it; what it does not reach ends by its own
+// TTL. After Close has begun there is one last try.
+func (e *engine) withdraw(w withdrawal) (again bool) {
+	const op = "withdraw"
+	final := e.closed()
+	ctx, cancel := context.WithTimeout(e.last, withdrawTry)
+	defer cancel()
+	t := tried{asked: time.Now(), err: ctx.Err()}
+	if t.err == nil {
+		t.reply, t.err = e.store.Withdraw(ctx, w.args)
+		e.called(op, t.asked, t.err)
+	}
+	err := t.err
+	if err != nil {
+		err = storeError(ctx, op, err)
+	}
+	again = transient(err) && !final && time.Now().Before(w.until)
+	if !again && e.observer.Withdrawn != nil {
+		e.observer.Withdrawn(w.args, err)
+	}
+	select {
+	case w.done <- t:
+	default:
+	}
+	return again
 }

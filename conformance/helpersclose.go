@@ -3,6 +3,7 @@ package conformance
 import (
 	"context"
 	"fmt"
+	"iter"
 	"sync"
 	"time"
 
@@ -31,20 +32,39 @@ var shutdownCases = []testCase{
 		h.free("done")
 		h.free("kept")
 	}},
-	{"Shutdown/StoreOutOfReach", "closing a Manager takes no longer when the store does not answer; leases and places in line then end by themselves", func(h *harness) {
+	{"Shutdown/StoreOutOfReach", "closing a Manager takes no longer when the store does not answer, whatever is asked of it; leases and places in line then end by themselves", func(h *harness) {
 		h.set(func(c *lease.Config) { c.WaiterTTL = h.units(2 * short) })
 		faults, m := h.faulty(FaultOptions{Faults: []Fault{Stall}})
 		b := h.bustle(m)
 		faults.SetRate(1)
+		calls := h.stuck(m)
 		h.sleep(short / 2) // for calls to hang
 		h.closes(m)
 		for what, err := range b.ends() {
 			require.ErrorIs(h, err, lease.ErrClosed, what)
 		}
+		for what, err := range calls {
+			require.ErrorIs(h, <-err, lease.ErrClosed, what)
+		}
 		h.sleep(2 * short)
 		h.pass(resolution)
 		h.free("done")
 		h.acquire(h.M, h.request("c", lease.Paths("kept")))
+	}},
+	{"Shutdown/GrantOnItsWay", "a grant that does not arrive before a closed Manager gives up is taken back", func(h *harness) {
+		faults, m := h.faulty(FaultOptions{Delay: h.units(10 * closeLimit)})
+		r := h.request("a", lease.Paths("f"))
+		r.ID = "one"
+		faults.Next(OpAcquire, Late)
+		done := make(chan error, 1)
+		go func() {
+			_, err := m.TryAcquire(h.Context(), r)
+			done <- err
+		}()
+		h.eventually("it is granted", func() bool { l, err := h.M.Get(h.Context(), r.ID); return err == nil && l.Status == lease.Active })
+		h.closes(m)
+		require.ErrorIs(h, <-done, lease.ErrClosed)
+		require.Equal(h, lease.EndCancelled, h.get(r.ID).EndReason)
 	}},
 	{"Shutdown/ReleaseAllFirst", "who releases everything before it closes leaves nothing behind: the next in line gets it at once", func(h *harness) {
 		m := h.open()
@@ -88,6 +108,41 @@ func (h *harness) closes(m lease.Manager) {
 		limit += h.patience() // of a busy machine
 	}
 	require.LessOrEqual(h, time.Since(start), limit)
+}
+
+// stuck starts one call of each kind, and returns where their errors come.
+func (h *harness) stuck(m lease.Manager) map[string]<-chan error {
+	ctx, ref := h.Context(), lease.Ref{ID: "one", Holder: "a", Token: 1}
+	errs := map[string]<-chan error{}
+	for what, call := range map[string]func() error{
+		"TryAcquire": func() error { _, err := m.TryAcquire(ctx, h.request("a", lease.Paths("g"))); return err },
+		"Acquire":    func() error { _, err := m.Acquire(ctx, h.request("a", lease.Paths("g"))); return err },
+		"Renew":      func() error { _, err := m.Renew(ctx, ref, 0); return err },
+		"Release":    func() error { return m.Release(ctx, ref) },
+		"Get":        func() error { _, err := m.Get(ctx, "one"); return err },
+		"List":       func() error { return lastError(m.List(ctx, lease.Query{})) },
+		"History":    func() error { return lastError(m.History(ctx, lease.Query{})) },
+		"Stats":      func() error { _, err := m.Stats(ctx); return err },
+		"Sweep":      func() error { _, err := m.Sweep(ctx); return err },
+		"Config":     func() error { _, err := m.Config(ctx); return err },
+		"SetConfig":  func() error { _, err := m.SetConfig(ctx, lease.DefaultConfig()); return err },
+		"ForceRelease": func() error {
+			_, err := m.ForceRelease(ctx, lease.Query{All: true}, lease.Force{Actor: "root"})
+			return err
+		},
+	} {
+		done := make(chan error, 1)
+		go func() { done <- call() }()
+		errs[what] = done
+	}
+	return errs
+}
+
+func lastError[T any](all iter.Seq2[T, error]) (last error) {
+	for _, err := range all {
+		last = err
+	}
+	return last
 }
 
 // bustle is what runs through a Manager: a function under a lease, a lease that

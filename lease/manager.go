@@ -83,8 +83,10 @@ type Admin interface {
 }
 
 // Manager is everything. Close stops it: calls that wait end with ErrClosed,
-// and so does every later call. Leases are not released by Close; they end by
-// themselves.
+// and so does every later call. A call that the store has not answered half a
+// second later ends too, with ErrClosed and ErrUnavailable; Close returns within
+// a second or so, whatever the store does. Leases are not released by Close;
+// they end by themselves.
 type Manager interface {
 	Acquirer
 	Inspector
