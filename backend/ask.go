@@ -27,6 +27,7 @@ type attempt struct {
 	sent    bool          // the store may have a trace of the attempt
 	again   bool          // it has answered
 	queued  *AcquireReply // the last reply that kept a place; nil if none did
+	kept    time.Time     // when that place has lapsed for certain unless another ask reached the store
 	trouble error         // why the last ask had no reply; nil if it had one
 }
 
@@ -142,14 +143,14 @@ func (e *engine) ask(ctx context.Context, a *attempt) (AcquireReply, error) {
 }
 
 // send is one call of Store.Acquire. A waiting call's Timeout bounds it, and
-// once the call is in line so does Close.
+// once the call is in line so do Close and the end of its place.
 func (e *engine) send(ctx context.Context, a *attempt, args AcquireArgs) (AcquireReply, error) {
 	bounded := ctx
-	if deadline, limited := a.deadline(a.config); limited && a.waits {
+	if deadline, limited := a.askDeadline(); limited {
 		// One that is later than the caller's own costs nothing.
-		if own, ok := ctx.Deadline(); !ok || own.After(deadline.Add(askGrace)) {
+		if own, ok := ctx.Deadline(); !ok || own.After(deadline) {
 			var cancel context.CancelFunc
-			bounded, cancel = context.WithDeadline(ctx, deadline.Add(askGrace))
+			bounded, cancel = context.WithDeadline(ctx, deadline)
 			defer cancel()
 		}
 	}
@@ -165,7 +166,32 @@ func (e *engine) send(ctx context.Context, a *attempt, args AcquireArgs) (Acquir
 		a.sent = true
 		return reply, storeError(ctx, a.op, err)
 	}
+	if reply.Outcome == Queued {
+		a.kept = time.Now().Add(args.PlaceTTL)
+	}
 	return reply, nil
+}
+
+// askDeadline returns when an ask of a waiting call must have its answer, and
+// false if it may take for ever.
+func (a *attempt) askDeadline() (at time.Time, limited bool) {
+	if !a.waits {
+		return at, false
+	}
+	if at, limited = a.deadline(a.config); limited {
+		at = at.Add(askGrace)
+	}
+	if a.queued == nil {
+		return at, limited
+	}
+	end := a.kept
+	if now := time.Now(); !now.Before(end) { // this process was stopped: the store may keep a new place
+		end = now.Add(a.config.WaiterTTL)
+	}
+	if limited && at.Before(end) {
+		end = at
+	}
+	return end, true
 }
 
 // conflict is the error for a request that was not granted. reply says what is

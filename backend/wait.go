@@ -24,12 +24,16 @@ type waiting struct {
 // rest waits until the attempt must ask again, and says why: a hint, the time
 // at which the last blocker ends, the heartbeat that keeps the place, or the
 // end of a pause after an error. An error says why it must not ask again: its
-// context, Close, or the Timeout. No hint is needed for correctness.
+// context, Close, the Timeout, or a store that was out of reach until the place
+// had lapsed: to ask again would be to stand in line anew, as the last one. No hint is needed for correctness.
 func (e *engine) rest(ctx context.Context, a *attempt, w *waiting) (Wakeup, error) {
 	at, why := a.next(w)
 	deadline, limited := a.deadline(a.config)
 	if limited && deadline.Before(at) {
 		at = deadline
+	}
+	if a.kept.Before(at) {
+		at = a.kept
 	}
 	timer := time.NewTimer(time.Until(at))
 	defer timer.Stop()
@@ -50,6 +54,8 @@ func (e *engine) rest(ctx context.Context, a *attempt, w *waiting) (Wakeup, erro
 		return why, fmt.Errorf("lease: %s: %w", a.op, a.reason(lease.ErrClosed))
 	case limited && !time.Now().Before(deadline):
 		return why, a.gaveUp(lease.ErrTimeout)
+	case a.trouble != nil && !time.Now().Before(a.kept):
+		return why, &lease.UnavailableError{Op: a.op, Err: fmt.Errorf("the place in line has lapsed: %w", a.trouble)}
 	}
 	return why, nil
 }

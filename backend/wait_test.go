@@ -219,7 +219,9 @@ func TestWaitSurvivesAStoreThatIsAway(t *testing.T) {
 func TestTimeoutWhileTheStoreIsAway(t *testing.T) {
 	manage(t, nil, func(t *testing.T, s *script, m lease.Manager) {
 		s.acquire = answers(queueing, failing)
-		_, err := m.Acquire(t.Context(), request())
+		r := request()
+		r.Timeout = 9 * time.Second // less than Config.WaiterTTL
+		_, err := m.Acquire(t.Context(), r)
 		require.ErrorIs(t, err, lease.ErrTimeout)
 		require.ErrorIs(t, err, lease.ErrUnavailable)
 		require.ErrorIs(t, err, errDown)
@@ -228,6 +230,33 @@ func TestTimeoutWhileTheStoreIsAway(t *testing.T) {
 		asks, _ := s.state()
 		require.Less(t, len(asks), 40)
 	})
+}
+
+func TestPlaceThatLapsesWhileTheStoreIsAway(t *testing.T) {
+	for name, away := range map[string]func(context.Context, backend.AcquireArgs) (backend.AcquireReply, error){
+		"Failing":  func(_ context.Context, a backend.AcquireArgs) (backend.AcquireReply, error) { return failing(a) },
+		"Stalling": stalling,
+	} {
+		t.Run(name, func(t *testing.T) {
+			manage(t, nil, func(t *testing.T, s *script, m lease.Manager) {
+				asks := 0
+				s.acquire = func(ctx context.Context, a backend.AcquireArgs) (backend.AcquireReply, error) {
+					if asks++; asks <= 2 {
+						return queueing(a)
+					}
+					return away(ctx, a)
+				}
+				r := request()
+				r.Timeout = lease.NoTimeout
+				took := elapsed()
+				_, err := m.Acquire(t.Context(), r)
+				require.Equal(t, 10*time.Second/3+10*time.Second, took(), "a WaiterTTL after the last answer")
+				require.ErrorIs(t, err, lease.ErrUnavailable)
+				require.NotErrorIs(t, err, lease.ErrConflict)
+				s.wantWithdrawn(t, lease.EndCancelled)
+			})
+		})
+	}
 }
 
 func TestOtherErrorsEndTheWait(t *testing.T) {

@@ -54,7 +54,7 @@ var lostReplyCases = []testCase{
 		require.ErrorIs(h, err, lease.ErrUnavailable)
 		h.hold("c", lease.SharedPaths("f"))
 	}},
-	{"LostReply/WhileWaiting", "errors of a waiter's later asks do not end its wait (pitfall 17)", func(h *harness) {
+	{"LostReply/WhileWaiting", "errors of a waiter's later asks do not end its wait while its place lasts (pitfall 17)", func(h *harness) {
 		h.set(func(c *lease.Config) { c.WaiterTTL = h.units(9) })
 		held := h.hold("a", lease.Paths("f"))
 		faults, m := h.faulty(FaultOptions{})
@@ -66,6 +66,24 @@ var lostReplyCases = []testCase{
 		h.release(held)
 		w.soon()
 		require.Equal(h, []lease.Kind{lease.KindQueued, lease.KindGranted}, h.kinds(w.ID))
+	}},
+	{"LostReply/CutOffWaiter", "a waiter that is cut off from the store gives up when its place has lapsed, and not before, however long it would have waited (pitfall 38)", func(h *harness) {
+		h.set(func(c *lease.Config) { c.WaiterTTL = h.units(9) })
+		h.hold("a", lease.Paths("f"))
+		for _, fault := range []Fault{Fail, Stall} {
+			faults, m := h.faulty(FaultOptions{Faults: []Fault{fault}, Ops: []Op{OpAcquire}})
+			r := h.request("b", lease.Paths("f"))
+			r.Timeout = lease.NoTimeout
+			w := h.wait(m, r)
+			faults.SetRate(1)
+			start := time.Now()
+			err := w.failed(lease.ErrUnavailable)
+			require.Less(h, time.Since(start), h.units(9)+h.patience())
+			require.NotErrorIs(h, err, lease.ErrConflict)
+			require.Equal(h, lease.EndLapsed, h.get(w.ID).EndReason)
+			require.Equal(h, []lease.Kind{lease.KindQueued, lease.KindLapsed}, h.kinds(w.ID))
+		}
+		h.counts(1, 0)
 	}},
 	{"LostReply/Handover", "a waiter whose grant's reply is lost asks again and gets that lease, granted once (pitfall 6)", func(h *harness) {
 		held := h.hold("a", lease.Paths("f"))

@@ -16,10 +16,12 @@ type Acquirer interface {
 	TryAcquire(ctx context.Context, r Request) (Lease, error)
 
 	// Acquire waits in line, fairly, until the request is granted, its Timeout
-	// has run out (ErrTimeout), or ctx ends. It has three outcomes: granted;
-	// certainly not granted; unknown (ErrUnavailable, or ctx ended in
-	// mid-call), and then the attempt is withdrawn in the background, so that
-	// it can never be granted late.
+	// has run out (ErrTimeout), or ctx ends. A wait outlasts a store that is
+	// out of reach for less than Config.WaiterTTL; after that its place in line
+	// has lapsed, and it gives up with ErrUnavailable whatever its Timeout. It
+	// has three outcomes: granted; certainly not granted; unknown
+	// (ErrUnavailable, or ctx ended in mid-call), and then the attempt is
+	// withdrawn in the background, so that it can never be granted late.
 	Acquire(ctx context.Context, r Request) (Lease, error)
 
 	// Renew moves the expiry to now + ttl; 0 is the lease's own TTL and never
