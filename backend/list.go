@@ -34,12 +34,12 @@ func (e *engine) list(ctx context.Context, op string, q lease.Query) iter.Seq2[l
 		}
 		count, cursor := 0, ""
 		for {
-			page, next, err := e.page(ctx, op, q, cursor)
+			page, err := e.page(ctx, op, q, cursor)
 			if err != nil {
 				yield(lease.Lease{}, err)
 				return
 			}
-			for _, l := range page {
+			for _, l := range page.Leases {
 				if !yield(l, nil) {
 					return
 				}
@@ -47,29 +47,32 @@ func (e *engine) list(ctx context.Context, op string, q lease.Query) iter.Seq2[l
 					return
 				}
 			}
-			if next == "" {
+			if page.Next == "" {
 				return
 			}
-			cursor = next
+			cursor = page.Next
 		}
 	}
 }
 
 // page reads one page. The gate is passed for each, and not held while the
 // caller looks at what it got: it may call Close there.
-func (e *engine) page(ctx context.Context, op string, q lease.Query, cursor string) ([]lease.Lease, string, error) {
+func (e *engine) page(ctx context.Context, op string, q lease.Query, cursor string) (ListReply, error) {
 	ctx, leave, err := e.enter(ctx, op)
 	if err != nil {
-		return nil, "", err
+		return ListReply{}, err
 	}
 	defer leave()
 	start := time.Now()
-	page, next, err := e.store.List(ctx, q, cursor)
+	page, err := e.store.List(ctx, q, cursor)
 	e.called("list", start, err)
 	if err != nil {
-		return nil, "", storeError(ctx, op, err)
+		return ListReply{}, storeError(ctx, op, err)
 	}
-	return page, next, nil
+	for i, l := range page.Leases {
+		page.Leases[i] = l.Measured(start, l.ExpiresAt.Sub(page.Now))
+	}
+	return page, nil
 }
 
 // Stats counts.

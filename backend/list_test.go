@@ -12,14 +12,14 @@ import (
 )
 
 // pages answers List from three pages of two leases, the second of them empty.
-func pages(_ lease.Query, cursor string) ([]lease.Lease, string, error) {
+func pages(_ lease.Query, cursor string) (backend.ListReply, error) {
 	switch cursor {
 	case "":
-		return []lease.Lease{{ID: "1"}, {ID: "2"}}, "x", nil
+		return backend.ListReply{Leases: []lease.Lease{{ID: "1"}, {ID: "2"}}, Next: "x"}, nil
 	case "x":
-		return nil, "y", nil
+		return backend.ListReply{Next: "y"}, nil
 	}
-	return []lease.Lease{{ID: "3"}, {ID: "4"}}, "", nil
+	return backend.ListReply{Leases: []lease.Lease{{ID: "3"}, {ID: "4"}}}, nil
 }
 
 func ids(t *testing.T, m lease.Inspector, q lease.Query) []lease.ID {
@@ -48,9 +48,9 @@ func TestListPages(t *testing.T) {
 
 func TestListYieldsOneErrorLast(t *testing.T) {
 	manage(t, nil, func(t *testing.T, s *script, m lease.Manager) {
-		s.list = func(q lease.Query, cursor string) ([]lease.Lease, string, error) {
+		s.list = func(q lease.Query, cursor string) (backend.ListReply, error) {
 			if cursor != "" {
-				return nil, "", errDown
+				return backend.ListReply{}, errDown
 			}
 			return pages(q, cursor)
 		}
@@ -77,10 +77,10 @@ func TestListYieldsOneErrorLast(t *testing.T) {
 
 func TestListCleansTheQuery(t *testing.T) {
 	manage(t, nil, func(t *testing.T, s *script, m lease.Manager) {
-		s.list = func(q lease.Query, _ string) ([]lease.Lease, string, error) {
+		s.list = func(q lease.Query, _ string) (backend.ListReply, error) {
 			require.Equal(t, "a/b", q.Path)
 			require.Equal(t, lease.Root, q.Under)
-			return nil, "", nil
+			return backend.ListReply{}, nil
 		}
 		require.Empty(t, ids(t, m, lease.Query{Path: "/a//b", Under: "."}))
 		for _, q := range []lease.Query{
@@ -103,11 +103,11 @@ func TestListCleansTheQuery(t *testing.T) {
 
 func TestGet(t *testing.T) {
 	manage(t, nil, func(t *testing.T, s *script, m lease.Manager) {
-		s.list = func(q lease.Query, _ string) ([]lease.Lease, string, error) {
+		s.list = func(q lease.Query, _ string) (backend.ListReply, error) {
 			if q.ID == "known" {
-				return []lease.Lease{{ID: q.ID, Status: lease.Expired}}, "", nil
+				return backend.ListReply{Leases: []lease.Lease{{ID: q.ID, Status: lease.Expired}}}, nil
 			}
-			return nil, "", nil
+			return backend.ListReply{}, nil
 		}
 		l, err := m.Get(t.Context(), "known")
 		require.NoError(t, err)
@@ -116,6 +116,20 @@ func TestGet(t *testing.T) {
 		require.ErrorIs(t, err, lease.ErrNotFound)
 		_, err = m.Get(t.Context(), "")
 		require.ErrorIs(t, err, lease.ErrInvalid)
+	})
+}
+
+func TestListMeasures(t *testing.T) {
+	manage(t, nil, func(t *testing.T, s *script, m lease.Manager) {
+		now := time.Now().Add(-time.Hour) // the store's clock is another one
+		active := lease.Lease{ID: "active", Status: lease.Active, TTL: time.Minute, ExpiresAt: now.Add(30 * time.Second)}
+		s.list = func(lease.Query, string) (backend.ListReply, error) {
+			time.Sleep(time.Second)
+			return backend.ListReply{Leases: []lease.Lease{active}, Now: now}, nil
+		}
+		l, err := m.Get(t.Context(), "active")
+		require.NoError(t, err)
+		require.Equal(t, 29*time.Second-lease.Margin(time.Minute), l.Remaining(), "counted from the start of the call")
 	})
 }
 

@@ -25,7 +25,7 @@ type script struct {
 	withdraw func(ctx context.Context, a backend.WithdrawArgs) (backend.WithdrawReply, error)
 	force    func(a backend.ForceArgs) (backend.ForceReply, error)
 	sweep    func(ctx context.Context) (backend.SweepReply, error)
-	list     func(q lease.Query, cursor string) ([]lease.Lease, string, error)
+	list     func(q lease.Query, cursor string) (backend.ListReply, error)
 	events   func(ctx context.Context, q lease.Query, limit int) ([]lease.Event, lease.Seq, time.Duration, error)
 	stats    func() (lease.Stats, error)
 	readErr  error // of Config
@@ -115,7 +115,7 @@ func (s *script) Sweep(ctx context.Context, _ int) (backend.SweepReply, error) {
 	return sweep(ctx)
 }
 
-func (s *script) List(_ context.Context, q lease.Query, cursor string) ([]lease.Lease, string, error) {
+func (s *script) List(_ context.Context, q lease.Query, cursor string) (backend.ListReply, error) {
 	return s.list(q, cursor)
 }
 

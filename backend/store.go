@@ -61,11 +61,11 @@ type Store interface {
 	// [lease.Query.Matches] and [lease.Query.MatchesStatus], by first arrival
 	// [List/Queries, List/Order]. A lease whose time is over is Expired, recorded
 	// or not [List/ExpiredAtOnce, List/LapsedAtOnce]. The cursor is "" at first,
-	// then what the previous page returned as next; next "" is the end. A page
-	// may be empty and not the last [List/ExactlyOnce]. With q.ID it fills
+	// then ListReply.Next of the previous page. A page may be empty and not the
+	// last [List/ExactlyOnce]. With q.ID it fills
 	// Contention and finds what has ended too [Get]. It never writes
 	// [History/LooksAreNot]. q.Limit is the engine's.
-	List(ctx context.Context, q lease.Query, cursor string) (page []lease.Lease, next string, err error)
+	List(ctx context.Context, q lease.Query, cursor string) (ListReply, error)
 
 	// Events returns up to limit of the events after q.After that
 	// [lease.Query.MatchesEvent] selects, in order [History/Queries, History/Pages].
@@ -225,6 +225,13 @@ type WithdrawReply struct {
 	Outcome   Outcome
 	Lease     lease.Lease
 	Remaining time.Duration
+}
+
+// ListReply is a page of what was asked for.
+type ListReply struct {
+	Leases []lease.Lease
+	Now    time.Time // the store's clock: an active lease lasts from then until its ExpiresAt [List/Remaining, Get/Remaining]
+	Next   string    // the cursor of the next page; "" after the last one
 }
 
 // ForceArgs ends what the query selects, waiters included. Status and Limit of

@@ -119,9 +119,9 @@ func TestFaults(t *testing.T) {
 		}
 	}
 	granted := func(s backend.Store, id lease.ID) bool {
-		page, _, err := s.List(context.Background(), lease.Query{ID: id}, "")
+		page, err := s.List(context.Background(), lease.Query{ID: id}, "")
 		require.NoError(t, err)
-		return len(page) == 1
+		return len(page.Leases) == 1
 	}
 	for _, c := range []struct {
 		fault   Fault

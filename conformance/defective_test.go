@@ -23,7 +23,7 @@ type hooks struct {
 	withdraw  func(s *memory.Store, a backend.WithdrawArgs) backend.WithdrawReply
 	force     func(s *memory.Store, a backend.ForceArgs) backend.ForceReply
 	sweep     func(s *memory.Store, limit int) backend.SweepReply
-	list      func(s *memory.Store, q lease.Query, cursor string) ([]lease.Lease, string)
+	list      func(s *memory.Store, q lease.Query, cursor string) backend.ListReply
 	events    func(s *memory.Store, q lease.Query, limit int) ([]lease.Event, lease.Seq, error)
 	wake      func(s *memory.Store, id lease.ID) (<-chan struct{}, func())
 	stats     func(s *memory.Store) lease.Stats
@@ -72,10 +72,9 @@ func (d defective) Sweep(ctx context.Context, limit int) (backend.SweepReply, er
 	return d.Store.Sweep(ctx, limit)
 }
 
-func (d defective) List(ctx context.Context, q lease.Query, cursor string) ([]lease.Lease, string, error) {
+func (d defective) List(ctx context.Context, q lease.Query, cursor string) (backend.ListReply, error) {
 	if d.list != nil {
-		page, next := d.list(d.Store, q, cursor)
-		return page, next, nil
+		return d.list(d.Store, q, cursor), nil
 	}
 	return d.Store.List(ctx, q, cursor)
 }
@@ -121,11 +120,11 @@ func must[T any](v T, err error) T {
 func all(s *memory.Store, q lease.Query) []lease.Lease {
 	var leases []lease.Lease
 	for cursor := ""; ; {
-		page, next, err := s.List(context.Background(), q, cursor)
-		if leases = append(leases, must(page, err)...); next == "" {
+		page := must(s.List(context.Background(), q, cursor))
+		if leases = append(leases, page.Leases...); page.Next == "" {
 			return leases
 		}
-		cursor = next
+		cursor = page.Next
 	}
 }
 

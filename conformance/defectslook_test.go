@@ -3,6 +3,7 @@ package conformance
 import (
 	"errors"
 	"slices"
+	"time"
 
 	"github.com/leasekit/leasekit/backend"
 	"github.com/leasekit/leasekit/backend/memory"
@@ -106,18 +107,26 @@ var lookDefects = []defect{
 		return ls
 	})},
 	{"a list loses what lies between two pages", []string{"List/ExactlyOnce", "List/Order"}, func() hooks {
-		return hooks{list: func(s *memory.Store, q lease.Query, cursor string) ([]lease.Lease, string) {
-			page, next, err := s.List(background, q, cursor)
-			if page = must(page, err); next != "" {
-				page = page[:len(page)-1]
+		return hooks{list: func(s *memory.Store, q lease.Query, cursor string) backend.ListReply {
+			page := must(s.List(background, q, cursor))
+			if page.Next != "" {
+				page.Leases = page.Leases[:len(page.Leases)-1]
 			}
-			return page, next
+			return page
+		}}
+	}},
+	{"a list does not tell the time", []string{"List/Remaining", "Get/Remaining"}, func() hooks {
+		return hooks{list: func(s *memory.Store, q lease.Query, cursor string) backend.ListReply {
+			page := must(s.List(background, q, cursor))
+			page.Now = page.Now.Add(-time.Minute)
+			return page
 		}}
 	}},
 	{"a list ends after a page", []string{"List/Order"}, func() hooks {
-		return hooks{list: func(s *memory.Store, q lease.Query, cursor string) ([]lease.Lease, string) {
-			page, _, err := s.List(background, q, cursor)
-			return must(page, err), ""
+		return hooks{list: func(s *memory.Store, q lease.Query, cursor string) backend.ListReply {
+			page := must(s.List(background, q, cursor))
+			page.Next = ""
+			return page
 		}}
 	}},
 	{"what has expired is counted", []string{"Stats/Counts"}, func() hooks {
@@ -162,9 +171,10 @@ func without(kind lease.Kind) func() hooks {
 // lists returns a defect that changes each page of a list.
 func lists(change func(s *memory.Store, page []lease.Lease) []lease.Lease) func() hooks {
 	return func() hooks {
-		return hooks{list: func(s *memory.Store, q lease.Query, cursor string) ([]lease.Lease, string) {
-			page, next, err := s.List(background, q, cursor)
-			return change(s, must(page, err)), next
+		return hooks{list: func(s *memory.Store, q lease.Query, cursor string) backend.ListReply {
+			page := must(s.List(background, q, cursor))
+			page.Leases = change(s, page.Leases)
+			return page
 		}}
 	}
 }

@@ -212,16 +212,8 @@ func (f *Faults) Sweep(ctx context.Context, limit int) (backend.SweepReply, erro
 }
 
 // List implements [backend.Store].
-func (f *Faults) List(ctx context.Context, q lease.Query, cursor string) ([]lease.Lease, string, error) {
-	type reply struct {
-		page []lease.Lease
-		next string
-	}
-	r, err := inject(ctx, f, OpList, func(ctx context.Context) (r reply, err error) {
-		r.page, r.next, err = f.Store.List(ctx, q, cursor)
-		return r, err
-	})
-	return r.page, r.next, err
+func (f *Faults) List(ctx context.Context, q lease.Query, cursor string) (backend.ListReply, error) {
+	return inject(ctx, f, OpList, func(ctx context.Context) (backend.ListReply, error) { return f.Store.List(ctx, q, cursor) })
 }
 
 // Events implements [backend.Store].

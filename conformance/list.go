@@ -3,6 +3,7 @@ package conformance
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -119,6 +120,19 @@ var listCases = []testCase{
 			require.Equal(h, 1, times, id)
 		}
 	}},
+	{"List/Remaining", "each active lease of a list says how long it still lasts, a waiter does not", func(h *harness) {
+		brief, long := h.brief("a", lease.Paths("f"), 60), h.brief("a", lease.Paths("g"), 600)
+		h.queue("b", lease.Paths("f"))
+		h.sleep(5)
+		listed := collect(h, h.M.List(h.Context(), lease.Query{}))
+		require.Len(h, listed, 3)
+		for i, l := range []lease.Lease{brief, long} {
+			require.True(h, listed[i].Valid())
+			require.LessOrEqual(h, listed[i].Remaining(), l.TTL-h.units(5)-lease.Margin(l.TTL)+resolution)
+			require.GreaterOrEqual(h, listed[i].Remaining(), l.TTL-h.units(5)-lease.Margin(l.TTL)-h.patience())
+		}
+		require.False(h, listed[2].Valid())
+	}},
 	{"List/Order", "a list is in order of the first arrivals, over all its pages", func(h *harness) {
 		const n = 230
 		var want []lease.ID
@@ -173,6 +187,22 @@ var listCases = []testCase{
 		require.Equal(h, 2, got.Waiters)
 		require.Equal(h, 3, got.Priority)
 		h.sameTime(h.get(first.ID).CreatedAt, got.Since)
+	}},
+	{"Get/Remaining", "a lease that is looked up says how long it still lasts, by the store's clock, counted from before the call", func(h *harness) {
+		l := h.brief("a", lease.Paths("f"), 60)
+		h.sleep(5)
+		got := h.get(l.ID)
+		require.True(h, got.Valid())
+		require.LessOrEqual(h, got.Remaining(), l.TTL-h.units(5)-lease.Margin(l.TTL)+resolution)
+		require.GreaterOrEqual(h, got.Remaining(), l.TTL-h.units(5)-lease.Margin(l.TTL)-h.patience())
+		faults, m := h.faulty(FaultOptions{Delay: h.units(3)})
+		faults.Next(OpList, Late)
+		start := time.Now()
+		got, err := m.Get(h.Context(), l.ID)
+		require.NoError(h, err)
+		require.LessOrEqual(h, got.Deadline().Sub(start), l.TTL-h.units(5)-lease.Margin(l.TTL)+resolution)
+		h.release(l)
+		require.False(h, h.get(l.ID).Valid())
 	}},
 	{"Get/NotFound", "an ID that was never asked for is not found", func(h *harness) {
 		_, err := h.M.Get(h.Context(), "nobody")

@@ -177,16 +177,16 @@ func (p *player) look(what string, target lease.ID) {
 func (p *player) list(ctx context.Context, s *side, q lease.Query) (string, error) {
 	var lines []string
 	for cursor := ""; ; {
-		page, next, err := s.List(ctx, q, cursor)
+		page, err := s.List(ctx, q, cursor)
 		if err != nil {
 			return "", err
 		}
-		for _, l := range page {
+		for _, l := range page.Leases {
 			lines = append(lines, p.leaseText(l))
 		}
-		if next == "" {
+		if page.Next == "" {
 			return strings.Join(lines, "; "), nil
 		}
-		cursor = next
+		cursor = page.Next
 	}
 }

@@ -115,9 +115,10 @@ func KeepAlive(a Acquirer, o *KeeperOptions) *Keeper {
 }
 
 // Keep renews the lease until it is released through what Keep returns, until
-// the Keeper is closed, or until the lease ends. The lease is one that Acquire,
-// TryAcquire or Renew returned. Only the values of ctx are used: its end does
-// not end the keeping.
+// the Keeper is closed, or until the lease ends. The lease is an active one that
+// a Manager returned: also from Get, by which a process that was started anew
+// goes on with what it held. Only the values of ctx are used: its end does not
+// end the keeping.
 //
 // A lease that is over already is [ErrExpired]; one that is not a Manager's
 // reply, or bad options, [ErrInvalid]; a closed Keeper [ErrClosed].
@@ -132,7 +133,7 @@ func (k *Keeper) keep(parent context.Context, l Lease, o *KeepOptions) (*Held, e
 		return nil, err
 	}
 	if l.Deadline().IsZero() || l.ID == "" || l.Token == 0 {
-		return nil, Invalid("lease", "not a lease that Acquire, TryAcquire or Renew returned")
+		return nil, Invalid("lease", "not an active lease that a Manager returned")
 	}
 	h := &Held{keeper: k, parent: parent, lease: l, place: -1}
 	if o != nil {

@@ -2,6 +2,7 @@ package lease_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"testing"
@@ -242,6 +243,18 @@ func TestReleaseAgain(t *testing.T) {
 	})
 }
 
+func TestKeepsWhatWasLookedUp(t *testing.T) {
+	bubble(t, func(t *testing.T, m *manager) {
+		l := acquire(t, m, exclusive("a", "f", 10*time.Second))
+		time.Sleep(4 * time.Second)
+		seen, err := m.Get(t.Context(), l.ID)
+		require.NoError(t, err)
+		keep(t, keeper(t, m, nil), seen, nil)
+		time.Sleep(time.Minute)
+		requireHeld(t, m, "a", "f")
+	})
+}
+
 func TestKeeperMisuse(t *testing.T) {
 	bubble(t, func(t *testing.T, m *manager) {
 		ctx := t.Context()
@@ -256,10 +269,12 @@ func TestKeeperMisuse(t *testing.T) {
 		k := keeper(t, m, nil)
 		_, err := k.Keep(ctx, lease.Lease{}, nil)
 		require.ErrorIs(t, err, lease.ErrInvalid)
-		seen, err := m.Get(ctx, good.ID)
+		var written lease.Lease
+		text, err := json.Marshal(good)
 		require.NoError(t, err)
-		_, err = k.Keep(ctx, seen, nil)
-		require.ErrorIs(t, err, lease.ErrInvalid, "a copy from Get proves nothing")
+		require.NoError(t, json.Unmarshal(text, &written))
+		_, err = k.Keep(ctx, written, nil)
+		require.ErrorIs(t, err, lease.ErrInvalid, "what was written down tells nothing of now")
 		_, err = k.Keep(ctx, good, &lease.KeepOptions{Progress: -1})
 		require.ErrorIs(t, err, lease.ErrInvalid)
 		_, err = k.Keep(ctx, good, &lease.KeepOptions{MaxLifetime: -1})

@@ -83,7 +83,8 @@ func (l Lease) Ref() Ref { return Ref{ID: l.ID, Holder: l.Holder, Token: l.Token
 
 // Deadline returns the local deadline: the time, on this process's clocks,
 // after which the lease must not be relied on. It is zero for a lease that is
-// not active or that came from elsewhere than a Manager's reply.
+// not active or that came from elsewhere than a Manager's reply to Acquire,
+// TryAcquire, Renew, Get or List.
 func (l Lease) Deadline() time.Time {
 	if l.asked.IsZero() || l.Status != Active {
 		return time.Time{}

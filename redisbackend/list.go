@@ -4,15 +4,16 @@ import (
 	"context"
 	"slices"
 
+	"github.com/leasekit/leasekit/backend"
 	"github.com/leasekit/leasekit/lease"
 )
 
 // List implements [backend.Store].
-func (s *Store) List(ctx context.Context, q lease.Query, cursor string) ([]lease.Lease, string, error) {
+func (s *Store) List(ctx context.Context, q lease.Query, cursor string) (backend.ListReply, error) {
 	args := []any{cursor, bit(!slices.ContainsFunc(q.Status, lease.Status.Ended))}
 	r, err := s.do(ctx, "list", append(args, queryArgs(q)...)...)
 	if err != nil {
-		return nil, "", err
+		return backend.ListReply{}, err
 	}
 	now, retention, next, texts := r.number(0), r.number(1), r.text(2), r.texts(3)
 	var contention lease.Contention
@@ -20,13 +21,13 @@ func (s *Store) List(ctx context.Context, q lease.Query, cursor string) ([]lease
 		contention = r.contention(4)
 	}
 	if r.err() != nil {
-		return nil, "", r.err()
+		return backend.ListReply{}, r.err()
 	}
-	var page []lease.Lease
+	page := backend.ListReply{Now: moment(now), Next: next}
 	for i := 0; i+1 < len(texts); i += 2 {
 		record, err := decodeRecord(texts[i], texts[i+1])
 		if err != nil {
-			return nil, "", err
+			return backend.ListReply{}, err
 		}
 		if record.Status.Ended() && record.Ended+retention <= now {
 			continue // no longer remembered, only not swept away yet
@@ -36,7 +37,7 @@ func (s *Store) List(ctx context.Context, q lease.Query, cursor string) ([]lease
 			continue
 		}
 		l.Contention = contention
-		page = append(page, l)
+		page.Leases = append(page.Leases, l)
 	}
-	return page, next, nil
+	return page, nil
 }

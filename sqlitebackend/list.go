@@ -6,9 +6,11 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/uptrace/bun"
 
+	"github.com/leasekit/leasekit/backend"
 	"github.com/leasekit/leasekit/backend/step"
 	"github.com/leasekit/leasekit/lease"
 )
@@ -73,37 +75,38 @@ func remembered(q lease.Query, namespace int64) *query {
 }
 
 // List implements [backend.Store].
-func (s *Store) List(ctx context.Context, q lease.Query, cursor string) (page []lease.Lease, next string, err error) {
+func (s *Store) List(ctx context.Context, q lease.Query, cursor string) (page backend.ListReply, err error) {
 	var after int64
 	if cursor != "" {
 		if after, err = strconv.ParseInt(cursor, 10, 64); err != nil {
-			return nil, "", lease.Invalid("cursor", "%q", cursor)
+			return page, lease.Invalid("cursor", "%q", cursor)
 		}
 	}
 	err = s.look(ctx, "list", func(v *view) error {
-		page, next, err = v.page(q, after)
+		page, err = v.page(q, after)
 		return err
 	})
-	return page, next, err
+	return page, err
 }
 
 // page returns the leases after this arrival that q selects.
-func (v *view) page(q lease.Query, after int64) (page []lease.Lease, next string, err error) {
+func (v *view) page(q lease.Query, after int64) (backend.ListReply, error) {
+	page := backend.ListReply{Now: time.UnixMilli(v.now).UTC()}
 	condition := selection(q, v.namespace)
 	if q.ID != "" || slices.ContainsFunc(q.Status, lease.Status.Ended) {
 		condition = remembered(q, v.namespace)
 	}
 	var rows []row
-	err = v.tx.NewSelect().Model(&rows).ModelTableExpr(condition.from).Where(condition.text.String(), condition.args...).
+	err := v.tx.NewSelect().Model(&rows).ModelTableExpr(condition.from).Where(condition.text.String(), condition.args...).
 		Where("arrival > ?", after).OrderExpr("arrival").Limit(pageSize).Scan(v.ctx)
 	if err != nil {
-		return nil, "", err
+		return page, err
 	}
 	for _, w := range rows {
 		after = w.Arrival
 		r, err := w.record()
 		if err != nil {
-			return nil, "", err
+			return page, err
 		}
 		l := r.LeaseAt(v.now)
 		if r.Forgotten(v.now, v.config) || !q.Matches(l) || !q.MatchesStatus(l.Status) {
@@ -111,15 +114,15 @@ func (v *view) page(q lease.Query, after int64) (page []lease.Lease, next string
 		}
 		if q.ID != "" {
 			if l.Contention, err = step.Contend(v, r, v.counters.Waiting, v.now); err != nil {
-				return nil, "", err
+				return page, err
 			}
 		}
-		page = append(page, l)
+		page.Leases = append(page.Leases, l)
 	}
-	if len(rows) < pageSize {
-		return page, "", nil
+	if len(rows) == pageSize {
+		page.Next = strconv.FormatInt(after, 10)
 	}
-	return page, strconv.FormatInt(after, 10), nil
+	return page, nil
 }
 
 // Waiters is that of [step.Tx].

@@ -123,19 +123,18 @@ func (s *Store) Config(context.Context) (lease.Config, error) {
 const pageSize = 100
 
 // List implements [backend.Store].
-func (s *Store) List(_ context.Context, q lease.Query, cursor string) ([]lease.Lease, string, error) {
+func (s *Store) List(_ context.Context, q lease.Query, cursor string) (backend.ListReply, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var after int64
 	if cursor != "" {
 		var err error
 		if after, err = strconv.ParseInt(cursor, 10, 64); err != nil {
-			return nil, "", err
+			return backend.ListReply{}, err
 		}
 	}
-	counters := s.counters
-	now, _ := counters.Clock(time.Now())
-	var page []lease.Lease
+	now, _ := s.counters.Clock(time.Now())
+	page := backend.ListReply{Now: time.UnixMilli(now).UTC()}
 	for _, r := range s.byArrival() {
 		if r.Arrival <= after || r.Forgotten(now, s.config) {
 			continue
@@ -144,15 +143,16 @@ func (s *Store) List(_ context.Context, q lease.Query, cursor string) ([]lease.L
 		if !q.Matches(l) || !q.MatchesStatus(l.Status) {
 			continue
 		}
-		if len(page) == pageSize {
-			return page, strconv.FormatInt(after, 10), nil
+		if len(page.Leases) == pageSize {
+			page.Next = strconv.FormatInt(after, 10)
+			return page, nil
 		}
 		if q.ID != "" {
-			l.Contention, _ = step.Contend(&transaction{namespace: s.namespace}, r, counters.Waiting, now)
+			l.Contention, _ = step.Contend(&transaction{namespace: s.namespace}, r, s.counters.Waiting, now)
 		}
-		page, after = append(page, l), r.Arrival
+		page.Leases, after = append(page.Leases, l), r.Arrival
 	}
-	return page, "", nil
+	return page, nil
 }
 
 // Events implements [backend.Store].
@@ -187,13 +187,12 @@ func (s *Store) Events(_ context.Context, q lease.Query, limit int) ([]lease.Eve
 func (s *Store) Stats(context.Context) (lease.Stats, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	counters := s.counters
-	now, _ := counters.Clock(time.Now())
+	now, _ := s.counters.Clock(time.Now())
 	stats := lease.Stats{
-		Now: time.UnixMilli(now).UTC(), Head: counters.Seq, Token: counters.Token, Refused: counters.Refused,
+		Now: time.UnixMilli(now).UTC(), Head: s.counters.Seq, Token: s.counters.Token, Refused: s.counters.Refused,
 	}
 	if n := len(s.events); n > 0 {
-		stats.Oldest = counters.Seq - lease.Seq(n) + 1
+		stats.Oldest = s.counters.Seq - lease.Seq(n) + 1
 	}
 	for _, r := range s.records {
 		switch l := r.LeaseAt(now); l.Status {
