@@ -46,8 +46,9 @@ type Fixture struct {
 	Open func(testing.TB) backend.Store
 
 	// RealTime says that the store's clock is outside the process (a real
-	// Redis): cases then really wait, with short TTLs. Otherwise each case runs
-	// in a testing/synctest bubble, in which an hour takes no time.
+	// Redis): cases then really wait, many side by side, with short TTLs; a few
+	// take two minutes. Otherwise each case runs in a testing/synctest bubble, in
+	// which an hour takes no time.
 	RealTime bool
 
 	// KnownFailures lists cases by name that this store fails, with the
@@ -106,16 +107,19 @@ func Run(t *testing.T, newFixture func(testing.TB) Fixture) {
 			}
 		}
 	})
-	for _, c := range suite {
-		t.Run(c.name, func(t *testing.T) { runCase(t, c, newFixture) })
+	runCases(t, suite, newFixture)
+}
+
+func runCases(t *testing.T, suite []testCase, newFixture func(testing.TB) Fixture) {
+	tests := make([]subtest, len(suite))
+	for i, c := range suite {
+		tests[i] = subtest{c.name, func(t *testing.T) { runCase(t, c, newFixture) }}
 	}
+	runAll(t, newFixture(t).RealTime, tests)
 }
 
 func runCase(t *testing.T, c testCase, newFixture func(testing.TB) Fixture) {
 	fixture := newFixture(t)
-	if fixture.RealTime {
-		t.Parallel()
-	}
 	if reason, known := fixture.KnownFailures[c.name]; known {
 		r := record(t, c, fixture)
 		switch {

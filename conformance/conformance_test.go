@@ -28,6 +28,9 @@ func TestCasesHaveNamesAndReasons(t *testing.T) {
 		require.False(t, strings.HasSuffix(c.why, "."), c.name)
 	}
 	require.GreaterOrEqual(t, len(seen), 90)
+	for _, name := range inMinutes {
+		require.True(t, seen[name], "no case %s", name)
+	}
 }
 
 func TestKnownFailures(t *testing.T) {

@@ -88,10 +88,11 @@ func fencingAfter() []testCase {
 			h.M = h.open()
 		}},
 		{"Forgetting", func(h *harness, l lease.Lease) {
-			h.virtualOnly("an end is remembered for minutes")
-			h.set(func(c *lease.Config) { c.HistoryRetention, c.EndedMax = time.Second, 0 })
 			h.release(l)
-			h.pass(20 * time.Minute)
+			h.set(func(c *lease.Config) {
+				c.HistoryRetention, c.EndedRetention, c.EndedMax = time.Second, lease.MinEndedRetention, 0
+			})
+			h.pass(lease.MinEndedRetention + h.patience())
 			_, err := h.M.Sweep(h.Context())
 			require.NoError(h, err)
 			h.gaps = true

@@ -194,7 +194,6 @@ var handoverCases = []testCase{
 	}},
 	{"Handover/FewAsks", "of a crowd that waits for one path few ask at each hand-over: no herd (pitfall 35)", fewAsks},
 	{"Handover/IdleAsks", "who waits in vain hardly asks: its heartbeats, and no more (pitfall 57)", func(h *harness) {
-		h.virtualOnly("it watches a minute of waiting")
 		faults := NewFaults(h.fixture.Open(h.TB), FaultOptions{})
 		m := h.manage(faults, nil)
 		h.hold("a", lease.Trees("d"))

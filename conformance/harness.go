@@ -16,7 +16,7 @@ import (
 // error of its context and not with the test binary's timeout.
 const (
 	virtualLimit = 24 * time.Hour
-	realLimit    = time.Minute
+	realLimit    = 5 * time.Minute
 )
 
 // harness is what a case works with.
@@ -48,14 +48,6 @@ func newHarness(t testing.TB, fixture Fixture) *harness {
 // Context returns the case's context, which ends with the case, or when it
 // hangs.
 func (h *harness) Context() context.Context { return h.ctx }
-
-// virtualOnly skips the case in real time, where it would take minutes.
-func (h *harness) virtualOnly(because string) {
-	h.Helper()
-	if h.fixture.RealTime {
-		h.Skipf("only in virtual time: %s", because)
-	}
-}
 
 // store returns another handle on the store itself; it is closed at the end.
 func (h *harness) store() backend.Store {

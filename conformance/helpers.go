@@ -14,11 +14,7 @@ import (
 // the store that newFixture makes, also when calls of the store fail, hang or lose
 // their replies. [Run] checks the store itself.
 func RunHelpers(t *testing.T, newFixture func(testing.TB) Fixture) {
-	for _, c := range helperCases() {
-		t.Run(c.name, func(t *testing.T) {
-			runCase(t, c, newFixture)
-		})
-	}
+	runCases(t, helperCases(), newFixture)
 }
 
 // helperCases returns all cases of RunHelpers.

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -93,16 +92,15 @@ var identityCases = append([]testCase{
 		w.soon()
 	}},
 	{"Identity/EndForgotten", "once an end is no longer remembered the ID names a new request", func(h *harness) {
-		h.virtualOnly("an end is remembered for minutes")
 		h.set(func(c *lease.Config) { c.EndedRetention = lease.MinEndedRetention })
 		r := h.request("a", lease.Paths("f"))
 		r.ID = "one"
 		first := h.acquire(h.M, r)
 		h.release(first)
-		h.pass(lease.MinEndedRetention - time.Second)
+		h.pass(lease.MinEndedRetention - h.doubt())
 		_, err := h.M.TryAcquire(h.Context(), r)
 		h.lost(err, lease.ErrReleased)
-		h.pass(2 * time.Second)
+		h.pass(2 * h.doubt())
 		require.Greater(h, h.acquire(h.M, r).Token, first.Token)
 		_, err = h.M.Renew(h.Context(), first.Ref(), 0)
 		h.lost(err, lease.ErrNotHolder)
@@ -279,12 +277,11 @@ var identityCases = append([]testCase{
 		require.Equal(h, lease.Active, h.get(late.Request.ID).Status)
 	}},
 	{"Identity/TombstoneLasts", "a withdrawn attempt is remembered for two minutes, swept or not", func(h *harness) {
-		h.virtualOnly("an attempt is remembered for minutes")
 		d := h.direct()
 		late := d.args(h.request("a", lease.Paths("f")), "late", 0)
 		d.ask(late)
 		d.withdraw(late)
-		h.pass(lease.MinEndedRetention - time.Second)
+		h.pass(lease.MinEndedRetention - h.doubt())
 		_, err := h.M.Sweep(h.Context())
 		require.NoError(h, err)
 		require.Equal(h, backend.Withdrawn, d.ask(late).Outcome)

@@ -211,17 +211,16 @@ var listCases = []testCase{
 		h.invalid(err, "id")
 	}},
 	{"Get/Remembered", "an end is remembered for ended_retention, swept or not, and then forgotten, swept or not", func(h *harness) {
-		h.virtualOnly("ended_retention is at least two minutes")
 		h.set(func(c *lease.Config) {
 			c.EndedRetention, c.AutoSweep = lease.MinEndedRetention, false
 		})
 		kept, swept := h.hold("a", lease.Paths("f")), h.hold("a", lease.Paths("g"))
 		h.release(kept)
 		h.release(swept)
-		h.pass(lease.MinEndedRetention - h.Unit)
+		h.pass(lease.MinEndedRetention - h.doubt())
 		h.sweep()
 		require.Equal(h, lease.EndReleased, h.get(kept.ID).EndReason)
-		h.pass(h.units(2))
+		h.pass(2 * h.doubt())
 		_, err := h.M.Get(h.Context(), kept.ID)
 		h.lost(err, lease.ErrNotFound)
 		require.Equal(h, 2, h.sweep().Forgotten)
@@ -230,15 +229,14 @@ var listCases = []testCase{
 		require.Empty(h, h.ids(lease.Query{Status: []lease.Status{lease.Released}}))
 	}},
 	{"Get/RememberedFromTheEnd", "how long an expiry is remembered counts from the deadline, not from when it was found out", func(h *harness) {
-		h.virtualOnly("ended_retention is at least two minutes")
 		h.set(func(c *lease.Config) {
 			c.EndedRetention, c.AutoSweep = lease.MinEndedRetention, false
 		})
 		l := h.brief("a", lease.Paths("f"), 1)
-		h.pass(lease.MinEndedRetention - h.Unit)
+		h.pass(lease.MinEndedRetention - h.doubt())
 		h.sweep()
 		require.Equal(h, lease.Expired, h.get(l.ID).Status)
-		h.pass(h.units(3))
+		h.pass(h.units(1) + 2*h.doubt())
 		_, err := h.M.Get(h.Context(), l.ID)
 		h.lost(err, lease.ErrNotFound)
 	}},

@@ -20,32 +20,35 @@ func Parity(t *testing.T, newFixture func(testing.TB) Fixture, seeds ...uint64) 
 	if len(seeds) == 0 {
 		seeds = Seeds(1, 25)
 	}
-	for _, seed := range seeds {
-		t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) {
-			realTime := newFixture(t).RealTime
-			if realTime {
-				t.Parallel()
-			}
-			all := script(seed, realTime)
-			difference := compare(t, newFixture, all)
-			if difference == "" {
-				return
-			}
-			attempts := 600
-			if realTime {
-				attempts = 100
-			}
-			short := shrink(all, attempts, func(some []instruction) bool {
-				d := compare(t, newFixture, some)
-				if d != "" {
-					difference = d
-				}
-				return d != ""
-			})
-			t.Errorf("the store differs from backend/memory, or broke a rule:\n%s\nin the script\n%s\nagain with: go test -run '^%s$' .",
-				difference, text(short), t.Name())
-		})
+	realTime := newFixture(t).RealTime
+	tests := make([]subtest, len(seeds))
+	for i, seed := range seeds {
+		tests[i] = subtest{fmt.Sprintf("seed=%d", seed), func(t *testing.T) {
+			playSeed(t, newFixture, seed, realTime)
+		}}
 	}
+	runAll(t, realTime, tests)
+}
+
+func playSeed(t *testing.T, newFixture func(testing.TB) Fixture, seed uint64, realTime bool) {
+	all := script(seed, realTime)
+	difference := compare(t, newFixture, all)
+	if difference == "" {
+		return
+	}
+	attempts := 600
+	if realTime {
+		attempts = 100
+	}
+	short := shrink(all, attempts, func(some []instruction) bool {
+		d := compare(t, newFixture, some)
+		if d != "" {
+			difference = d
+		}
+		return d != ""
+	})
+	t.Errorf("the store differs from backend/memory, or broke a rule:\n%s\nin the script\n%s\nagain with: go test -run '^%s$' .",
+		difference, text(short), t.Name())
 }
 
 // Seeds returns the n seeds from first on.

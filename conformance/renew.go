@@ -150,10 +150,10 @@ var renewCases = append([]testCase{
 		h.counts(1, 0)
 	}},
 	{"Renew/LongAfter", "once an end is forgotten its lease is not found", func(h *harness) {
-		h.virtualOnly("an end is remembered for minutes")
+		h.set(func(c *lease.Config) { c.EndedRetention = lease.MinEndedRetention })
 		l := h.hold("a", lease.Paths("f"))
 		h.release(l)
-		h.pass(lease.DefaultConfig().EndedRetention + time.Second)
+		h.pass(lease.MinEndedRetention + h.doubt())
 		_, err := h.M.Renew(h.Context(), l.Ref(), 0)
 		h.lost(err, lease.ErrNotFound)
 	}},

@@ -64,6 +64,10 @@ func (h *harness) patience() time.Duration {
 	return h.units(3)
 }
 
+// doubt is how long before and after the end of a long wait a case looks: in real
+// time a busy machine may be late by some of it.
+func (h *harness) doubt() time.Duration { return 3 * h.patience() }
+
 // soon requires that the call is granted now, by a wake-up.
 func (w *waiting) soon() lease.Lease {
 	w.h.Helper()

@@ -67,15 +67,17 @@ var timeoutCases = []testCase{
 		w.soon()
 	}},
 	{"Timeout/LongWait", "a wait of a hundred heartbeats is a wait like any other", func(h *harness) {
-		h.virtualOnly("it waits for many minutes")
-		held := h.hold("a", lease.Paths("f"))
-		_, err := h.M.Renew(h.Context(), held.Ref(), 10*time.Minute)
-		require.NoError(h, err)
+		const heartbeat = time.Second
+		const long = 100 * heartbeat
+		h.set(func(c *lease.Config) { c.WaiterTTL = 3 * heartbeat })
+		held := h.request("a", lease.Paths("f"))
+		held.TTL = long + h.doubt()
+		h.acquire(h.M, held)
 		r := h.request("b", lease.Paths("f"))
-		r.Timeout = time.Hour
+		r.Timeout = lease.NoTimeout
 		l := h.wait(h.M, r).granted()
-		require.GreaterOrEqual(h, l.Waited, 10*time.Minute)
-		require.Less(h, l.Waited, 10*time.Minute+h.patience())
+		require.GreaterOrEqual(h, l.Waited, long)
+		require.Less(h, l.Waited, held.TTL+h.patience())
 	}},
 	{"Timeout/BlockersInOrder", "who timed out learns of the leases in its way first, then of the waiters before it in order", func(h *harness) {
 		h.hold("a", lease.SharedPaths("e", "f"))
