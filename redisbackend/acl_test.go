@@ -7,7 +7,6 @@ import (
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 
-	"github.com/leasekit/leasekit/conformance"
 	"github.com/leasekit/leasekit/internal/redistest"
 	"github.com/leasekit/leasekit/redisbackend"
 )
@@ -21,20 +20,22 @@ var rights = []any{
 	"+xadd", "+xlen", "+xrange", "+xrevrange", "+xtrim", "+publish", "+spublish",
 }
 
-func TestConformanceWithDocumentedRights(t *testing.T) {
+// withDocumentedRights returns a maker of clients of a server on which they have the rights of the documentation.
+func withDocumentedRights(t *testing.T) func() redis.UniversalClient {
 	server := redistest.Single(t)
 	server.Do(append([]any{"ACL", "SETUSER", "leases", "on", ">secret", "resetkeys", "resetchannels", "-@all"}, rights...)...)
-	conformance.Run(t, onServer(func() redis.UniversalClient {
+	return func() redis.UniversalClient {
 		options := server.Options()
 		options.Username, options.Password = "leases", "secret"
 		client := redis.NewClient(options)
 		t.Cleanup(func() { _ = client.Close() })
 		return client
-	}))
+	}
 }
 
 // TestClusterWithDocumentedRights: a Cluster's client and the other options need a few more.
 func TestClusterWithDocumentedRights(t *testing.T) {
+	t.Parallel()
 	cluster := redistest.Cluster(t)
 	for _, node := range cluster.Nodes {
 		node.Do(append([]any{"ACL", "SETUSER", "leases", "on", ">secret", "resetkeys", "resetchannels", "-@all",

@@ -6,27 +6,17 @@ import (
 	"testing"
 	"time"
 
-	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 
-	"github.com/leasekit/leasekit/conformance"
 	"github.com/leasekit/leasekit/internal/redistest"
 	"github.com/leasekit/leasekit/lease"
 	"github.com/leasekit/leasekit/redisbackend"
 )
 
-// The namespaces of the cases are in slots of all three masters.
-func TestConformanceCluster(t *testing.T) {
-	client := redistest.Cluster(t).Client()
-	fixtures := onServer(func() redis.UniversalClient { return client })
-	conformance.Run(t, fixtures)
-	conformance.RunHelpers(t, fixtures)
-	conformance.Parity(t, fixtures, conformance.Seeds(61, 5)...)
-}
-
 // A master that is killed costs errors while nobody serves its slots, and while its successor has no replica, since
 // the callers ask for one; then it goes on. No grant that anybody was told of is lost.
 func TestClusterMasterKilled(t *testing.T) {
+	t.Parallel()
 	cluster := redistest.Cluster(t)
 	o := &redisbackend.Options{Namespace: "killed", WaitReplicas: 1}
 	all := start(t, []lease.Manager{manage(t, cluster.Client(), o), manage(t, cluster.Client(), o)}, lease.ErrExpired)

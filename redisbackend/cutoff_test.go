@@ -27,6 +27,7 @@ func behindProxy(t *testing.T, server *redistest.Server, change func(*redis.Opti
 // Replies are lost: up to 6 in a row, which is more than go-redis sends a call by itself. After an error the path is free
 // again for somebody else, or granted to one who asks again with the same ID; whoever was told of a lease has it.
 func TestLostRepliesToAcquire(t *testing.T) {
+	t.Parallel()
 	server := redistest.Single(t)
 	direct := manage(t, server.Client(), nil)
 	for name, change := range map[string]func(*redis.Options){

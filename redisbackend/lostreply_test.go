@@ -15,6 +15,7 @@ import (
 // TestLostReplyOfAnAcquire: what the server did and could not tell is found again by the same ID, whether go-redis
 // repeats the call by itself or gives up.
 func TestLostReplyOfAnAcquire(t *testing.T) {
+	t.Parallel()
 	server := redistest.Single(t)
 	direct := manage(t, server.Client(), nil)
 	for _, retries := range []int{-1, 3} {

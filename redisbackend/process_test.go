@@ -3,6 +3,7 @@ package redisbackend_test
 import (
 	"bufio"
 	"context"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -29,6 +30,8 @@ var roles = map[string]func(m lease.Manager, orders *bufio.Scanner) error{}
 func TestMain(m *testing.M) {
 	role := os.Getenv(roleVariable)
 	if role == "" {
+		// What is parallel here waits for servers, not for a processor. A -parallel on the command line goes before.
+		_ = flag.Set("test.parallel", "4")
 		os.Exit(m.Run())
 	}
 	if err := play(role); err != nil {

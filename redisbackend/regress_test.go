@@ -98,6 +98,7 @@ func TestOutOfMemory(t *testing.T) {
 
 // TestWaitReplicas: a grant counts only once enough replicas have it, and is taken back otherwise.
 func TestWaitReplicas(t *testing.T) {
+	t.Parallel()
 	master, replica := redistest.Single(t, "repl-diskless-sync-delay 0"), redistest.Single(t)
 	o := &redisbackend.Options{WaitReplicas: 1, WaitTimeout: 2 * time.Second}
 	replicate := func(on bool) {

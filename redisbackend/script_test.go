@@ -197,6 +197,7 @@ func TestServerErrorsReachTheClient(t *testing.T) {
 }
 
 func TestClusterFailover(t *testing.T) {
+	t.Parallel()
 	cluster := redistest.Cluster(t)
 	names := newKeyspace("n")
 	client := cluster.Client()
@@ -218,6 +219,7 @@ func TestClusterFailover(t *testing.T) {
 }
 
 func TestSentinelFailover(t *testing.T) {
+	t.Parallel()
 	servers := redistest.Sentinel(t)
 	names := newKeyspace("n")
 	client := servers.Client()
