@@ -35,6 +35,7 @@ func TestSingleWithoutPersistenceKeepsDataOverAnOrderlyStop(t *testing.T) {
 }
 
 func TestClusterReplacesADeadMaster(t *testing.T) {
+	t.Parallel()
 	cluster := Cluster(t)
 	client := cluster.Client()
 	ctx := t.Context()
@@ -51,6 +52,7 @@ func TestClusterReplacesADeadMaster(t *testing.T) {
 }
 
 func TestSentinelReplacesADeadMaster(t *testing.T) {
+	t.Parallel()
 	servers := Sentinel(t)
 	client := servers.Client()
 	ctx := t.Context()
