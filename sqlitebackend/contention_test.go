@@ -148,8 +148,8 @@ func shares(t testing.TB, children []*process, order string) (sum, least, most i
 		if least = min(least, n); i == 0 {
 			least = n
 		}
-		child.finish()
 	}
+	finishAll(children)
 	return sum, least, most
 }
 

@@ -123,8 +123,8 @@ func TestProcessesShareAFile(t *testing.T) {
 	}))
 	for _, child := range children {
 		child.expect("done")
-		child.finish()
 	}
+	finishAll(children)
 	require.Equal(t, (processes+1)*goroutines*times, value(t, d, "n"))
 	checkIntegrity(t, d)
 }

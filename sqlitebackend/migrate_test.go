@@ -200,7 +200,5 @@ func TestMigrateInSeveralProcessesAtOnce(t *testing.T) {
 		require.Len(t, migrationRows(t, d), 2)
 		require.Equal(t, 1, countRows(t, d, "things"))
 	}
-	for _, child := range children {
-		child.finish()
-	}
+	finishAll(children)
 }

@@ -95,11 +95,22 @@ func (p *process) kill() {
 // finish ends the child's orders and waits for its exit.
 func (p *process) finish() {
 	p.t.Helper()
-	require.NoError(p.t, p.orders.Close())
-	for p.answers.Scan() {
-		if strings.HasPrefix(p.answers.Text(), "error:") {
-			p.t.Error(p.answers.Text())
-		}
+	finishAll([]*process{p})
+}
+
+// finishAll does so for several children at once: built with the race detector,
+// each sleeps for a second before it exits.
+func finishAll(children []*process) {
+	for _, p := range children {
+		p.t.Helper()
+		require.NoError(p.t, p.orders.Close())
 	}
-	require.NoError(p.t, p.command.Wait())
+	for _, p := range children {
+		for p.answers.Scan() {
+			if strings.HasPrefix(p.answers.Text(), "error:") {
+				p.t.Error(p.answers.Text())
+			}
+		}
+		require.NoError(p.t, p.command.Wait())
+	}
 }
