@@ -37,6 +37,7 @@ func newHarness(t testing.TB, fixture Fixture) *harness {
 	limit := virtualLimit
 	if fixture.RealTime {
 		limit = realLimit
+		h.Unit *= 2 // a busy machine is late
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	t.Cleanup(cancel)

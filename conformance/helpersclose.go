@@ -13,7 +13,7 @@ import (
 )
 
 // closeLimit is how long it takes at most to close a Manager, in units: a
-// second.
+// second, or two where the clock is real.
 const closeLimit = 10
 
 // shutdownCases: how a process goes.

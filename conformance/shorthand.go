@@ -59,7 +59,7 @@ const resolution = 2 * time.Millisecond
 // would hide that no wake-up came.
 func (h *harness) patience() time.Duration {
 	if h.fixture.RealTime {
-		return h.units(15)
+		return h.units(8)
 	}
 	return h.units(3)
 }

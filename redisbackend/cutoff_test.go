@@ -3,6 +3,7 @@ package redisbackend_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -101,7 +102,8 @@ func TestDeadlineOverStalledLink(t *testing.T) {
 		"Get":        func(ctx context.Context) error { _, err := m.Get(ctx, held.ID); return err },
 	} {
 		t.Run(name, func(t *testing.T) {
-			for range 5 {
+			over := make([]time.Duration, 5)
+			for i := range over {
 				// How late this machine is, apart from what is tested, is seen by a goroutine that only waits.
 				start := time.Now()
 				ctx, cancel := context.WithTimeout(t.Context(), deadline)
@@ -115,9 +117,13 @@ func TestDeadlineOverStalledLink(t *testing.T) {
 				cancel()
 				require.ErrorIs(t, err, context.DeadlineExceeded)
 				require.ErrorIs(t, err, lease.ErrUnavailable)
-				late := <-seen - deadline
-				require.Less(t, took, deadline+grace+late, "the machine itself was %v late", late)
+				over[i] = took - <-seen
 			}
+			// A call that waits for anything but its context is late each time, by a second at least; a busy machine holds
+			// one up now and then.
+			slices.Sort(over)
+			require.Less(t, over[len(over)/2], grace, "%v", over)
+			require.Less(t, over[len(over)-1], time.Second)
 		})
 	}
 }

@@ -19,34 +19,39 @@ import (
 // servers they wait: for two minutes in some of the cases.
 func TestSuites(t *testing.T) {
 	t.Parallel()
-	single := redistest.Single(t)
-	onSingle := onServer(func() redis.UniversalClient { return single.Client() })
-	restricted := withDocumentedRights(t)
-	cluster := redistest.Cluster(t)
-	for _, node := range cluster.Nodes {
-		node.SetConfig("cluster-node-timeout", "15000") // on a busy machine none is to be taken for dead
-	}
-	slots := cluster.Client() // the namespaces are in slots of all three masters
-	onCluster := onServer(func() redis.UniversalClient { return slots })
+	sideBySide(t, map[string]func(*testing.T){
+		"Mini": func(t *testing.T) { suites(t, mini, conformance.Seeds(1, paritySeeds)) },
+		"Single": func(t *testing.T) {
+			server := redistest.Single(t)
+			suites(t, onServer(func() redis.UniversalClient { return server.Client() }), conformance.Seeds(1, 10))
+		},
+		"Restricted": func(t *testing.T) { conformance.Run(t, onServer(withDocumentedRights(t))) },
+		"Cluster": func(t *testing.T) {
+			cluster := redistest.Cluster(t)
+			for _, node := range cluster.Nodes {
+				node.SetConfig("cluster-node-timeout", "15000") // on a busy machine none is to be taken for dead
+			}
+			client := cluster.Client() // the namespaces of the cases are in slots of all three masters
+			suites(t, onServer(func() redis.UniversalClient { return client }), conformance.Seeds(61, 5))
+		},
+	})
+}
 
+// suites runs all that package conformance has for a store.
+func suites(t *testing.T, newFixture func(testing.TB) conformance.Fixture, seeds []uint64) {
+	sideBySide(t, map[string]func(*testing.T){
+		"Conformance": func(t *testing.T) { conformance.Run(t, newFixture) },
+		"Helpers":     func(t *testing.T) { conformance.RunHelpers(t, newFixture) },
+		"Parity":      func(t *testing.T) { conformance.Parity(t, newFixture, seeds...) },
+	})
+}
+
+// sideBySide runs subtests of t at once, whatever -parallel says, and returns when all have ended.
+func sideBySide(t *testing.T, tests map[string]func(*testing.T)) {
 	var all sync.WaitGroup
 	defer all.Wait()
-	for _, suite := range []struct {
-		name string
-		run  func(t *testing.T)
-	}{
-		{"Single", func(t *testing.T) { conformance.Run(t, onSingle) }},
-		{"SingleHelpers", func(t *testing.T) { conformance.RunHelpers(t, onSingle) }},
-		{"SingleParity", func(t *testing.T) { conformance.Parity(t, onSingle, conformance.Seeds(1, 10)...) }},
-		{"Restricted", func(t *testing.T) { conformance.Run(t, onServer(restricted)) }},
-		{"Cluster", func(t *testing.T) { conformance.Run(t, onCluster) }},
-		{"ClusterHelpers", func(t *testing.T) { conformance.RunHelpers(t, onCluster) }},
-		{"ClusterParity", func(t *testing.T) { conformance.Parity(t, onCluster, conformance.Seeds(61, 5)...) }},
-		{"Mini", func(t *testing.T) { conformance.Run(t, mini) }},
-		{"MiniHelpers", func(t *testing.T) { conformance.RunHelpers(t, mini) }},
-		{"MiniParity", func(t *testing.T) { conformance.Parity(t, mini, conformance.Seeds(1, paritySeeds)...) }},
-	} {
-		all.Go(func() { t.Run(suite.name, suite.run) })
+	for name, run := range tests {
+		all.Go(func() { t.Run(name, run) })
 	}
 }
 
