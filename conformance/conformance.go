@@ -137,6 +137,10 @@ func runCase(t *testing.T, c testCase, newFixture func(testing.TB) Fixture) {
 			t.Logf("the rule: %s", c.why)
 		}
 	})
+	if fixture.RealTime {
+		runReal(t, c, newFixture)
+		return
+	}
 	within(t, fixture, func(t *testing.T) { c.check(newHarness(t, fixture)) })
 }
 

@@ -65,6 +65,29 @@ func TestKnownFailures(t *testing.T) {
 	})
 }
 
+// TestAgain: what fails is run again only on a machine that is late, and not for
+// ever.
+func TestAgain(t *testing.T) {
+	sound, broken := newRecorder(t), newRecorder(t)
+	broken.Fail()
+	require.False(t, again(1, sound, time.Second))
+	require.False(t, again(1, broken, tolerated))
+	require.True(t, again(1, broken, time.Second))
+	require.True(t, again(attempts-1, broken, time.Second))
+	require.False(t, again(attempts, broken, time.Second))
+
+	stop := watchTimers()
+	time.Sleep(20 * time.Millisecond)
+	require.Less(t, stop(), time.Minute)
+	runs := 0
+	runReal(t, testCase{"Test/Passes", "why", func(*harness) { runs++ }}, func(t testing.TB) Fixture {
+		f := plant(hooks{})
+		f.RealTime = true
+		return f
+	})
+	require.Equal(t, 1, runs)
+}
+
 // TestParityFindsDefects requires that random scripts find defects by
 // themselves, and that what they report is short.
 func TestParityFindsDefects(t *testing.T) {

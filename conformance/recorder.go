@@ -72,6 +72,17 @@ func (r *recorder) text() string {
 	return strings.Join(r.messages, "\n")
 }
 
+// tell does to t what was done to the recorder.
+func (r *recorder) tell(t testing.TB) {
+	t.Helper()
+	switch {
+	case r.Failed():
+		t.Error(r.text())
+	case r.Skipped():
+		t.Skip(r.text())
+	}
+}
+
 func (r *recorder) note(fail bool, message string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
