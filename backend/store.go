@@ -18,8 +18,10 @@ import (
 //     lease package's errors. [LostReply/EverythingTwice, LostReply/Storm]
 //   - The store is the only clock: callers pass durations, in whole
 //     milliseconds. Its now never runs backwards: it persists the highest it
-//     used. A lease ends when now reaches its expiry, which is never earlier
-//     than grant + TTL. [Clock/OneClock, Clock/NeverEarly, Clock/RenewalNeverEarly]
+//     used to change anything, and a handle remembers in memory by what it only
+//     looked or refused. A lease ends when now reaches its expiry, which is
+//     never earlier than grant + TTL. [Clock/OneClock, Clock/NeverEarly,
+//     Clock/RenewalNeverEarly]
 //   - Every change of state writes its event in the same step (unless
 //     Config.History is off). A step that comes across a lease or waiter whose
 //     time is over records that end before it does anything else with it.

@@ -23,6 +23,12 @@
 // for it at a lock file beside the database (gate.go), so that none starves. A
 // waiter in another process is woken through PRAGMA data_version (poll.go).
 // What a step decides is package backend/step; this package only stores.
+//
+// The clock is the machine's, kept from running backwards: what one process has
+// answered by, none of its later answers is before, and what was written, no
+// answer of any process. If the machine's clock is set back right after another
+// process has only looked, or was only refused, and before anything is written,
+// the others do not know how late that was.
 package sqlitebackend
 
 import (
@@ -53,6 +59,8 @@ type Store struct {
 	wakers    wakers
 	namespace int64
 
+	wall      func() time.Time             // the machine's clock
+	latest    step.Latest                  // how far the store's clock has gone
 	seenWakes atomic.Int64                 // the newest leases.woken that was passed on
 	config    atomic.Pointer[lease.Config] // as last read
 	refused   atomic.Uint64                // refusals that no transaction has written yet
@@ -125,7 +133,7 @@ func start(ctx context.Context, db *database, o Options) (*Store, error) {
 	if err != nil {
 		return nil, errors.Join(&OpenError{Path: db.name, Err: err}, db.close())
 	}
-	s := &Store{db: db, overlaps: make(map[shape]string)}
+	s := &Store{db: db, wall: time.Now, overlaps: make(map[shape]string)}
 	s.closing, s.stop = context.WithCancel(context.Background())
 	s.writer = newWriter(db, gate, hooks{begin: s.begin, finish: s.finish})
 	s.poller = newPoller(s.writer.changed, s.noticed)
@@ -190,7 +198,7 @@ func run[T any](ctx context.Context, s *Store, id lease.ID, f func(*step.Step) (
 	err := s.writer.doFor(ctx, id, func(b *batch) error {
 		tx := b.state.(*transaction)
 		tx.woken = nil
-		st, err := step.Begin(tx, time.Now())
+		st, err := step.Begin(tx, s.wall())
 		if err != nil {
 			return err
 		}

@@ -47,6 +47,7 @@ func (s *Store) begin(b *batch) error {
 		return unavailable("begin", errNamespaceGone)
 	}
 	tx.loaded = *c
+	s.latest.Merge(c)
 	tx.counters.Refused += s.refused.Load()
 	if known := s.config.Load(); known != nil && known.Version == version {
 		tx.config = *known
@@ -65,8 +66,9 @@ func (s *Store) finish(b *batch) error {
 	if err := tx.writeEvents(); err != nil {
 		return err
 	}
+	s.latest.Merge(&tx.counters)
 	c := tx.counters
-	if !tx.written {
+	if !tx.written && c.Offset == tx.loaded.Offset {
 		// A refusal is no reason to write: what it counted is kept for the next
 		// transaction that has one.
 		s.refused.Store(c.Refused - tx.loaded.Refused)

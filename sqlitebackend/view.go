@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"encoding/json"
 	"errors"
-	"time"
 
 	"github.com/uptrace/bun"
 
@@ -34,7 +33,7 @@ func (s *Store) look(ctx context.Context, doing string, read func(*view) error) 
 	}
 	defer func() { _ = tx.Rollback() }() // it has only read
 	v := &view{ctx: ctx, tx: tx, namespace: s.namespace}
-	if err = v.load(); err == nil {
+	if err = v.load(s); err == nil {
 		err = read(v)
 	}
 	if err != nil {
@@ -46,14 +45,16 @@ func (s *Store) look(ctx context.Context, doing string, read func(*view) error) 
 const loadView = `SELECT k.seq, k.token, k.waiting, k.now, k."offset", k.refused, c.config
 	FROM lease_counters k JOIN lease_configs c USING (namespace) WHERE k.namespace = ?`
 
-func (v *view) load() error {
+func (v *view) load(s *Store) error {
 	var config []byte
 	c := &v.counters
 	err := v.row([]any{&c.Seq, &c.Token, &c.Waiting, &c.Now, &c.Offset, &c.Refused, &config}, loadView, v.namespace)
 	if err != nil {
 		return err
 	}
-	v.now, _ = c.Clock(time.Now())
+	s.latest.Merge(c)
+	v.now, _ = c.Clock(s.wall())
+	s.latest.Merge(c)
 	return json.Unmarshal(config, &v.config)
 }
 

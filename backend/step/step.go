@@ -46,23 +46,6 @@ func Begin(tx Tx, wall time.Time) (*Step, error) {
 	return s, nil
 }
 
-// Clock returns the store's clock, in milliseconds rounded down and up, when
-// the machine's clock shows wall. It never runs backwards: if the machine's
-// clock was set back, the store's runs on from where it was.
-func (c *Counters) Clock(wall time.Time) (now, up int64) {
-	ms := wall.UnixMilli()
-	now = ms + c.Offset
-	if now < c.Now {
-		c.Offset += c.Now - now
-		now = c.Now
-	}
-	c.Now = now
-	if wall.Sub(time.UnixMilli(ms)) > 0 {
-		return now, now + 1
-	}
-	return now, now
-}
-
 // stale returns the current configuration if version is not that one's.
 func (s *Step) stale(version uint64) *lease.Config {
 	if version == s.config.Version {

@@ -8,8 +8,9 @@ import "github.com/leasekit/leasekit/lease"
 // order, without duplicates. It is not safe for concurrent use.
 type Tx interface {
 	// Load returns the namespace's counters, which the step changes in place
-	// and the transaction saves with it (Now, Offset and Refused alone are no
-	// reason to write), and its configuration.
+	// and the transaction saves with it, and its configuration. Now and Refused
+	// alone are no reason to write; what is not written must not be forgotten
+	// by this handle (see [Latest]).
 	Load() (*Counters, lease.Config, error)
 
 	// Find returns the record with this ID, whatever its status; nil if none.
@@ -82,7 +83,7 @@ type Counters struct {
 	Arrivals int64       // the newest Record.Arrival
 	Waiting  int         // records recorded as Pending
 	Buried   int64       // until when some withdrawn attempt is remembered
-	Now      int64       // the highest now used, ms
+	Now      int64       // the highest now used, ms: see Latest
 	Offset   int64       // what the machine's clock lags behind the store's, ms
 	Refused  uint64      // refusals of tries without a place
 }
