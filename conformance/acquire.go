@@ -50,7 +50,7 @@ var acquireCases = []testCase{
 		h.release(held)
 		h.acquire(h.M, r)
 	}},
-	{"Acquire/ExpiredNeverBlocks", "the first try after the TTL has passed is granted, with nothing sweeping (pitfalls 3 and 5)", func(h *harness) {
+	{"Acquire/ExpiredNeverBlocks", "the first try after the TTL has passed is granted, with nothing sweeping", func(h *harness) {
 		h.set(func(c *lease.Config) { c.AutoSweep = false })
 		l := h.brief("a", lease.Paths("f"), 4)
 		h.denied("b", lease.Paths("f"))
@@ -58,7 +58,7 @@ var acquireCases = []testCase{
 		next := h.hold("b", lease.Paths("f"))
 		require.Greater(h, next.Token, l.Token)
 	}},
-	{"Acquire/ShortestTTL", "the shortest TTL is kept: not rounded to nothing, and not to a second (pitfall 8)", func(h *harness) {
+	{"Acquire/ShortestTTL", "the shortest TTL is kept: not rounded to nothing, and not to a second", func(h *harness) {
 		r := h.request("a", lease.Paths("f"))
 		r.TTL = lease.MinTTL
 		l := h.acquire(h.M, r)
@@ -66,7 +66,7 @@ var acquireCases = []testCase{
 		h.expire(l)
 		h.hold("b", lease.Paths("f"))
 	}},
-	{"Acquire/TTLRoundedUp", "a TTL between two milliseconds is rounded up, and the expiry reported is never earlier than asked (pitfall 8)", func(h *harness) {
+	{"Acquire/TTLRoundedUp", "a TTL between two milliseconds is rounded up, and the expiry reported is never earlier than asked", func(h *harness) {
 		r := h.request("a", lease.Paths("f"))
 		r.TTL = time.Second + time.Nanosecond
 		h.pass(333 * time.Microsecond) // grants fall between milliseconds too
@@ -100,14 +100,14 @@ var acquireCases = []testCase{
 		require.Equal(h, l.Token, seen.Token)
 		require.Equal(h, l.ExpiresAt, seen.ExpiresAt)
 	}},
-	{"Acquire/Reentry", "a holder may take the same path again: each grant is a lease of its own, with a newer token (pitfalls 10 and 42)", func(h *harness) {
+	{"Acquire/Reentry", "a holder may take the same path again: each grant is a lease of its own, with a newer token", func(h *harness) {
 		first := h.hold("a", lease.Paths("f"))
 		second := h.hold("a", lease.Paths("f"))
 		require.NotEqual(h, first.ID, second.ID)
 		require.Greater(h, second.Token, first.Token)
 		h.counts(2, 0)
 	}},
-	{"Acquire/ReentryReleasedOneByOne", "releasing one of a holder's leases never frees another (pitfall 10)", func(h *harness) {
+	{"Acquire/ReentryReleasedOneByOne", "releasing one of a holder's leases never frees another", func(h *harness) {
 		first, second, shared := h.hold("a", lease.Paths("f")), h.hold("a", lease.Trees("/")), h.hold("a", lease.SharedPaths("f"))
 		h.release(second)
 		h.denied("b", lease.SharedPaths("f"))

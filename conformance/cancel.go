@@ -17,7 +17,7 @@ import (
 // cancelCases: a call that is given up leaves nothing behind. In virtual time a
 // goroutine that is left fails the case too.
 var cancelCases = []testCase{
-	{"Cancel/EndedBefore", "with a context that has already ended nothing is sent (pitfall 7)", func(h *harness) {
+	{"Cancel/EndedBefore", "with a context that has already ended nothing is sent", func(h *harness) {
 		faults, m := h.faulty(FaultOptions{})
 		cause := errors.New("went home")
 		ctx, cancel := context.WithCancelCause(h.Context())
@@ -30,7 +30,7 @@ var cancelCases = []testCase{
 		require.Zero(h, faults.Calls(OpAcquire))
 		h.counts(0, 0)
 	}},
-	{"Cancel/WhileWaiting", "cancelling a wait ends it at once with the context's error and cause, and leaves nobody in line (pitfall 14)", func(h *harness) {
+	{"Cancel/WhileWaiting", "cancelling a wait ends it at once with the context's error and cause, and leaves nobody in line", func(h *harness) {
 		h.hold("a", lease.Paths("f"))
 		cause := errors.New("went home")
 		ctx, cancel := context.WithCancelCause(h.Context())
@@ -52,7 +52,7 @@ var cancelCases = []testCase{
 		h.eventually("nobody is in line", func() bool { return h.get("one").EndReason == lease.EndCancelled })
 		h.counts(1, 0)
 	}},
-	{"Cancel/Deadline", "the deadline of a context is that context's error, and not the request's Timeout (pitfall 14)", func(h *harness) {
+	{"Cancel/Deadline", "the deadline of a context is that context's error, and not the request's Timeout", func(h *harness) {
 		h.hold("a", lease.Paths("f"))
 		ctx, cancel := context.WithTimeout(h.Context(), h.units(2))
 		defer cancel()
@@ -69,7 +69,7 @@ var cancelCases = []testCase{
 		h.release(held)
 		second.soon()
 	}},
-	{"Cancel/RacesAGrant", "a grant that a cancelled call can no longer take is given back (pitfalls 6 and 7)", func(h *harness) {
+	{"Cancel/RacesAGrant", "a grant that a cancelled call can no longer take is given back", func(h *harness) {
 		for _, call := range []string{"try", "wait"} {
 			faults, m := h.faulty(FaultOptions{Delay: h.units(30)})
 			faults.Next(OpAcquire, Late) // granted at once, told too late
@@ -121,7 +121,7 @@ var cancelCases = []testCase{
 		next.soon()
 		require.Equal(h, []lease.Kind{lease.KindQueued, lease.KindGranted, lease.KindWithdrawn}, h.kinds(w.ID))
 	}},
-	{"Cancel/StalledStore", "a call returns when its context ends even if the store does not answer (pitfall 13)", func(h *harness) {
+	{"Cancel/StalledStore", "a call returns when its context ends even if the store does not answer", func(h *harness) {
 		for _, name := range []string{"try", "wait"} {
 			faults, m := h.faulty(FaultOptions{})
 			faults.Next(OpAcquire, Stall)
@@ -138,7 +138,7 @@ var cancelCases = []testCase{
 			require.Less(h, time.Since(start), h.units(1)+h.patience()/6)
 		}
 	}},
-	{"Cancel/LeaseOutlivesItsContext", "cancelling the context that a lease was acquired with, once it is granted, ends nothing (pitfall 23)", func(h *harness) {
+	{"Cancel/LeaseOutlivesItsContext", "cancelling the context that a lease was acquired with, once it is granted, ends nothing", func(h *harness) {
 		ctx, cancel := context.WithCancel(h.Context())
 		l, err := h.M.Acquire(ctx, h.request("a", lease.Paths("f")))
 		require.NoError(h, err)

@@ -10,7 +10,7 @@ import (
 
 // clockCases: when a lease ends, by the store's clock and by its holder's.
 var clockCases = []testCase{
-	{"Clock/NeverEarly", "nobody is granted the path before the TTL has passed since the call that granted it began, by any clock (pitfalls 8 and 25)", func(h *harness) {
+	{"Clock/NeverEarly", "nobody is granted the path before the TTL has passed since the call that granted it began, by any clock", func(h *harness) {
 		for i := range 5 {
 			h.pass(time.Duration(i) * 217 * time.Microsecond) // grants fall between milliseconds
 			r := h.request("a", lease.Paths("f"))
@@ -53,7 +53,7 @@ var clockCases = []testCase{
 			}
 		}
 	}},
-	{"Clock/HolderKnowsFirst", "a holder's lease is no longer valid, by its own clock, when the next one is granted (pitfall 15)", func(h *harness) {
+	{"Clock/HolderKnowsFirst", "a holder's lease is no longer valid, by its own clock, when the next one is granted", func(h *harness) {
 		runs := h.rounds(100)
 		if h.fixture.RealTime {
 			runs = 3
@@ -100,7 +100,7 @@ var clockCases = []testCase{
 		require.Greater(h, l.Remaining(), h.units(5))
 		require.LessOrEqual(h, l.Remaining(), h.units(15)+resolution)
 	}},
-	{"Clock/OneClock", "the times of all handles are of one clock, which never runs backwards (pitfalls 25 and 26)", func(h *harness) {
+	{"Clock/OneClock", "the times of all handles are of one clock, which never runs backwards", func(h *harness) {
 		managers := []lease.Manager{h.M, h.open(), h.open()}
 		var last time.Time
 		for i := range 30 {

@@ -12,8 +12,8 @@ import (
 )
 
 // configCases: every setting, changed through one handle while the namespace is
-// in use, has its effect on the next call through another (pitfall 56). Those
-// about history, sweeping and remembering are with the cases of these.
+// in use, has its effect on the next call through another. Those about history,
+// sweeping and remembering are with the cases of these.
 var configCases = []testCase{
 	{"Config/Default", "a new namespace has the default configuration, as version 1", func(h *harness) {
 		want := lease.DefaultConfig()

@@ -39,7 +39,7 @@ var deadlockCases = []testCase{
 		h.queue("a", append(lease.SharedTrees("/"), lease.Paths("q")...))
 		h.deadlocked(h.M, h.request("b", lease.Paths("h", "d/e/x")))
 	}},
-	{"Deadlock/TwoUpgraders", "of two readers that both upgrade one gets ErrDeadlock, and the other its upgrade once that one lets go (pitfall 45)", func(h *harness) {
+	{"Deadlock/TwoUpgraders", "of two readers that both upgrade one gets ErrDeadlock, and the other its upgrade once that one lets go", func(h *harness) {
 		first, second := h.hold("a", lease.SharedPaths("f")), h.hold("b", lease.SharedPaths("f"))
 		up := h.request("a", lease.Paths("f"))
 		up.Replace = first.Ref()

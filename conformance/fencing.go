@@ -22,7 +22,7 @@ var fencingCases = append([]testCase{
 			last = l.Token
 		}
 	}},
-	{"Fencing/InTheOrderOfGrants", "however many handles grant at once, tokens are in the order of the history and none comes twice (pitfall 43)", func(h *harness) {
+	{"Fencing/InTheOrderOfGrants", "however many handles grant at once, tokens are in the order of the history and none comes twice", func(h *harness) {
 		managers := []lease.Manager{h.M, h.open(), h.open(), h.open()}
 		var all sync.WaitGroup
 		for i := range 12 {
@@ -46,7 +46,7 @@ var fencingCases = append([]testCase{
 		}
 		require.Equal(h, 60, grants)
 	}},
-	{"Fencing/JumpsWithTime", "a token is at least the milliseconds of its grant times 1024, so that it rises even over a store that lost its newest ones (pitfall 41)", func(h *harness) {
+	{"Fencing/JumpsWithTime", "a token is at least the milliseconds of its grant times 1024, so that it rises even over a store that lost its newest ones", func(h *harness) {
 		l := h.hold("a", lease.Paths("f"))
 		require.GreaterOrEqual(h, l.Token, lease.Token(l.GrantedAt.UnixMilli())*1024)
 	}},
@@ -57,7 +57,7 @@ var fencingCases = append([]testCase{
 		h.release(held)
 		require.Greater(h, w.soon().Token, between.Token)
 	}},
-	{"Fencing/OneAtATime", "fifty holders on five handles that fight for one path never hold it at the same time, and their tokens rise (pitfall 1)", oneAtATime},
+	{"Fencing/OneAtATime", "fifty holders on five handles that fight for one path never hold it at the same time, and their tokens rise", oneAtATime},
 }, fencingAfter()...)
 
 // fencingAfter makes a case of each thing that some library resets its counter
@@ -99,7 +99,7 @@ func fencingAfter() []testCase {
 		}},
 	} {
 		cases = append(cases, testCase{
-			"Fencing/After" + between.name, "tokens never start anew, whatever ends a lease, is cleaned up or changed (pitfall 41)",
+			"Fencing/After" + between.name, "tokens never start anew, whatever ends a lease, is cleaned up or changed",
 			func(h *harness) {
 				l := h.brief("a", lease.Paths("f"), 5)
 				between.do(h, l)

@@ -93,7 +93,7 @@ var forceCases = []testCase{
 		require.False(h, ended[0].Valid())
 		h.sameLease(ended[0], h.get(l.ID))
 	}},
-	{"Force/HolderTold", "the holder is told by its next call who ended it, and why (pitfalls 27 and 32)", func(h *harness) {
+	{"Force/HolderTold", "the holder is told by its next call who ended it, and why", func(h *harness) {
 		l := h.hold("a", lease.Paths("f"))
 		h.force(lease.Query{ID: l.ID})
 		_, renewed := h.M.Renew(h.Context(), l.Ref(), 0)
@@ -158,7 +158,7 @@ var forceCases = []testCase{
 		require.Empty(h, h.force(lease.Query{Holder: "a"}))
 		require.Equal(h, lease.EndExpired, h.get(l.ID).EndReason)
 	}},
-	{"Force/OneEventEach", "each lease and each waiter that was ended by force is recorded once, with actor and reason (pitfall 32)", func(h *harness) {
+	{"Force/OneEventEach", "each lease and each waiter that was ended by force is recorded once, with actor and reason", func(h *harness) {
 		first, second := h.hold("a", lease.Paths("f")), h.hold("a", lease.Paths("g"))
 		w := h.queue("a", lease.Paths("x", "y"))
 		h.release(w.granted())

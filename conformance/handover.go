@@ -13,13 +13,13 @@ import (
 // handoverCases: whatever lets a waiter be granted wakes it, and only few ask
 // in vain.
 var handoverCases = []testCase{
-	{"Handover/ByRelease", "a release grants the next in line at once, on whatever handle it waits (pitfalls 33 and 36)", func(h *harness) {
+	{"Handover/ByRelease", "a release grants the next in line at once, on whatever handle it waits", func(h *harness) {
 		held := h.hold("a", lease.Paths("f"))
 		w := h.wait(h.open(), h.request("b", lease.Paths("f")))
 		h.release(held)
 		w.soon()
 	}},
-	{"Handover/ByExpiry", "a waiter is granted when the lease in its way expires, not before and hardly after, with nobody sweeping (pitfalls 3 and 34)", func(h *harness) {
+	{"Handover/ByExpiry", "a waiter is granted when the lease in its way expires, not before and hardly after, with nobody sweeping", func(h *harness) {
 		h.set(func(c *lease.Config) { c.AutoSweep = false })
 		held := h.brief("a", lease.Paths("f"), 4)
 		l := h.queue("b", lease.Paths("f")).granted()
@@ -27,14 +27,14 @@ var handoverCases = []testCase{
 		require.Less(h, l.GrantedAt.Sub(held.ExpiresAt), h.patience())
 		require.False(h, held.Valid())
 	}},
-	{"Handover/ByExpiryUnhinted", "the same if every hint gets lost: a waiter has its own clock (pitfall 34)", func(h *harness) {
+	{"Handover/ByExpiryUnhinted", "the same if every hint gets lost: a waiter has its own clock", func(h *harness) {
 		faults := NewFaults(h.fixture.Open(h.TB), FaultOptions{})
 		faults.DropHints(true)
 		held := h.brief("a", lease.Paths("f"), 4)
 		l := h.wait(h.manage(faults, nil), h.request("b", lease.Paths("f"))).granted()
 		require.Less(h, l.GrantedAt.Sub(held.ExpiresAt), h.patience())
 	}},
-	{"Handover/ByExpiryOfTheNext", "who waits behind a waiter that is granted a short lease and dies is granted at that lease's end (pitfall 34)", func(h *harness) {
+	{"Handover/ByExpiryOfTheNext", "who waits behind a waiter that is granted a short lease and dies is granted at that lease's end", func(h *harness) {
 		held := h.hold("a", lease.Paths("f"))
 		next := h.request("b", lease.Paths("f"))
 		next.TTL = h.units(4)
@@ -146,7 +146,7 @@ var handoverCases = []testCase{
 		require.NoError(h, err)
 		w.soon()
 	}},
-	{"Handover/DeadWaitersAtOnce", "any number of dead waiters are skipped when their time is over, all at once: the next live one is granted within one heartbeat (pitfall 37)", func(h *harness) {
+	{"Handover/DeadWaitersAtOnce", "any number of dead waiters are skipped when their time is over, all at once: the next live one is granted within one heartbeat", func(h *harness) {
 		h.set(func(c *lease.Config) { c.WaiterTTL = h.units(6) })
 		d := h.direct()
 		held := h.hold("a", lease.Paths("f"))
@@ -180,7 +180,7 @@ var handoverCases = []testCase{
 		second.soon()
 		require.Equal(h, []lease.Kind{lease.KindQueued, lease.KindGranted}, h.kinds(second.ID))
 	}},
-	{"Handover/InTheGap", "a release between a waiter's first ask and its rest is not missed: who comes while the path is being freed gets it at once (pitfall 33)", func(h *harness) {
+	{"Handover/InTheGap", "a release between a waiter's first ask and its rest is not missed: who comes while the path is being freed gets it at once", func(h *harness) {
 		other := h.open()
 		for range h.rounds(250) {
 			held := h.hold("a", lease.Paths("f"))
@@ -192,8 +192,8 @@ var handoverCases = []testCase{
 			h.release(l)
 		}
 	}},
-	{"Handover/FewAsks", "of a crowd that waits for one path few ask at each hand-over: no herd (pitfall 35)", fewAsks},
-	{"Handover/IdleAsks", "who waits in vain hardly asks: its heartbeats, and no more (pitfall 57)", func(h *harness) {
+	{"Handover/FewAsks", "of a crowd that waits for one path few ask at each hand-over: no herd", fewAsks},
+	{"Handover/IdleAsks", "who waits in vain hardly asks: its heartbeats, and no more", func(h *harness) {
 		faults := NewFaults(h.fixture.Open(h.TB), FaultOptions{})
 		m := h.manage(faults, nil)
 		h.hold("a", lease.Trees("d"))

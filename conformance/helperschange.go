@@ -53,7 +53,7 @@ var changeCases = []testCase{
 		require.NoError(h, err)
 		require.True(h, kept.Distinct)
 	}},
-	{"Change/TwoUpgraders", "of two holders that share a path and both upgrade, one gets a deadlock at once, and the other the path when that one lets go (pitfall 45)", func(h *harness) {
+	{"Change/TwoUpgraders", "of two holders that share a path and both upgrade, one gets a deadlock at once, and the other the path when that one lets go", func(h *harness) {
 		a, b := h.hold("a", lease.SharedPaths("f")), h.hold("b", lease.SharedPaths("f"))
 		done := make(chan error, 1)
 		go func() {

@@ -82,7 +82,7 @@ var shutdownCases = []testCase{
 		}
 		h.counts(len(next), 0)
 	}},
-	{"Shutdown/OneIsLost", "a lease that cannot be released does not keep the others, and is the one that the error names (pitfalls 30 and 31)", func(h *harness) {
+	{"Shutdown/OneIsLost", "a lease that cannot be released does not keep the others, and is the one that the error names", func(h *harness) {
 		k := h.keeper(h.M)
 		var lost lease.Lease
 		for i := range 5 {

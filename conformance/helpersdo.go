@@ -51,7 +51,7 @@ var doCases = []testCase{
 		require.NoError(h, <-done)
 		require.True(h, ran.Load())
 	}},
-	{"Do/Panics", "the lease of a function that panics is released, and renewed no more (pitfall 24)", func(h *harness) {
+	{"Do/Panics", "the lease of a function that panics is released, and renewed no more", func(h *harness) {
 		r := h.shortly("a", lease.Paths("f"))
 		r.ID = "broken"
 		require.PanicsWithValue(h, "broken", func() {
@@ -65,7 +65,7 @@ var doCases = []testCase{
 		h.sleep(2 * short)
 		require.Equal(h, before, h.kinds("broken"))
 	}},
-	{"Do/Cancelled", "when the caller's context ends the lease is held until the function has returned, and released all the same (pitfall 7)", func(h *harness) {
+	{"Do/Cancelled", "when the caller's context ends the lease is held until the function has returned, and released all the same", func(h *harness) {
 		ctx, cancel := context.WithCancelCause(h.Context())
 		err := lease.Do(ctx, h.M, h.shortly("a", lease.Paths("f")), func(ctx context.Context, _ lease.Lease) error {
 			cancel(errWork)

@@ -29,7 +29,7 @@ var keeperCases = []testCase{
 		require.NoError(h, k.ReleaseAll(h.Context()))
 		h.counts(0, 0)
 	}},
-	{"Keeper/OutlivesItsContext", "the end of the context that a lease was acquired with does not end its renewal (pitfall 23)", func(h *harness) {
+	{"Keeper/OutlivesItsContext", "the end of the context that a lease was acquired with does not end its renewal", func(h *harness) {
 		ctx, cancel := context.WithCancel(h.Context())
 		l, err := h.M.Acquire(ctx, h.shortly("a", lease.Paths("f")))
 		require.NoError(h, err)
@@ -42,7 +42,7 @@ var keeperCases = []testCase{
 		require.NoError(h, held.Release(ctx))
 		h.free("f")
 	}},
-	{"Keeper/StopsWithRelease", "nothing is renewed after the release, nor after Close (pitfall 24)", func(h *harness) {
+	{"Keeper/StopsWithRelease", "nothing is renewed after the release, nor after Close", func(h *harness) {
 		faults, m := h.faulty(FaultOptions{})
 		k := h.keeper(m)
 		released, closed := h.keep(k, m, h.shortly("a", lease.Paths("f")), nil), h.keep(k, m, h.shortly("a", lease.Paths("g")), nil)

@@ -12,8 +12,8 @@ import (
 
 // lossCases: renewals that go wrong, and what the holder is told when.
 var lossCases = []testCase{
-	{"Loss/OneFailure", "one renewal that fails does not lose a lease (pitfall 17)", func(h *harness) { h.survives(Fail) }},
-	{"Loss/LostReply", "a renewal whose reply is lost does not lose a lease (pitfall 18)", func(h *harness) { h.survives(DropReply) }},
+	{"Loss/OneFailure", "one renewal that fails does not lose a lease", func(h *harness) { h.survives(Fail) }},
+	{"Loss/LostReply", "a renewal whose reply is lost does not lose a lease", func(h *harness) { h.survives(DropReply) }},
 	{"Loss/OneStall", "one renewal that hangs does not lose a lease", func(h *harness) { h.survives(Stall) }},
 	{"Loss/LateReply", "a renewal whose reply is late does not lose a lease", func(h *harness) { h.survives(Late) }},
 	{"Loss/Repeated", "a renewal that the driver repeats is one renewal", func(h *harness) { h.survives(Repeat) }},
@@ -62,8 +62,8 @@ var lossCases = []testCase{
 		require.NoError(h, k.ReleaseAll(h.Context()))
 		h.counts(0, 0)
 	}},
-	{"Loss/CutOff", "a holder that is cut off hears of it before anybody else is granted the path, every time (pitfall 15)", func(h *harness) { h.cutOff(Fail) }},
-	{"Loss/BlackHole", "a holder whose calls get no answer hears of it before anybody else is granted the path, every time (pitfalls 15 and 16)", func(h *harness) { h.cutOff(Stall) }},
+	{"Loss/CutOff", "a holder that is cut off hears of it before anybody else is granted the path, every time", func(h *harness) { h.cutOff(Fail) }},
+	{"Loss/BlackHole", "a holder whose calls get no answer hears of it before anybody else is granted the path, every time", func(h *harness) { h.cutOff(Stall) }},
 }
 
 // survives has one renewal go wrong after the other has gone right, again and

@@ -109,7 +109,7 @@ var historyCases = []testCase{
 		require.Equal(h, []lease.Kind{lease.KindGranted, lease.KindWithdrawn}, h.kinds(a.Request.ID))
 		h.hold("b", lease.Paths("f"))
 	}},
-	{"History/Revoked", "a forced release is recorded with who did it, and why (pitfall 32)", func(h *harness) {
+	{"History/Revoked", "a forced release is recorded with who did it, and why", func(h *harness) {
 		l := h.hold("a", lease.Paths("f"))
 		h.force(lease.Query{Holder: "a"})
 		e := h.only(lease.Query{ID: l.ID, Kinds: []lease.Kind{lease.KindRevoked}})
@@ -191,7 +191,7 @@ var historyCases = []testCase{
 		}
 		require.Equal(h, []lease.Kind{lease.KindGranted, lease.KindRenewed, lease.KindReleased}, h.kinds(l.ID))
 	}},
-	{"History/LooksAreNot", "looking records nothing, not even at what has expired (pitfall 55)", func(h *harness) {
+	{"History/LooksAreNot", "looking records nothing, not even at what has expired", func(h *harness) {
 		l := h.brief("a", lease.Paths("f"), 1)
 		h.expire(l)
 		before := h.stats().Head

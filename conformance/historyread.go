@@ -115,7 +115,7 @@ var historyReadCases = []testCase{
 			require.Equal(h, 1, n)
 		}
 	}},
-	{"History/Off", "with history off nothing is recorded, with history on again it goes on (pitfall 56)", func(h *harness) {
+	{"History/Off", "with history off nothing is recorded, with history on again it goes on", func(h *harness) {
 		h.gaps = true
 		h.set(func(c *lease.Config) { c.History = false })
 		other := h.open()
@@ -129,7 +129,7 @@ var historyReadCases = []testCase{
 		require.Greater(h, next.Token, l.Token)
 		require.Equal(h, []lease.Kind{lease.KindGranted}, h.kinds(next.ID))
 	}},
-	{"History/RenewalsOff", "with history_renewals off renewals alone are not recorded (pitfall 56)", func(h *harness) {
+	{"History/RenewalsOff", "with history_renewals off renewals alone are not recorded", func(h *harness) {
 		other := h.open()
 		l := h.acquire(other, h.request("a", lease.Paths("f")))
 		h.set(func(c *lease.Config) { c.HistoryRenewals = false })
@@ -141,7 +141,7 @@ var historyReadCases = []testCase{
 		require.Equal(h, []lease.Kind{lease.KindGranted, lease.KindReleased}, h.kinds(l.ID))
 		require.Equal(h, 3, h.get(l.ID).Renewals)
 	}},
-	{"History/Retention", "events older than history_retention are no longer kept after a sweep, newer ones are (pitfall 56)", func(h *harness) {
+	{"History/Retention", "events older than history_retention are no longer kept after a sweep, newer ones are", func(h *harness) {
 		h.set(func(c *lease.Config) { c.HistoryRetention = time.Second })
 		h.release(h.hold("a", lease.Paths("f")))
 		h.pass(time.Second + h.units(1))
@@ -151,7 +151,7 @@ var historyReadCases = []testCase{
 		s := h.stats()
 		require.Equal(h, s.Head, s.Oldest)
 	}},
-	{"History/MaxEvents", "no more than history_max_events are kept after a sweep: the newest (pitfall 56)", func(h *harness) {
+	{"History/MaxEvents", "no more than history_max_events are kept after a sweep: the newest", func(h *harness) {
 		for range 5 {
 			h.release(h.hold("a", lease.Paths("f")))
 		}

@@ -298,7 +298,7 @@ var identityCases = append([]testCase{
 		d.withdraw(b)
 		require.Equal(h, lease.EndReleased, h.get(b.Request.ID).EndReason)
 	}},
-	{"Identity/AskRepeated", "an ask that arrives twice is granted once (pitfall 6)", func(h *harness) {
+	{"Identity/AskRepeated", "an ask that arrives twice is granted once", func(h *harness) {
 		d := h.direct()
 		a := d.args(h.request("a", lease.Paths("f")), "first", h.units(50))
 		first, second := d.ask(a), d.ask(a)

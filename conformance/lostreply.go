@@ -14,7 +14,7 @@ import (
 // lostReplyCases: a step may be done and its reply lost, or not be done, or be
 // done twice; the caller is never left with what it does not know of.
 var lostReplyCases = []testCase{
-	{"LostReply/Grant", "after an error of a try the path is free again, for the next holder (pitfall 6)", func(h *harness) {
+	{"LostReply/Grant", "after an error of a try the path is free again, for the next holder", func(h *harness) {
 		faults, m := h.faulty(FaultOptions{})
 		faults.Next(OpAcquire, DropReply)
 		r := h.request("a", lease.Paths("f"))
@@ -33,7 +33,7 @@ var lostReplyCases = []testCase{
 		require.ErrorIs(h, err, lease.ErrUnavailable)
 		h.hold("b", lease.Paths("f"))
 	}},
-	{"LostReply/SameID", "after an error a retry with the same ID is granted (pitfall 6)", func(h *harness) {
+	{"LostReply/SameID", "after an error a retry with the same ID is granted", func(h *harness) {
 		for i, fault := range []Fault{DropReply, Fail} {
 			faults, m := h.faulty(FaultOptions{})
 			faults.Next(OpAcquire, fault)
@@ -54,7 +54,7 @@ var lostReplyCases = []testCase{
 		require.ErrorIs(h, err, lease.ErrUnavailable)
 		h.hold("c", lease.SharedPaths("f"))
 	}},
-	{"LostReply/WhileWaiting", "errors of a waiter's later asks do not end its wait while its place lasts (pitfall 17)", func(h *harness) {
+	{"LostReply/WhileWaiting", "errors of a waiter's later asks do not end its wait while its place lasts", func(h *harness) {
 		h.set(func(c *lease.Config) { c.WaiterTTL = h.units(9) })
 		held := h.hold("a", lease.Paths("f"))
 		faults, m := h.faulty(FaultOptions{})
@@ -67,7 +67,7 @@ var lostReplyCases = []testCase{
 		w.soon()
 		require.Equal(h, []lease.Kind{lease.KindQueued, lease.KindGranted}, h.kinds(w.ID))
 	}},
-	{"LostReply/CutOffWaiter", "a waiter that is cut off from the store gives up when its place has lapsed, and not before, however long it would have waited (pitfall 38)", func(h *harness) {
+	{"LostReply/CutOffWaiter", "a waiter that is cut off from the store gives up when its place has lapsed, and not before, however long it would have waited", func(h *harness) {
 		h.set(func(c *lease.Config) { c.WaiterTTL = h.units(9) })
 		h.hold("a", lease.Paths("f"))
 		for _, fault := range []Fault{Fail, Stall} {
@@ -85,7 +85,7 @@ var lostReplyCases = []testCase{
 		}
 		h.counts(1, 0)
 	}},
-	{"LostReply/Handover", "a waiter whose grant's reply is lost asks again and gets that lease, granted once (pitfall 6)", func(h *harness) {
+	{"LostReply/Handover", "a waiter whose grant's reply is lost asks again and gets that lease, granted once", func(h *harness) {
 		held := h.hold("a", lease.Paths("f"))
 		faults, m := h.faulty(FaultOptions{})
 		w := h.wait(m, h.request("b", lease.Paths("f")))
@@ -106,7 +106,7 @@ var lostReplyCases = []testCase{
 		h.eventually("nobody is in line", func() bool { s, err := h.M.Stats(h.Context()); return err == nil && s.Pending == 0 })
 		h.hold("c", lease.SharedPaths("f"))
 	}},
-	{"LostReply/Renewal", "a renewal whose reply is lost has taken effect, loses nothing, and the next one succeeds (pitfalls 17 and 18)", func(h *harness) {
+	{"LostReply/Renewal", "a renewal whose reply is lost has taken effect, loses nothing, and the next one succeeds", func(h *harness) {
 		faults, m := h.faulty(FaultOptions{})
 		l := h.brief("a", lease.Paths("f"), 5)
 		for _, fault := range []Fault{DropReply, Fail} {
@@ -122,7 +122,7 @@ var lostReplyCases = []testCase{
 		require.Equal(h, 2, renewed.Renewals)
 		h.denied("b", lease.Paths("f"))
 	}},
-	{"LostReply/Release", "a release whose reply is lost is repeated, and is no error (pitfall 29)", func(h *harness) {
+	{"LostReply/Release", "a release whose reply is lost is repeated, and is no error", func(h *harness) {
 		faults, m := h.faulty(FaultOptions{})
 		l := h.hold("a", lease.Paths("f"))
 		faults.Next(OpRelease, DropReply, Fail, DropReply)
@@ -146,7 +146,7 @@ var lostReplyCases = []testCase{
 		require.Equal(h, []lease.Kind{lease.KindQueued, lease.KindGranted}, h.kinds("b"))
 	}},
 	{"LostReply/EverythingTwice", "a driver that sends each call twice changes nothing: every step is safe to repeat", everythingTwice},
-	{"LostReply/SlowLink", "a slow link costs time and nothing else: no call has a time limit that the caller did not set (pitfall 12)", func(h *harness) {
+	{"LostReply/SlowLink", "a slow link costs time and nothing else: no call has a time limit that the caller did not set", func(h *harness) {
 		delay := 300 * time.Millisecond
 		if h.fixture.RealTime {
 			delay = h.Unit

@@ -20,7 +20,7 @@ var priorityCases = []testCase{
 		h.release(high.soon())
 		low.soon()
 	}},
-	{"Priority/Ages", "who waits longer than the head start is passed no more: a low priority is served in bounded time (pitfall 40)", func(h *harness) {
+	{"Priority/Ages", "who waits longer than the head start is passed no more: a low priority is served in bounded time", func(h *harness) {
 		h.set(func(c *lease.Config) { c.PriorityBoost = h.units(1) })
 		held := h.hold("a", lease.Paths("f"))
 		low := h.urgent("low", 0)

@@ -12,7 +12,7 @@ import (
 
 // queueCases: who stands where in line, and who need not.
 var queueCases = []testCase{
-	{"Queue/NoBarging", "who comes later does not pass a waiter it conflicts with, even if it conflicts with no lease (pitfall 46)", func(h *harness) {
+	{"Queue/NoBarging", "who comes later does not pass a waiter it conflicts with, even if it conflicts with no lease", func(h *harness) {
 		reader := h.hold("r1", lease.SharedPaths("f"))
 		writer := h.queue("w", lease.Paths("f"))
 		conflict := h.denied("r2", lease.SharedPaths("f"))
@@ -58,7 +58,7 @@ var queueCases = []testCase{
 		}
 		h.counts(5, 0)
 	}},
-	{"Queue/FirstInFirstOut", "waiters are granted in the order in which they came, whatever handle they wait on (pitfall 39)", firstInFirstOut},
+	{"Queue/FirstInFirstOut", "waiters are granted in the order in which they came, whatever handle they wait on", firstInFirstOut},
 	{"Queue/IDsDoNotOrder", "waiters that came at the same moment go by arrival, never by ID", func(h *harness) {
 		held := h.hold("first", lease.Paths("f"))
 		var line []*waiting
@@ -116,7 +116,7 @@ var queueCases = []testCase{
 		h.release(both.soon())
 		one.soon()
 	}},
-	{"Queue/WriterNotStarved", "readers that keep coming do not keep a writer out (pitfalls 39 and 46)", func(h *harness) {
+	{"Queue/WriterNotStarved", "readers that keep coming do not keep a writer out", func(h *harness) {
 		var readers []lease.Lease
 		for i := range 3 {
 			readers = append(readers, h.hold(fmt.Sprint("r", i), lease.SharedPaths("f")))
@@ -188,7 +188,7 @@ var queueCases = []testCase{
 		}
 		require.Equal(h, lease.MaxContention, place)
 	}},
-	{"Queue/WaitersHoldNothing", "any number of waiting calls keep no connection: the handle answers others at once (pitfall 50)", func(h *harness) {
+	{"Queue/WaitersHoldNothing", "any number of waiting calls keep no connection: the handle answers others at once", func(h *harness) {
 		h.hold("a", lease.Paths("f"))
 		for i := range h.rounds(150) {
 			r := h.request(fmt.Sprint("h", i), lease.Paths("f"))

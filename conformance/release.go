@@ -21,7 +21,7 @@ var releaseCases = append([]testCase{
 		h.hold("b", lease.Paths("f"))
 		require.Equal(h, []lease.Kind{lease.KindGranted, lease.KindReleased}, h.kinds(l.ID))
 	}},
-	{"Release/Twice", "releasing again what the same Ref released is nil, and changes nothing (pitfall 29)", func(h *harness) {
+	{"Release/Twice", "releasing again what the same Ref released is nil, and changes nothing", func(h *harness) {
 		l := h.hold("a", lease.Paths("f"))
 		h.release(l)
 		next := h.hold("b", lease.Paths("f"))
@@ -37,21 +37,21 @@ var releaseCases = append([]testCase{
 		require.NoError(h, h.M.Release(h.Context(), lease.Ref{ID: l.ID, Holder: "a"}))
 		h.counts(0, 0)
 	}},
-	{"Release/CancelledContext", "a release does its work even if its context has ended (pitfall 7)", func(h *harness) {
+	{"Release/CancelledContext", "a release does its work even if its context has ended", func(h *harness) {
 		l := h.hold("a", lease.Paths("f"))
 		ctx, cancel := context.WithCancel(h.Context())
 		cancel()
 		require.NoError(h, h.M.Release(ctx, l.Ref()))
 		h.hold("b", lease.Paths("f"))
 	}},
-	{"Release/ExpiredDeadline", "a release does its work even if the deadline of its context is over (pitfall 7)", func(h *harness) {
+	{"Release/ExpiredDeadline", "a release does its work even if the deadline of its context is over", func(h *harness) {
 		l := h.hold("a", lease.Paths("f"))
 		ctx, cancel := context.WithDeadline(h.Context(), time.Now().Add(-time.Second))
 		defer cancel()
 		require.NoError(h, h.M.Release(ctx, l.Ref()))
 		h.hold("b", lease.Paths("f"))
 	}},
-	{"Release/WrongRef", "a Ref with another holder or token releases nothing (pitfall 9)", func(h *harness) {
+	{"Release/WrongRef", "a Ref with another holder or token releases nothing", func(h *harness) {
 		l := h.hold("a", lease.Paths("f"))
 		other := h.hold("a", lease.Paths("g"))
 		for _, ref := range []lease.Ref{
@@ -70,11 +70,11 @@ var releaseCases = append([]testCase{
 		h.lost(h.M.Release(h.Context(), lease.Ref{ID: l.ID, Holder: "b", Token: l.Token}), lease.ErrNotHolder)
 		h.lost(h.M.Release(h.Context(), lease.Ref{ID: l.ID, Holder: "a", Token: l.Token + 1}), lease.ErrNotHolder)
 	}},
-	{"Release/Unknown", "a lease that nobody ever had is not found (pitfall 29)", func(h *harness) {
+	{"Release/Unknown", "a lease that nobody ever had is not found", func(h *harness) {
 		h.lost(h.M.Release(h.Context(), lease.Ref{ID: "no such", Holder: "a"}), lease.ErrNotFound)
 		h.lost(h.M.Release(h.Context(), lease.Ref{ID: "no such", Holder: "a", Token: 7}), lease.ErrNotFound)
 	}},
-	{"Release/OldHolder", "who releases after its lease expired does not free the next holder's (pitfall 28)", func(h *harness) {
+	{"Release/OldHolder", "who releases after its lease expired does not free the next holder's", func(h *harness) {
 		old := h.brief("a", lease.Paths("f"), 2)
 		h.expire(old)
 		next := h.hold("b", lease.Paths("f"))
@@ -114,7 +114,7 @@ var releaseCases = append([]testCase{
 		h.lost(h.M.Release(h.Context(), lease.Ref{ID: w.ID, Holder: "b", Token: held.Token}), lease.ErrNotHolder)
 		w.stillWaits()
 	}},
-}, forEachEnd("Release/After", "releasing a lease that ended otherwise is an error that says how, and changes nothing (pitfall 29)", func(h *harness, e end) {
+}, forEachEnd("Release/After", "releasing a lease that ended otherwise is an error that says how, and changes nothing", func(h *harness, e end) {
 	l := h.brief("a", lease.Paths("f"), 5)
 	e.make(h, l)
 	before := h.get(l.ID)

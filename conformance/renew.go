@@ -15,7 +15,7 @@ import (
 
 // renewCases: what a renewal moves, and what it refuses.
 var renewCases = append([]testCase{
-	{"Renew/Extends", "a renewal lasts a TTL from now, keeps the token, and counts (pitfall 42)", func(h *harness) {
+	{"Renew/Extends", "a renewal lasts a TTL from now, keeps the token, and counts", func(h *harness) {
 		l := h.brief("a", lease.Paths("f"), 50)
 		h.sleep(2)
 		renewed, err := h.M.Renew(h.Context(), l.Ref(), 0)
@@ -41,7 +41,7 @@ var renewCases = append([]testCase{
 		h.release(l)
 		w.soon()
 	}},
-	{"Renew/NeverBackwards", "a renewal without a TTL of its own never moves the expiry backwards (pitfall 22)", func(h *harness) {
+	{"Renew/NeverBackwards", "a renewal without a TTL of its own never moves the expiry backwards", func(h *harness) {
 		l := h.brief("a", lease.Paths("f"), 50)
 		long, err := h.M.Renew(h.Context(), l.Ref(), h.units(400))
 		require.NoError(h, err)
@@ -51,7 +51,7 @@ var renewCases = append([]testCase{
 		require.Equal(h, long.ExpiresAt, same.ExpiresAt)
 		require.Equal(h, 2, same.Renewals)
 	}},
-	{"Renew/ShorterWhenAsked", "a renewal with a shorter TTL moves the expiry forward (pitfall 22)", func(h *harness) {
+	{"Renew/ShorterWhenAsked", "a renewal with a shorter TTL moves the expiry forward", func(h *harness) {
 		l := h.hold("a", lease.Paths("f"))
 		shorter, err := h.M.Renew(h.Context(), l.Ref(), h.units(2))
 		require.NoError(h, err)
@@ -81,7 +81,7 @@ var renewCases = append([]testCase{
 		require.Equal(h, 2, h.get(l.ID).Renewals)
 		h.denied("b", lease.Paths("f"))
 	}},
-	{"Renew/LimitAtOnce", "of twenty renewals at once of a lease that has five exactly five succeed (pitfall 21)", func(h *harness) {
+	{"Renew/LimitAtOnce", "of twenty renewals at once of a lease that has five exactly five succeed", func(h *harness) {
 		managers := []lease.Manager{h.M, h.open(), h.open()}
 		r := h.request("a", lease.Paths("f"))
 		r.MaxRenewals = 5
@@ -121,7 +121,7 @@ var renewCases = append([]testCase{
 			require.NoError(h, err)
 		}
 	}},
-	{"Renew/WrongRef", "a Ref with another holder or token renews nothing (pitfall 9)", func(h *harness) {
+	{"Renew/WrongRef", "a Ref with another holder or token renews nothing", func(h *harness) {
 		l := h.hold("a", lease.Paths("f"))
 		other := h.hold("b", lease.Paths("g"))
 		for _, ref := range []lease.Ref{
@@ -140,7 +140,7 @@ var renewCases = append([]testCase{
 		h.lost(err, lease.ErrNotFound)
 		h.counts(0, 0)
 	}},
-	{"Renew/AfterAnotherTookIt", "a lease that was released and taken by another stays theirs (pitfall 19)", func(h *harness) {
+	{"Renew/AfterAnotherTookIt", "a lease that was released and taken by another stays theirs", func(h *harness) {
 		l := h.hold("a", lease.Paths("f"))
 		h.release(l)
 		next := h.hold("b", lease.Paths("f"))
@@ -213,7 +213,7 @@ var renewCases = append([]testCase{
 		require.NoError(h, err)
 		require.Equal(h, 1, renewed.Renewals)
 	}},
-	{"Renew/Repeated", "a renewal that arrives twice counts once, and a new one counts (pitfall 18)", func(h *harness) {
+	{"Renew/Repeated", "a renewal that arrives twice counts once, and a new one counts", func(h *harness) {
 		d := h.direct()
 		r := h.request("a", lease.Paths("f"))
 		r.MaxRenewals = 2
@@ -251,7 +251,7 @@ var renewCases = append([]testCase{
 		require.False(h, got.GrantedAt.Before(renewed.ExpiresAt))
 		require.Less(h, got.GrantedAt.Sub(renewed.ExpiresAt), h.patience())
 	}},
-}, forEachEnd("Renew/After", "what has ended is not renewed, even if the path is still free, and the holder learns how it ended (pitfalls 19, 20 and 27)", func(h *harness, e end) {
+}, forEachEnd("Renew/After", "what has ended is not renewed, even if the path is still free, and the holder learns how it ended", func(h *harness, e end) {
 	l := h.brief("a", lease.Paths("f"), 5)
 	e.make(h, l)
 	before := h.get(l.ID)

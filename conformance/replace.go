@@ -27,7 +27,7 @@ var replaceCases = append([]testCase{
 		require.Equal(h, []lease.Kind{lease.KindGranted, lease.KindReplaced}, h.kinds(old.ID))
 		h.counts(1, 0)
 	}},
-	{"Replace/UpgradeWaits", "an upgrade waits for the other readers, and holds what it has until then (pitfall 45)", func(h *harness) {
+	{"Replace/UpgradeWaits", "an upgrade waits for the other readers, and holds what it has until then", func(h *harness) {
 		old, other := h.hold("a", lease.SharedPaths("f")), h.hold("b", lease.SharedPaths("f"))
 		r := h.request("a", lease.Paths("f"))
 		r.Replace = old.Ref()

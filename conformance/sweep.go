@@ -82,13 +82,13 @@ var sweepCases = []testCase{
 		require.Equal(h, n, sum)
 		require.Len(h, h.events(lease.Query{Kinds: []lease.Kind{lease.KindExpired}}), n)
 	}},
-	{"Sweep/Background", "with auto_sweep on ends are recorded every sweep_interval without any call (pitfall 56)", func(h *harness) {
+	{"Sweep/Background", "with auto_sweep on ends are recorded every sweep_interval without any call", func(h *harness) {
 		l := h.brief("a", lease.Paths("f"), 2)
 		h.set(func(c *lease.Config) { c.SweepInterval = h.units(2) })
 		h.sleep(6)
 		h.eventually("the end is recorded", func() bool { return len(h.kinds(l.ID)) == 2 })
 	}},
-	{"Sweep/Manual", "with auto_sweep off nothing is recorded until somebody comes across it, and nothing is blocked by it (pitfalls 3 and 56)", func(h *harness) {
+	{"Sweep/Manual", "with auto_sweep off nothing is recorded until somebody comes across it, and nothing is blocked by it", func(h *harness) {
 		h.set(func(c *lease.Config) { c.AutoSweep, c.SweepInterval = false, h.units(1) })
 		l := h.brief("a", lease.Paths("f"), 1)
 		h.sleep(6)
@@ -96,7 +96,7 @@ var sweepCases = []testCase{
 		h.hold("b", lease.Paths("f"))
 		require.Equal(h, []lease.Kind{lease.KindGranted, lease.KindExpired}, h.kinds(l.ID))
 	}},
-	{"Sweep/BackgroundOfAnother", "a change of sweep_interval by another process is obeyed within minutes by one that is idle (pitfall 56)", func(h *harness) {
+	{"Sweep/BackgroundOfAnother", "a change of sweep_interval by another process is obeyed within minutes by one that is idle", func(h *harness) {
 		idle := h.M
 		h.brief("a", lease.Paths("f"), 1)
 		other := h.open()
@@ -114,7 +114,7 @@ var sweepCases = []testCase{
 		}
 		require.Equal(h, 1, found)
 	}},
-	{"Sweep/EndedMax", "no more than ended_max ends are remembered after a sweep: the newest (pitfall 56)", func(h *harness) {
+	{"Sweep/EndedMax", "no more than ended_max ends are remembered after a sweep: the newest", func(h *harness) {
 		h.set(func(c *lease.Config) { c.EndedMax = 2 })
 		var ids []lease.ID
 		for range 5 {
@@ -128,7 +128,7 @@ var sweepCases = []testCase{
 		_, err := h.M.Get(h.Context(), ids[0])
 		h.lost(err, lease.ErrNotFound)
 	}},
-	{"Sweep/TokensRiseOn", "when everything is forgotten tokens go on rising all the same (pitfall 41)", func(h *harness) {
+	{"Sweep/TokensRiseOn", "when everything is forgotten tokens go on rising all the same", func(h *harness) {
 		h.set(func(c *lease.Config) {
 			c.HistoryRetention, c.EndedRetention = h.units(10), lease.MinEndedRetention
 		})

@@ -12,7 +12,7 @@ import (
 
 // timeoutCases: how long a call of Acquire waits.
 var timeoutCases = []testCase{
-	{"Timeout/TimesOut", "a wait ends with ErrTimeout when its Timeout has run out: not before, with who was in the way, and with nothing left in line (pitfall 14)", func(h *harness) {
+	{"Timeout/TimesOut", "a wait ends with ErrTimeout when its Timeout has run out: not before, with who was in the way, and with nothing left in line", func(h *harness) {
 		held := h.hold("a", lease.Paths("f"))
 		r := h.request("b", lease.Paths("f"))
 		r.ID, r.Timeout = "one", h.units(3)
@@ -30,7 +30,7 @@ var timeoutCases = []testCase{
 		require.Equal(h, lease.EndTimeout, h.get("one").EndReason)
 		h.counts(1, 0)
 	}},
-	{"Timeout/LongerThanTheTTL", "how long a request waits and how long its lease lasts are independent (pitfall 11)", func(h *harness) {
+	{"Timeout/LongerThanTheTTL", "how long a request waits and how long its lease lasts are independent", func(h *harness) {
 		held := h.hold("a", lease.Paths("f"))
 		r := h.request("b", lease.Paths("f"))
 		r.TTL, r.Timeout = h.units(3), h.units(50)

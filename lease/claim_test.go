@@ -18,8 +18,8 @@ func claimOf(n uint8) lease.Claim {
 	return lease.Claim{Path: universe[:8][n&7], Mode: lease.Mode(n >> 3 & 1), Scope: lease.Scope(n >> 4 & 1)}
 }
 
-// FuzzConflict is pitfall 47: conflict is symmetric, and true whenever some path
-// is reached by both claims and one of them is exclusive.
+// FuzzConflict: conflict is symmetric, and true whenever some path is reached by
+// both claims and one of them is exclusive.
 func FuzzConflict(f *testing.F) {
 	for n := range 32 {
 		for m := range 32 {

@@ -140,7 +140,7 @@ func (c Config) TTLCap() time.Duration {
 	return MaxTTL
 }
 
-// configJSON is the JSON form of a Config: the names of DESIGN, durations as
+// configJSON is the JSON form of a Config: snake_case names, durations as
 // text ("30s"; "-1ns" is NoTimeout).
 type configJSON struct {
 	Version            uint64       `json:"version"`

@@ -65,8 +65,8 @@ func TestDoReturnsTheError(t *testing.T) {
 	})
 }
 
-// PITFALLS 24: the lease of a worker that panics, or ends its goroutine, is
-// released and not renewed any more; the panic goes on.
+// The lease of a worker that panics, or ends its goroutine, is released and not
+// renewed any more; the panic goes on.
 func TestDoPanic(t *testing.T) {
 	bubble(t, func(t *testing.T, m *manager) {
 		require.PanicsWithValue(t, "broken", func() {

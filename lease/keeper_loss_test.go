@@ -13,8 +13,8 @@ import (
 	"github.com/leasekit/leasekit/lease"
 )
 
-// PITFALLS 15 and 16: a holder that is cut off hears of its loss before anybody
-// else is granted the path, and no renewal outlasts the local deadline.
+// A holder that is cut off hears of its loss before anybody else is granted the
+// path, and no renewal outlasts the local deadline.
 func TestCutOffHolderHearsBeforeAnotherGrant(t *testing.T) {
 	for i := range 100 {
 		bubble(t, func(t *testing.T, m *manager) {
@@ -87,7 +87,7 @@ func TestLateRenewalIsReleased(t *testing.T) {
 	})
 }
 
-// PITFALLS 17 and 18: neither a failed renewal nor a lost reply loses a lease.
+// Neither a failed renewal nor a lost reply loses a lease.
 func TestRenewalIsRetried(t *testing.T) {
 	disturbances := map[string]func(context.Context, renewCall) (lease.Lease, error){
 		"refused": refuse, "reply lost": loseReply, "hangs": blackHole,

@@ -103,7 +103,7 @@ func TestConcurrencyIsBounded(t *testing.T) {
 	})
 }
 
-// PITFALLS 23: the context is for the call, not for the keeping.
+// The context is for the call, not for the keeping.
 func TestKeepOutlivesItsContext(t *testing.T) {
 	bubble(t, func(t *testing.T, m *manager) {
 		type key struct{}
@@ -191,7 +191,7 @@ func TestManagerCloseEndsTheKeeping(t *testing.T) {
 	})
 }
 
-// PITFALLS 30 and 31.
+// One lease that cannot be released does not keep the others, and is named.
 func TestKeeperReleaseAll(t *testing.T) {
 	bubble(t, func(t *testing.T, m *manager) {
 		k := keeper(t, m, nil)

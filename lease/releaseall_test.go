@@ -42,7 +42,7 @@ func TestReleaseAll(t *testing.T) {
 	})
 }
 
-// PITFALLS 30.
+// One failure does not keep the rest, and what ended by itself is none.
 func TestReleaseAllGoesOn(t *testing.T) {
 	bubble(t, func(t *testing.T, m *manager) {
 		stuck := acquire(t, m, exclusive("a", "stuck", time.Minute))

@@ -76,7 +76,7 @@ func requireShared(t *testing.T, m lease.Manager, holder, path string) {
 	require.True(t, held)
 }
 
-// PITFALLS 45: two upgraders do not wait for each other.
+// Two upgraders do not wait for each other.
 func TestTwoUpgraders(t *testing.T) {
 	bubble(t, func(t *testing.T, m *manager) {
 		a, b := acquire(t, m, shared("a", "f")), acquire(t, m, shared("b", "f"))
