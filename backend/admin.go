@@ -29,6 +29,7 @@ func (e *engine) ForceRelease(ctx context.Context, q lease.Query, f lease.Force)
 	args, limit := ForceArgs{Query: q, Force: f}, q.Limit
 	var all []lease.Lease
 	for {
+		args.Op = string(lease.NewID())
 		start := time.Now()
 		reply, err := e.store.Force(ctx, args)
 		e.called(op, start, err)
@@ -42,6 +43,7 @@ func (e *engine) ForceRelease(ctx context.Context, q lease.Query, f lease.Force)
 		if reply.Outcome != Again || limit > 0 && len(all) >= limit {
 			return all, nil
 		}
+		args.Again = true
 		if limit > 0 {
 			args.Query.Limit = limit - len(all)
 		}

@@ -237,10 +237,13 @@ type ListReply struct {
 }
 
 // ForceArgs ends what the query selects, waiters included. Status and Limit of
-// the query count too.
+// the query count too. With more than a few hundred selected, which of them a
+// Limit or an Again leaves for later is the store's choice.
 type ForceArgs struct {
 	Query lease.Query
 	Force lease.Force
+	Op    string // names this call: repeated, it ends no more, and is told the same [Force/Repeated]
+	Again bool   // an earlier call was answered Again: see ForceReply.Tree
 }
 
 // ForceReply answers a ForceArgs. Under Again, Leases are those that this call
@@ -248,7 +251,10 @@ type ForceArgs struct {
 type ForceReply struct {
 	Outcome Outcome // Done, Again, TreeOnly
 	Leases  []lease.Lease
-	Tree    lease.Claim // TreeOnly: the claim in question
+
+	// Tree is the claim in question of TreeOnly, which is decided before anything
+	// is ended: such a lease that comes after an Again is left alone.
+	Tree lease.Claim
 }
 
 // SweepReply answers Sweep.

@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/leasekit/leasekit/backend"
 	"github.com/leasekit/leasekit/lease"
 )
 
@@ -133,6 +134,54 @@ var forceCases = []testCase{
 		require.Equal(h, []lease.ID{w.ID}, idsOf(h.force(lease.Query{All: true, Status: []lease.Status{lease.Pending}})))
 		require.Equal(h, []lease.ID{l.ID}, idsOf(h.force(lease.Query{Under: "/", Status: []lease.Status{lease.Active}})))
 	}},
+	{"Force/ByStatusOfMany", "a query's status chooses among any number of others", func(h *harness) {
+		const n = 600
+		var want []lease.ID
+		for i := range n {
+			h.hold("a", lease.Paths(fmt.Sprintf("d/f%d", i)))
+		}
+		w := h.queue("b", lease.Paths("d/f0"))
+		pending := lease.Query{Under: "d", Status: []lease.Status{lease.Pending}}
+		require.Equal(h, []lease.ID{w.ID}, idsOf(h.force(pending)))
+		w.failed(lease.ErrRevoked)
+		require.Empty(h, h.force(lease.Query{All: true, Status: []lease.Status{lease.Released}}))
+		want = h.ids(lease.Query{})
+		require.Len(h, want, n)
+		require.ElementsMatch(h, want, idsOf(h.force(lease.Query{Under: "d", Status: []lease.Status{lease.Active}})))
+		h.counts(0, 0)
+	}},
+	{"Force/TreeOfAnotherStatus", "a lease of a tree that the query's status leaves out does not keep a forced release by path from ending the rest", func(h *harness) {
+		tree := h.hold("a", lease.SharedTrees("d"))
+		l := h.hold("b", lease.SharedPaths("d/f"))
+		w := h.queue("c", lease.Paths("d/f"))
+		pending := lease.Query{Path: "d/f", Status: []lease.Status{lease.Pending}}
+		require.Equal(h, []lease.ID{w.ID}, idsOf(h.force(pending)))
+		_, err := h.M.ForceRelease(h.Context(), lease.Query{Path: "d/f"}, lease.Force{Actor: "root"})
+		h.invalid(err, "path")
+		require.Equal(h, []lease.ID{tree.ID, l.ID}, h.ids(lease.Query{}))
+	}},
+	{"Force/Repeated", "a call that arrives twice ends nothing the second time, and is told what the first one ended", func(h *harness) {
+		var want []lease.ID
+		for i := range 4 {
+			want = append(want, h.hold("a", lease.Paths(fmt.Sprint("f", i))).ID)
+		}
+		w := h.queue("a", lease.Paths("x", "y"))
+		h.release(w.granted())
+		d := h.direct()
+		for i, limit := range []int{2, 0} {
+			args := backend.ForceArgs{
+				Query: lease.Query{Holder: "a", Limit: limit}, Force: lease.Force{Actor: "root"}, Op: fmt.Sprint("op", i),
+			}
+			first, err := d.Force(h.Context(), args)
+			require.NoError(h, err)
+			require.Equal(h, want[2*i:2*i+2], idsOf(first.Leases))
+			h.hold("a", lease.Paths("later"))
+			second, err := d.Force(h.Context(), args)
+			require.NoError(h, err)
+			require.Equal(h, first, second)
+			h.force(lease.Query{Path: "later"})
+		}
+	}},
 	{"Force/Limit", "a query's limit bounds how many are ended: those that arrived first", func(h *harness) {
 		var want []lease.ID
 		for i := range 5 {
@@ -142,7 +191,7 @@ var forceCases = []testCase{
 		require.Equal(h, want[2:], h.ids(lease.Query{}))
 	}},
 	{"Force/Many", "one call ends all that it selects, however much", func(h *harness) {
-		const n = 300
+		const n = 600
 		for i := range n {
 			h.hold("a", lease.Paths(fmt.Sprintf("f%d", i)))
 		}

@@ -193,6 +193,18 @@ func everythingTwice(h *harness) {
 	require.Equal(h, []lease.Kind{lease.KindQueued, lease.KindGranted, lease.KindReplaced}, h.kinds(w.ID))
 	require.Equal(h, []lease.Kind{lease.KindQueued, lease.KindWithdrawn}, h.kinds(late.ID))
 	h.counts(1, 0)
+
+	for i := range 3 {
+		h.acquire(m, h.request("d", lease.Paths(fmt.Sprint("forced", i))))
+	}
+	ended, err := m.ForceRelease(h.Context(), lease.Query{Holder: "d", Limit: 1}, lease.Force{Actor: "root"})
+	require.NoError(h, err)
+	require.Len(h, ended, 1)
+	h.counts(3, 0)
+	ended, err = m.ForceRelease(h.Context(), lease.Query{Holder: "d"}, lease.Force{Actor: "root"})
+	require.NoError(h, err)
+	require.Len(h, ended, 2)
+	h.counts(1, 0)
 }
 
 // storm lets holders on three faulty handles fight for two paths. The history

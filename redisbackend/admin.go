@@ -3,6 +3,7 @@ package redisbackend
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"github.com/leasekit/leasekit/backend"
@@ -11,7 +12,10 @@ import (
 
 // Force implements [backend.Store].
 func (s *Store) Force(ctx context.Context, a backend.ForceArgs) (backend.ForceReply, error) {
-	args := []any{strconv.Itoa(a.Query.Limit), a.Force.Actor, a.Force.Reason}
+	if len(a.Query.Status) > 0 && !slices.ContainsFunc(a.Query.Status, func(s lease.Status) bool { return !s.Ended() }) {
+		return backend.ForceReply{Outcome: backend.Done}, nil // what has ended cannot be ended
+	}
+	args := []any{a.Op, bit(a.Again), strconv.Itoa(a.Query.Limit), a.Force.Actor, a.Force.Reason}
 	r, err := s.do(ctx, "force", append(args, queryArgs(a.Query)...)...)
 	if err != nil {
 		return backend.ForceReply{}, err

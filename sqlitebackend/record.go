@@ -114,13 +114,16 @@ func (t *transaction) LeasesOf(holder string, limit int) ([]*step.Record, error)
 }
 
 // WaitersOf implements [step.Tx].
-func (t *transaction) WaitersOf(holder string) ([]*step.Record, error) {
+func (t *transaction) WaitersOf(holder string, limit int) ([]*step.Record, error) {
 	if t.counters.Waiting == 0 {
 		return nil, nil
 	}
+	if limit == 0 {
+		limit = -1 // none, to SQLite
+	}
 	return t.some(`SELECT `+columns+` FROM leases INDEXED BY leases_holder
-		WHERE namespace = ? AND holder = ? AND ended_at = 0 AND status = 'pending' ORDER BY key, arrival`,
-		t.namespace, holder)
+		WHERE namespace = ? AND holder = ? AND ended_at = 0 AND status = 'pending' ORDER BY key, arrival LIMIT ?`,
+		t.namespace, holder, limit)
 }
 
 // Replacing implements [step.Tx].
@@ -187,9 +190,9 @@ func (t *transaction) Update(r *step.Record, was lease.Status) error {
 	}
 	t.ended++
 	_, err := t.change(`UPDATE leases SET status = ?, attempts = ?, end_reason = ?, successor = ?, actor = ?, note = ?,
-		deadline = ?, updated_at = ?, ended_at = ? WHERE namespace = ? AND arrival = ?`,
+		renew_op = ?, deadline = ?, updated_at = ?, ended_at = ? WHERE namespace = ? AND arrival = ?`,
 		r.Status.String(), r.Attempts, text(r.EndReason), text(r.Successor), text(r.Actor), text(r.Note),
-		r.Deadline, r.Updated, r.Ended, t.namespace, r.Arrival)
+		text(r.RenewOp), r.Deadline, r.Updated, r.Ended, t.namespace, r.Arrival)
 	return err
 }
 

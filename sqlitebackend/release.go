@@ -42,15 +42,24 @@ func (t *transaction) exhume(now int64, limit int) (int, error) {
 }
 
 // Buried implements [step.Tx].
-func (t *transaction) Buried(attempt string, now int64) (bool, error) {
-	var one int
-	return t.get(`SELECT 1 FROM lease_tombstones WHERE namespace = ? AND attempt = ? AND until > ?`,
-		[]any{t.namespace, attempt, now}, &one)
+func (t *transaction) Buried(attempt string) (until int64, err error) {
+	_, err = t.get(`SELECT until FROM lease_tombstones WHERE namespace = ? AND attempt = ?`,
+		[]any{t.namespace, attempt}, &until)
+	return until, err
+}
+
+// EndedAt implements [step.Tx].
+func (t *transaction) EndedAt(moment int64) ([]*step.Record, error) {
+	return t.some(`SELECT `+columns+` FROM leases INDEXED BY leases_ended
+		WHERE namespace = ? AND ended_at > 0 AND ended_at = ? ORDER BY arrival`, t.namespace, moment)
 }
 
 // Select implements [step.Tx].
 func (t *transaction) Select(q lease.Query, after int64, limit int) ([]*step.Record, error) {
 	f := selection(q, t.namespace)
+	if len(q.Status) == 1 {
+		f.add(` AND status = ?`, q.Status[0].String())
+	}
 	f.add(` AND arrival > ? ORDER BY arrival LIMIT ?`, after, limit)
 	return t.some(`SELECT `+columns+` FROM `+f.from+` WHERE `+f.text.String(), f.args...)
 }

@@ -112,8 +112,8 @@ func (t *transaction) LeasesOf(holder string, limit int) ([]*step.Record, error)
 	})
 }
 
-func (t *transaction) WaitersOf(holder string) ([]*step.Record, error) {
-	return t.pick(0, place, func(r *step.Record) bool {
+func (t *transaction) WaitersOf(holder string, limit int) ([]*step.Record, error) {
+	return t.pick(limit, place, func(r *step.Record) bool {
 		return r.Status == lease.Pending && r.Holder == holder
 	})
 }
@@ -126,7 +126,7 @@ func (t *transaction) Replacing(id lease.ID) ([]*step.Record, error) {
 
 func (t *transaction) Select(q lease.Query, after int64, limit int) ([]*step.Record, error) {
 	return t.pick(limit, arrival, func(r *step.Record) bool {
-		return !r.Status.Ended() && r.Arrival > after && q.Matches(r.Lease())
+		return !r.Status.Ended() && r.Arrival > after && q.Matches(r.Lease()) && q.MatchesStatus(r.Status)
 	})
 }
 
@@ -140,13 +140,15 @@ func (t *transaction) Append(e lease.Event) error {
 	return nil
 }
 
-func (t *transaction) Bury(attempt string, until int64) error {
-	t.buried[attempt] = until
+func (t *transaction) Bury(name string, until int64) error {
+	t.buried[name] = until
 	return nil
 }
 
-func (t *transaction) Buried(attempt string, now int64) (bool, error) {
-	return t.buried[attempt] > now, nil
+func (t *transaction) Buried(name string) (int64, error) { return t.buried[name], nil }
+
+func (t *transaction) EndedAt(moment int64) ([]*step.Record, error) {
+	return t.pick(0, arrival, func(r *step.Record) bool { return r.Status.Ended() && r.Ended == moment })
 }
 
 func (t *transaction) Forget(before, now int64, keep, limit int) (int, error) {

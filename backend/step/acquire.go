@@ -21,7 +21,7 @@ func (s *Step) Acquire(a backend.AcquireArgs) (backend.AcquireReply, error) {
 
 func (s *Step) acquire(a backend.AcquireArgs) (backend.AcquireReply, error) {
 	if s.counters.Buried > s.now {
-		if buried, err := s.tx.Buried(a.Attempt, s.now); err != nil || buried {
+		if until, err := s.tx.Buried(a.Attempt); err != nil || until > s.now {
 			return backend.AcquireReply{Outcome: backend.Withdrawn}, err
 		}
 	}
@@ -86,7 +86,7 @@ func (s *Step) overQuota(q lease.Request, quota int) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	waiters, err := s.tx.WaitersOf(q.Holder)
+	waiters, err := s.tx.WaitersOf(q.Holder, 0)
 	if err != nil {
 		return false, err
 	}

@@ -9,11 +9,37 @@ import (
 
 // Force is [backend.Store.Force] as one step: at most maxEnds at a time.
 func (s *Step) Force(a backend.ForceArgs) (backend.ForceReply, error) {
-	q := a.Query
-	if claim, found, err := s.onlyTree(q); err != nil || found {
-		return backend.ForceReply{Outcome: backend.TreeOnly, Tree: claim}, err
+	reply, known, err := s.forced(a.Op)
+	if err != nil || known {
+		return reply, err
 	}
-	reply := backend.ForceReply{Outcome: backend.Done}
+	q := a.Query
+	if len(q.Status) > 0 {
+		q.Status = slices.DeleteFunc(slices.Clone(q.Status), lease.Status.Ended)
+		slices.Sort(q.Status)
+		if q.Status = slices.Compact(q.Status); len(q.Status) == 0 {
+			return reply, nil // what has ended cannot be ended
+		}
+	}
+	if !a.Again {
+		if claim, found, err := s.onlyTree(q); err != nil || found {
+			return backend.ForceReply{Outcome: backend.TreeOnly, Tree: claim}, err
+		}
+	}
+	if reply.Outcome, err = s.force(q, a, &reply); err != nil {
+		return reply, err
+	}
+	if len(reply.Leases) > 0 {
+		until := s.now + lease.MinEndedRetention.Milliseconds()
+		if err := s.tx.Bury(forcedName(reply.Outcome, a.Op), until); err != nil {
+			return reply, err
+		}
+	}
+	return reply, s.wake()
+}
+
+// force ends what q selects, and adds it to reply.
+func (s *Step) force(q lease.Query, a backend.ForceArgs, reply *backend.ForceReply) (backend.Outcome, error) {
 	limit := maxEnds
 	if q.Limit > 0 {
 		limit = min(limit, q.Limit)
@@ -21,61 +47,102 @@ func (s *Step) Force(a backend.ForceArgs) (backend.ForceReply, error) {
 	for after := int64(0); ; {
 		rs, err := s.tx.Select(q, after, maxEnds)
 		if err != nil {
-			return reply, err
+			return 0, err
 		}
 		for _, r := range rs {
 			after = r.Arrival
+			if s.ends >= maxEnds || len(reply.Leases) == limit {
+				if q.Limit > 0 && len(reply.Leases) == q.Limit {
+					return backend.Done, nil
+				}
+				return backend.Again, nil
+			}
 			if r.Over(s.now) {
 				if err := s.expire(r); err != nil {
-					return reply, err
+					return 0, err
 				}
 				continue
 			}
-			if len(q.Status) > 0 && !slices.Contains(q.Status, r.Status) {
+			if _, only := onlyThrough(q, r); only {
 				continue
 			}
-			if len(reply.Leases) == limit {
-				if q.Limit == 0 || limit < q.Limit {
-					reply.Outcome = backend.Again
-				}
-				return reply, s.wake()
-			}
-			r.Actor, r.Note = a.Force.Actor, a.Force.Reason
+			r.Actor, r.Note, r.RenewOp = a.Force.Actor, a.Force.Reason, a.Op
 			if err := s.endBy(r, lease.Failed, lease.EndRevoked, lease.KindRevoked, s.now, a.Force.Actor, a.Force.Reason); err != nil {
-				return reply, err
+				return 0, err
 			}
 			// A waiting call asks again, and learns that it was revoked.
 			s.tx.Wake(r.ID)
 			reply.Leases = append(reply.Leases, r.Lease())
 		}
 		if len(rs) < maxEnds {
-			return reply, s.wake()
-		}
-		if s.ends >= maxEnds {
-			reply.Outcome = backend.Again
-			return reply, s.wake()
+			return backend.Done, nil
 		}
 	}
 }
 
-// onlyTree returns a tree claim that only q.Path reaches: to force the path's
-// release would end what covers far more.
+// forcedName is what is buried in place of an attempt, so that a call that
+// arrives again is known.
+func forcedName(o backend.Outcome, op string) string {
+	if o == backend.Again {
+		return "force again\n" + op
+	}
+	return "force done\n" + op
+}
+
+// forced returns the reply to a call that came before.
+func (s *Step) forced(op string) (backend.ForceReply, bool, error) {
+	for _, o := range []backend.Outcome{backend.Done, backend.Again} {
+		until, err := s.tx.Buried(forcedName(o, op))
+		if err != nil {
+			return backend.ForceReply{}, false, err
+		}
+		if until <= s.now {
+			continue
+		}
+		reply := backend.ForceReply{Outcome: o}
+		rs, err := s.tx.EndedAt(until - lease.MinEndedRetention.Milliseconds())
+		for _, r := range rs {
+			if r.RenewOp == op && r.EndReason == lease.EndRevoked {
+				reply.Leases = append(reply.Leases, r.Lease())
+			}
+		}
+		return reply, true, err
+	}
+	return backend.ForceReply{Outcome: backend.Done}, false, nil
+}
+
+// onlyThrough returns the tree claim of r by which alone q.Path reaches it: to
+// force the path's release would end what covers far more.
+func onlyThrough(q lease.Query, r *Record) (lease.Claim, bool) {
+	if q.Path == "" || q.ID != "" || q.Holder != "" || q.Under != "" ||
+		slices.ContainsFunc(r.Claims, func(c lease.Claim) bool { return c.Path == q.Path }) {
+		return lease.Claim{}, false
+	}
+	i := slices.IndexFunc(r.Claims, func(c lease.Claim) bool { return lease.Covers(c, q.Path) })
+	return r.Claims[i], true
+}
+
+// onlyTree returns a tree claim that only q.Path reaches, of what q selects.
 func (s *Step) onlyTree(q lease.Query) (lease.Claim, bool, error) {
-	if q.Path == "" || q.ID != "" || q.Holder != "" || q.Under != "" {
+	if q.Path == "" {
 		return lease.Claim{}, false, nil
 	}
-	for after := int64(0); ; {
+	for after, n := int64(0), 0; ; {
 		rs, err := s.tx.Select(q, after, maxEnds)
 		if err != nil {
 			return lease.Claim{}, false, err
 		}
 		for _, r := range rs {
 			after = r.Arrival
-			if r.Over(s.now) || slices.ContainsFunc(r.Claims, func(c lease.Claim) bool { return c.Path == q.Path }) {
+			if r.Over(s.now) {
 				continue
 			}
-			i := slices.IndexFunc(r.Claims, func(c lease.Claim) bool { return lease.Covers(c, q.Path) })
-			return r.Claims[i], true, nil
+			if n++; q.Limit > 0 && n > q.Limit {
+				return lease.Claim{}, false, nil
+			}
+			if c, only := onlyThrough(q, r); only {
+				return c, true, nil
+			}
 		}
 		if len(rs) < maxEnds {
 			return lease.Claim{}, false, nil

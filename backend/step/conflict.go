@@ -63,21 +63,12 @@ func (s *Step) blockers(r *Record) (*blocked, error) {
 
 // blockingWaiters adds to b the earlier waiters that r must not pass.
 func (s *Step) blockingWaiters(r *Record, b *blocked) error {
-	owns := unknown
+	x := exception{step: s, asker: r}
 	var found []*Record
-	err := s.earlier(r, func(u *Record) (bool, error) {
-		if owns == unknown {
-			yes, err := s.owns(r)
-			if err != nil {
-				return false, err
-			}
-			owns = answer(yes)
-		}
-		if owns == yes {
-			excepted, err := s.waitsFor(u, r)
-			if err != nil || excepted {
-				return true, err
-			}
+	err := s.earlier(r, &x, func(u *Record) (bool, error) {
+		excepted, err := x.has(u)
+		if err != nil || excepted {
+			return true, err
 		}
 		found = append(found, u)
 		return b.count+len(found) < lease.MaxContention, nil
@@ -91,26 +82,25 @@ func (s *Step) blockingWaiters(r *Record, b *blocked) error {
 	return err
 }
 
-// ternary is what is known of a question that is asked only when it matters.
-type ternary uint8
-
-const (
-	unknown ternary = iota
-	yes
-	no
-)
-
-func answer(b bool) ternary {
-	if b {
-		return yes
+// grantable reports whether r, a waiter, can be granted now: it looks no
+// further than the first that is in the way.
+func (s *Step) grantable(r *Record) (bool, error) {
+	if blocked, err := s.leaseBlocked(r); blocked || err != nil {
+		return false, err
 	}
-	return no
+	x := exception{step: s, asker: r}
+	free := true
+	err := s.earlier(r, &x, func(u *Record) (on bool, err error) {
+		free, err = x.has(u)
+		return free, err
+	})
+	return free, err
 }
 
-// grantable reports whether r, a waiter, can be granted now.
-func (s *Step) grantable(r *Record) (bool, error) {
-	b, err := s.blockers(r)
-	return b != nil && b.count == 0, err
+// leaseBlocked reports whether a lease is in the way of r: rule (a).
+func (s *Step) leaseBlocked(r *Record) (bool, error) {
+	found, err := s.leasesBefore(r, 1)
+	return len(found) > 0, err
 }
 
 // mine reports whether the lease e never blocks r: it is of the same holder, or
@@ -122,8 +112,14 @@ func mine(e, r *Record) bool {
 // blockingLeases returns active leases that conflict with r, by claim and
 // arrival, at most lease.MaxContention for each claim.
 func (s *Step) blockingLeases(r *Record) ([]*Record, error) {
+	return s.leasesBefore(r, lease.MaxContention)
+}
+
+// leasesBefore is blockingLeases with another limit; with 1 it stops at the
+// first.
+func (s *Step) leasesBefore(r *Record, limit int) ([]*Record, error) {
 	var found []*Record
-	o := Overlap{Limit: lease.MaxContention + 1} // one of them may be mine
+	o := Overlap{Limit: limit + 1} // one of them may be mine
 	if !r.Distinct {
 		o.Skip = r.Holder
 	}
@@ -147,6 +143,9 @@ func (s *Step) blockingLeases(r *Record) ([]*Record, error) {
 				break
 			}
 		}
+		if limit == 1 && len(found) > 0 {
+			break
+		}
 	}
 	return found, nil
 }
@@ -155,15 +154,18 @@ func (s *Step) blockingLeases(r *Record) ([]*Record, error) {
 const page = 32
 
 // earlier yields the waiters before r that conflict with it, by claim and
-// place, those of its own holder left out unless r is distinct, until yield
-// returns false.
-func (s *Step) earlier(r *Record, yield func(u *Record) (bool, error)) error {
+// place, those of its own holder left out unless r is distinct, and those of
+// claims where x excepts them all, until yield returns false.
+func (s *Step) earlier(r *Record, x *exception, yield func(u *Record) (bool, error)) error {
 	place := r.Place()
 	o := Overlap{Limit: page, Before: &place}
 	if !r.Distinct {
 		o.Skip = r.Holder
 	}
 	var seen []*Record
+	if s.counters.Waiting == 0 {
+		return nil
+	}
 	for _, o.Claim = range r.Claims {
 		o.After = nil
 		for more := true; more; {
@@ -177,6 +179,15 @@ func (s *Step) earlier(r *Record, yield func(u *Record) (bool, error)) error {
 			}
 			if us, err = s.live(us); err != nil {
 				return err
+			}
+			if len(us) > 0 {
+				all, err := x.hasAll(o.Claim)
+				if err != nil {
+					return err
+				}
+				if all {
+					break
+				}
 			}
 			for _, u := range us {
 				if u.ID == r.ID || has(seen, u) {
@@ -195,33 +206,6 @@ func (s *Step) earlier(r *Record, yield func(u *Record) (bool, error)) error {
 		}
 	}
 	return nil
-}
-
-// owns reports whether somebody could wait for r's holder: it has a lease, or
-// names one.
-func (s *Step) owns(r *Record) (bool, error) {
-	if r.Replace.ID != "" {
-		return true, nil
-	}
-	if r.Distinct {
-		return false, nil
-	}
-	return s.hasLease(r.Holder)
-}
-
-func (s *Step) hasLease(holder string) (bool, error) {
-	for {
-		es, err := s.tx.LeasesOf(holder, maxEnds)
-		if err != nil || len(es) == 0 {
-			return false, err
-		}
-		if slices.ContainsFunc(es, func(e *Record) bool { return !e.Over(s.now) }) {
-			return true, nil
-		}
-		if _, err := s.live(es); err != nil { // records their ends, so the next look finds others
-			return false, err
-		}
-	}
 }
 
 func has(rs []*Record, r *Record) bool {

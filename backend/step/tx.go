@@ -36,16 +36,17 @@ type Tx interface {
 	// arrival.
 	LeasesOf(holder string, limit int) ([]*Record, error)
 
-	// WaitersOf returns a holder's records recorded as Pending, by place.
-	WaitersOf(holder string) ([]*Record, error)
+	// WaitersOf returns up to limit (0: all) of a holder's records recorded as
+	// Pending, by place.
+	WaitersOf(holder string, limit int) ([]*Record, error)
 
 	// Replacing returns the records recorded as Pending whose Replace names
 	// this lease, by place.
 	Replacing(id lease.ID) ([]*Record, error)
 
 	// Select returns up to limit records recorded as Active or Pending that the
-	// query's ID, Holder, Path and Under match ([lease.Query.Matches]), by
-	// arrival, those after this arrival only.
+	// query's ID, Holder, Path and Under match ([lease.Query.Matches]), and its
+	// Status, if any, by arrival, those after this arrival only.
 	Select(q lease.Query, after int64, limit int) ([]*Record, error)
 
 	// Due returns up to limit records recorded as Active or Pending whose
@@ -55,10 +56,13 @@ type Tx interface {
 	// Append writes an event. Its Seq is one more than the last one's.
 	Append(e lease.Event) error
 
-	// Bury remembers a withdrawn attempt until then; Buried reports whether one
-	// is remembered.
-	Bury(attempt string, until int64) error
-	Buried(attempt string, now int64) (bool, error)
+	// EndedAt returns the ended records that ended at this moment, by arrival.
+	EndedAt(moment int64) ([]*Record, error)
+
+	// Bury remembers a name, of a withdrawn attempt, say, at least until then;
+	// Buried returns until when, 0 if it does not remember it.
+	Bury(name string, until int64) error
+	Buried(name string) (until int64, err error)
 
 	// Forget removes up to limit ended records, oldest end first: those that
 	// ended at or before this moment, and those beyond the newest keep. Buried

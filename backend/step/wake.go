@@ -124,7 +124,7 @@ func shuts(u *Record, c lease.Claim) bool {
 // passing returns the waiters behind stop that conflict with c and may be
 // excepted from waiting for it.
 func (s *Step) passing(stop *Record, c lease.Claim) ([]*Record, error) {
-	us, err := s.excepted(stop.Holder)
+	us, err := s.excepted(stop.Holder, true)
 	if err != nil {
 		return nil, err
 	}
@@ -134,27 +134,40 @@ func (s *Step) passing(stop *Record, c lease.Claim) ([]*Record, error) {
 	}), nil
 }
 
-// excepted returns the waiters that need not stand behind one of this holder:
-// its own, and those whose holder it waits for.
-func (s *Step) excepted(holder string) ([]*Record, error) {
+// excepted returns the waiters that need not stand behind one of this holder,
+// and behind whom nothing else keeps them: its own, if own says so, and those
+// whose holder it waits for. None that a lease is in the way of.
+func (s *Step) excepted(holder string, own bool) ([]*Record, error) {
 	holders, err := s.reachable(holder)
 	if err != nil {
 		return nil, err
 	}
 	var found []*Record
+	left := maxWalked
 	for _, h := range holders {
-		us, err := s.liveWaitersOf(h)
+		if left == 0 {
+			break
+		}
+		us, err := s.liveWaitersOf(h, left)
 		if err != nil {
 			return nil, err
 		}
+		left -= len(us)
 		for _, u := range us {
-			passes := h == holder
+			passes := own && h == holder
 			if !passes {
 				if passes, err = s.owns(u); err != nil {
 					return nil, err
 				}
 			}
-			if passes && !has(found, u) {
+			if !passes || has(found, u) {
+				continue
+			}
+			blocked, err := s.leaseBlocked(u)
+			if err != nil {
+				return nil, err
+			}
+			if !blocked {
 				found = append(found, u)
 			}
 		}
@@ -168,7 +181,7 @@ func (s *Step) wakeJoined(f freed) error {
 	if err != nil || !matters {
 		return err
 	}
-	us, err := s.excepted(f.holder)
+	us, err := s.excepted(f.holder, false)
 	if err != nil {
 		return err
 	}
@@ -180,15 +193,15 @@ func (s *Step) wakeJoined(f freed) error {
 // joinMatters reports whether a newly queued request, or a newly granted one,
 // can make somebody wait for a holder that nobody waited for before.
 func (s *Step) joinMatters(r *Record) (bool, error) {
-	us, err := s.tx.WaitersOf(r.Holder)
+	us, err := s.tx.WaitersOf(r.Holder, 2)
 	if err != nil || len(us) == 0 {
 		return false, err
 	}
 	if r.Status == lease.Active || len(us) > 1 {
 		return true, nil
 	}
-	if owns, err := s.hasLease(r.Holder); owns || err != nil {
-		return owns, err
+	if held, err := s.someLeasesOf(r.Holder); len(held) > 0 || err != nil {
+		return len(held) > 0, err
 	}
 	place := r.Place()
 	for _, c := range r.Claims {

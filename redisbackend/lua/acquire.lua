@@ -39,8 +39,7 @@ general[#general + 1] = function(step, keys, state, call, text)
 
   local function acquire(id, attempt, ask, request)
     if state.buried > step.now then
-      local buried = call('ZSCORE', keys.buried, attempt)
-      if buried and tonumber(buried) > step.now then return { 'withdrawn' } end
+      if tonumber(step.buriedTill(attempt)) > step.now then return { 'withdrawn' } end
     end
     local r = step.newRecord(id, request, attempt, ask.address, ask.headStart, ask.placeTTL)
     local known = step.read(id)

@@ -21,11 +21,11 @@ general[#general + 1] = function(step, keys, state, call, text)
     return path and under
   end
 
-  -- selected returns records recorded as active or pending that match the query, by arrival, and whether there may be
-  -- more. Of more than limit it returns the first that the index which serves the query has: by path, by what lies
-  -- under one, by holder, or all by deadline.
+  -- selected returns records recorded as active or pending that match the query and its statuses, by arrival, and whether
+  -- there may be more. Of more than limit it returns the first that the index which serves the query has: by path, by what
+  -- lies under one, of a holder, or all by deadline.
   function step.selected(query, limit)
-    local found, seen = {}, {}
+    local found, seen, holder = {}, {}, query.holder
     local function take(id)
       if seen[id] then return true end
       seen[id] = true
@@ -33,95 +33,140 @@ general[#general + 1] = function(step, keys, state, call, text)
       if r and not step.hasEnded(r) and matches(query, r) then found[#found + 1] = r end
       return #found < limit
     end
+    local function means(status) return query.statuses == '' or string.find(query.statuses, status, 1, true) end
+    -- The claims of leases are listed by path, and so are those of each holder.
+    local own = holder ~= '' and 'h' .. holder .. '\0' or 'p'
+    local past = holder ~= '' and 'h' .. holder .. '\1' or 'q'
     local function leases(from, to)
-      step.scan(keys.index, from, to, function(member) return take(string.match(member, '%z.(.*)')) end)
+      if not means('a') then return end
+      step.scan(keys.index, from, to, function(member) return take(string.match(member, '%z%a([^%z]*)$')) end)
     end
     local function waiters(from, to)
-      if state.waiting == 0 then return end
+      if state.waiting == 0 or not means('p') or holder ~= '' then return end
       step.scan(keys.waiters, from, to, function(member) return take(string.match(member, '%z%a%d+:([^%z]*)')) end)
     end
     if query.id ~= '' then
       take(query.id)
+      if found[1] and not means(found[1].status) then found = {} end
       return found, false
     elseif query.path then
       step.eachAncestor(query.path, function(ancestor)
-        local tree = 'p' .. ancestor .. '\0'
-        leases('[' .. tree .. 't', '(' .. tree .. 'v')
-        waiters('[' .. tree .. 't', '(' .. tree .. 'v')
+        local from, to = ancestor .. '\0t', ancestor .. '\0v'
+        leases('[' .. own .. from, '(' .. own .. to)
+        waiters('[p' .. from, '(p' .. to)
       end)
-      leases(step.at(query.path))
+      leases('(' .. own .. query.path .. '\0', '(' .. own .. query.path .. '\1')
       waiters(step.at(query.path))
     elseif query.under then
-      leases(step.at(query.under.path))
-      leases(step.below(query.under.path))
-      waiters(step.at(query.under.path))
-      waiters(step.below(query.under.path))
-    elseif query.holder ~= '' then
-      step.scan(keys.index, '[h' .. query.holder .. '\0', '(h' .. query.holder .. '\1', function(member)
-        return take(string.match(member, '%z[^%z]*%z.(.*)'))
-      end)
-      for _, u in ipairs(step.waitersOf(query.holder)) do
-        take(u.id)
+      local path = query.under.path
+      leases('(' .. own .. path .. '\0', '(' .. own .. path .. '\1')
+      if path == '' then
+        leases('[' .. own .. '\1', '(' .. past)
+      else
+        leases('(' .. own .. path .. '/', '(' .. own .. path .. '0')
       end
+      waiters(step.at(path))
+      waiters(step.below(path))
+    elseif holder ~= '' then
+      leases('[' .. own, '(' .. past)
     else
-      step.scan(keys.index, '[d', '(e', function(member) return take(string.sub(member, 16)) end)
-      if state.waiting > 0 then
+      if means('a') then
+        step.scan(keys.index, '[d', '(e', function(member) return take(string.sub(member, 16)) end)
+      end
+      if state.waiting > 0 and means('p') then
         step.scan(keys.waiters, '[a', '(b', function(member) return take(string.match(member, ':([^%z]*)')) end)
+      end
+    end
+    if holder ~= '' and means('p') then
+      for _, u in ipairs(step.waitersOf(holder, limit)) do
+        take(u.id)
       end
     end
     table.sort(found, step.byArrival)
     return found, #found >= limit
   end
 
-  -- onlyTree returns a tree claim that only the query's path reaches: to force the path's release would end what
-  -- covers far more.
-  local function onlyTree(query, records)
+  -- onlyThrough returns the tree claim of r by which alone the query's path reaches it: to force the path's release would
+  -- end what covers far more.
+  local function onlyThrough(query, r)
     if not query.path or query.id ~= '' or query.holder ~= '' or query.under then return nil end
+    local cover
+    for _, c in ipairs(r.claims) do
+      if c.path == query.path then return nil end
+      if not cover and step.covers(c, query.path) then cover = c end
+    end
+    return cover
+  end
+
+  -- onlyTree returns such a claim of the first so many records that live (0: all), if there is one.
+  local function onlyTree(query, records, limit)
+    local n = 0
     for _, r in ipairs(records) do
-      local cover, exact = nil, step.over(r)
-      for _, c in ipairs(r.claims) do
-        exact = exact or c.path == query.path
-        if not cover and step.covers(c, query.path) then cover = c end
+      if not step.over(r) then
+        n = n + 1
+        if limit > 0 and n > limit then return nil end
+        local tree = onlyThrough(query, r)
+        if tree then return tree end
       end
-      if not exact then return cover end
     end
     return nil
   end
 
-  local MOST_SELECTED = 500
+  local MOST_SELECTED = 200
+  local REMEMBERED = 120000 -- ms: for how long a call that arrives again is known (lease.MinEndedRetention)
 
-  local function force(query, limit, actor, note)
+  local function force(query, limit, actor, note, op, again)
     local records, more = step.selected(query, MOST_SELECTED)
-    local tree = onlyTree(query, records)
+    local tree = not again and onlyTree(query, records, limit)
     if tree then return { 'tree_only', tree.letter, tree.path } end
     local most = limit > 0 and math.min(limit, step.mostEnds) or step.mostEnds
-    local ended, count, outcome = {}, 0, 'done'
+    local ended, count, outcome = {}, 0, more and 'again' or 'done'
     for _, r in ipairs(records) do
-      if step.ends >= step.mostEnds and count < most then
-        outcome = 'again'
+      if count == most or step.ends >= step.mostEnds then
+        outcome = count == limit and 'done' or 'again'
         break
       elseif step.over(r) then
         step.expire(r)
-      elseif query.statuses == '' or string.find(query.statuses, r.status, 1, true) then
-        if count == most then
-          if limit == 0 or most < limit then outcome = 'again' end
-          more = false
-          break
-        end
-        r.actor, r.note = actor, note
+      elseif not onlyThrough(query, r) then
+        r.actor, r.note, r.renewal = actor, note, op
         step.endBy(r, 'f', 'v', 'v', step.nowText, actor, note)
         step.hint(r) -- a waiting call asks again, and learns that it was revoked
         count = count + 1
         ended[2 * count - 1], ended[2 * count] = r.id, r.text
       end
     end
-    if more then outcome = 'again' end
+    if count > 0 and count == limit then outcome = 'done' end
+    if count > 0 then step.bury('force ' .. outcome .. '\n' .. op, step.now + REMEMBERED) end
     return { outcome, ended }
   end
 
-  -- Arguments: limit (0: none), actor, reason, and those of readQuery.
-  function operations.force(limit, actor, reason, ...)
-    local reply = force(step.readQuery(...), tonumber(limit), actor, reason)
+  -- forced returns the reply to a call that came before, nil if it did not.
+  local function forced(op)
+    for _, outcome in ipairs({ 'done', 'again' }) do
+      local till = tonumber(step.buriedTill('force ' .. outcome .. '\n' .. op))
+      if till > step.now then
+        local ended, n = {}, 0
+        local from = 'e' .. step.padded(till - REMEMBERED)
+        step.scan(keys.ended, '[' .. from, '(' .. from .. ':', function(member)
+          local r = step.read(string.sub(member, 30))
+          if r and r.renewal == op and r.reason == 'v' then
+            n = n + 1
+            ended[2 * n - 1], ended[2 * n] = r.id, r.text
+          end
+          return true
+        end)
+        return { outcome, ended }
+      end
+    end
+    return nil
+  end
+
+  -- Arguments: a name of the call, "1" if an earlier one was answered "again", limit (0: none), actor, reason, and those of
+  -- readQuery.
+  function operations.force(op, again, limit, actor, reason, ...)
+    local reply = forced(op)
+    if reply then return reply end
+    reply = force(step.readQuery(...), tonumber(limit), actor, reason, op, again == '1')
     if step.freed[1] then step.hintFreed() end
     return reply
   end

@@ -52,7 +52,7 @@ general[#general + 1] = function(step, keys, state, call, text)
     end
     call('ZREM', keys.index, unpack(members))
     state.wrote = true
-    state.trees = state.trees - trees
+    state.trees = math.max(state.trees - trees, 0)
   end
 
   -- leasesOver returns records recorded as active with a claim that conflicts with this one, by arrival, at most

@@ -45,8 +45,8 @@ general[#general + 1] = function(step, keys, state, call, text)
     return listAll(cursor == '' and 0 or cursor, liveOnly)
   end
 
-  -- Arguments: cursor, "1" if only what has not ended is meant, and those of readQuery, of which statuses are not looked
-  -- at, nor, if there is too much, the rest. Replies with now, how long ended ones are remembered, the next cursor, the
+  -- Arguments: cursor, "1" if only what has not ended is meant, and those of readQuery, which are not looked at if there is too
+  -- much. Replies with now, how long ended ones are remembered, the next cursor, the
   -- page (ids and records), and with an id who waits for it.
   function operations.list(cursor, liveOnly, ...)
     local page, following, contention = list(step.readQuery(...), cursor, liveOnly == '1')

@@ -89,10 +89,12 @@ general[#general + 1] = function(step, keys, state, call, text)
     for _, id in ipairs(ids) do
       if step.cache[id] == nil then missing[#missing + 1] = id end
     end
-    if #missing > 0 then
-      local records = call('HMGET', keys.records, unpack(missing))
-      for i, id in ipairs(missing) do
-        step.cache[id] = records[i] and decode(id, records[i])
+    for from = 1, #missing, 1000 do -- as many as fit Lua's stack
+      local upto = math.min(from + 999, #missing)
+      local records = call('HMGET', keys.records, unpack(missing, from, upto))
+      for i = from, upto do
+        local record = records[i - from + 1]
+        step.cache[missing[i]] = record and decode(missing[i], record)
       end
     end
     local found = {}

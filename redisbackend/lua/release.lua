@@ -47,8 +47,7 @@ general[#general + 1] = function(step, keys, state, call, text)
       if leave(r, attempt) then step.endBy(r, 'f', why, 'w', step.nowText) else step.write(r) end
     end
     local till = step.now + TOMBSTONE
-    call('ZADD', keys.buried, text(till), attempt)
-    state.wrote = true
+    step.bury(attempt, till)
     state.buried = math.max(state.buried, till)
     if step.freed[1] then step.hintFreed() end
     if stands then return { 'refused', step.now, r.text } end

@@ -11,6 +11,7 @@ general[#general + 1] = function(step, keys, state, call, text)
   -- leaves no trace: counters change after the first write, and what it made of records is forgotten.
   function step.start()
     step.cache = {}
+    step.noneLapsed = nil -- whether no waiter at all has lapsed; nil: not known
     step.ends = 0 -- how many leases and waiters the operation has ended
     step.freed = {} -- what it did that may let waiters be granted (wakes.lua)
   end
@@ -56,5 +57,6 @@ general[#general + 1] = function(step, keys, state, call, text)
     call('XTRIM', keys.history, 'MINID', '~', text(math.max(state.seq - most, 0) + 1) .. '-0')
     local excess = step.remembered() - step.config.endedMax - ENDED_SLACK
     if excess > 0 then step.forgetFirst(math.min(excess, TIDIED)) end
+    step.exhume(TIDIED)
   end
 end

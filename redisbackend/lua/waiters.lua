@@ -43,9 +43,10 @@ general[#general + 1] = function(step, keys, state, call, text)
   end
 
   local function count(n, trees, shared)
-    state.waiting = state.waiting + n
-    state.waitingTrees = state.waitingTrees + n * trees
-    state.waitingShared = state.waitingShared + n * shared
+    state.waiting = math.max(state.waiting + n, 0)
+    local none = state.waiting == 0
+    state.waitingTrees = none and 0 or math.max(state.waitingTrees + n * trees, 0)
+    state.waitingShared = none and 0 or math.max(state.waitingShared + n * shared, 0)
   end
 
   function step.addWaiter(r)
@@ -93,7 +94,7 @@ general[#general + 1] = function(step, keys, state, call, text)
           taken = taken + 1
           if not seen[id] then
             seen[id] = true
-            found[#found + 1] = { place = place, id = id }
+            found[#found + 1] = { place = place, id = id, holder = holder }
           end
           if taken == limit then return end
         end
@@ -105,20 +106,18 @@ general[#general + 1] = function(step, keys, state, call, text)
 
   function step.byPlace(a, b) return a.place < b.place end
 
-  local function recordsOf(found)
+  -- recordsOf returns the records of waiters in line.
+  function step.recordsOf(found)
     local ids = {}
     for i, waiter in ipairs(found) do
       ids[i] = waiter.id
     end
-    local records = step.readAll(ids)
-    for _, r in ipairs(records) do
-      step.placeOf(r)
-    end
-    return records
+    return step.readAll(ids)
   end
 
-  -- waitersOver returns records recorded as pending with a claim that conflicts with this one, by place; see inLine.
-  function step.waitersOver(claim, skip, after, before, limit)
+  -- inLineOver returns id, place and holder of those recorded as pending with a claim that conflicts with this one, by
+  -- place; see inLine.
+  function step.inLineOver(claim, skip, after, before, limit)
     local found, seen = {}, {}
     local prefixes = prefixesOver(claim)
     for _, prefix in ipairs(prefixes) do
@@ -130,24 +129,67 @@ general[#general + 1] = function(step, keys, state, call, text)
         found[i] = nil
       end
     end
-    return recordsOf(found)
+    return found
   end
 
-  -- everyWaiter returns all waiters of a prefix, by place.
-  local function everyWaiter(prefix)
+  -- waitersOver returns the records of these.
+  function step.waitersOver(claim, skip, after, before, limit)
+    local records = step.recordsOf(step.inLineOver(claim, skip, after, before, limit))
+    for _, r in ipairs(records) do
+      step.placeOf(r)
+    end
+    return records
+  end
+
+  -- stillInLine records the ends of those of inLineOver who have lapsed, and returns the others: without a look at each
+  -- while nobody at all has.
+  function step.stillInLine(found)
+    if not found[1] then return found end
+    if step.noneLapsed == nil then
+      step.noneLapsed = call('ZCOUNT', keys.lapses, '-inf', step.nowText) == 0
+    end
+    if step.noneLapsed then return found end
+    local kept = {}
+    for _, u in ipairs(found) do
+      if tonumber(call('ZSCORE', keys.lapses, u.id)) > step.now then
+        kept[#kept + 1] = u
+      else
+        step.expire(step.read(u.id))
+      end
+    end
+    return kept
+  end
+
+  -- between returns id, place and holder of the waiters that conflict with a claim from a place on, if given, and before
+  -- another.
+  function step.between(claim, from, before)
+    local all, after = {}, from and string.format('%s%015d', string.sub(from, 1, 14), tonumber(string.sub(from, 15)) - 1)
+    repeat
+      local some = step.inLineOver(claim, nil, after, before, step.readAhead)
+      local more = #some == step.readAhead
+      if more then after = some[step.readAhead].place end
+      for _, u in ipairs(step.stillInLine(some)) do
+        all[#all + 1] = u
+      end
+    until not more or step.ends >= step.mostEnds
+    return all
+  end
+
+  -- everyWaiter returns the waiters of a prefix, by place, at most limit if given.
+  local function everyWaiter(prefix, limit)
     local found = {}
-    if state.waiting > 0 then
+    if state.waiting > 0 and limit ~= 0 then
       step.scan(keys.waiters, '[' .. prefix, '(' .. prefix .. ':', function(member)
         found[#found + 1] = { id = string.match(member, '^%d+:([^%z]*)', #prefix + 1) }
-        return true
+        return #found ~= limit
       end)
     end
-    return recordsOf(found)
+    return step.recordsOf(found)
   end
 
-  function step.waitersOf(holder) return everyWaiter('h' .. holder .. '\0') end
+  function step.waitersOf(holder, limit) return everyWaiter('h' .. holder .. '\0', limit) end
 
   function step.replacing(id) return everyWaiter('r' .. id .. '\0') end
 
-  function step.liveWaitersOf(holder) return step.live(step.waitersOf(holder)) end
+  function step.liveWaitersOf(holder, limit) return step.live(step.waitersOf(holder, limit)) end
 end

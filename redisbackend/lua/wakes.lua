@@ -38,25 +38,10 @@ general[#general + 1] = function(step, keys, state, call, text)
   end
 
   function step.hintGrantable(waiters)
-    table.sort(waiters, step.byPlace)
+    table.sort(waiters, function(a, b) return step.placeOf(a) < step.placeOf(b) end)
     for _, u in ipairs(waiters) do
       if step.grantable(u) then step.hint(u) end
     end
-  end
-
-  -- excepted returns the waiters that need not stand behind one of this holder: its own, and those whose holder it
-  -- waits for.
-  function step.excepted(holder)
-    local found, seen = {}, {}
-    for _, h in ipairs(step.reachable(holder)) do
-      for _, u in ipairs(step.liveWaitersOf(h)) do
-        if not seen[u.id] and (h == holder or step.owns(u)) then
-          seen[u.id] = true
-          found[#found + 1] = u
-        end
-      end
-    end
-    return found
   end
 
   -- shuts says whether nothing that conflicts with the claim can pass behind u.
@@ -84,8 +69,8 @@ general[#general + 1] = function(step, keys, state, call, text)
         if u.holder ~= change.holder or u.distinct then
           take(u)
           if shuts(u, claim) then
-            for _, v in ipairs(step.excepted(u.holder)) do
-              if u.place < v.place and step.conflicts(v, claim) then take(v) end
+            for _, v in ipairs(step.excepted(u.holder, true)) do
+              if u.place < step.placeOf(v) and step.conflicts(v, claim) then take(v) end
             end
             return
           end
@@ -97,7 +82,7 @@ general[#general + 1] = function(step, keys, state, call, text)
   -- joinMatters says whether a newly queued request, or a newly granted one, can make somebody wait for a holder that
   -- nobody waited for before.
   local function joinMatters(r)
-    local waiters = step.waitersOf(r.holder)
+    local waiters = step.waitersOf(r.holder, 2)
     if #waiters == 0 then return false end
     if r.status == 'a' or #waiters > 1 or step.hasLease(r.holder) then return true end
     for _, claim in ipairs(r.claims) do
@@ -115,7 +100,7 @@ general[#general + 1] = function(step, keys, state, call, text)
       local found = {}
       if change.joined then
         if joinMatters(change.joined) then
-          for _, u in ipairs(step.excepted(change.holder)) do
+          for _, u in ipairs(step.excepted(change.holder, false)) do
             if u.id ~= change.joined.id then found[#found + 1] = u end
           end
         end
