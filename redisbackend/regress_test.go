@@ -65,6 +65,43 @@ func TestRestoredBackup(t *testing.T) {
 	require.NoError(t, err)
 }
 
+// TestAcknowledgedWithOldCounters: counters that are older than the leases hide nothing once that is acknowledged, and
+// do not become numbers that nobody can read.
+func TestAcknowledgedWithOldCounters(t *testing.T) {
+	server := redistest.Single(t)
+	client := server.Client()
+	m := manage(t, client, nil)
+	const key = "leasekit:{default}:state"
+	_, err := m.TryAcquire(t.Context(), request("z", "z"))
+	require.NoError(t, err)
+	backup, err := client.Dump(t.Context(), key).Result()
+	require.NoError(t, err)
+	var trees []lease.Lease
+	for _, path := range []string{"d", "e"} {
+		r := lease.Request{Holder: "a", Claims: lease.Trees(path), TTL: time.Minute}
+		tree, err := m.TryAcquire(t.Context(), r)
+		require.NoError(t, err)
+		trees = append(trees, tree)
+	}
+	waiter := lease.Request{Holder: "b", Claims: lease.SharedPaths("d/y"), TTL: time.Minute, ID: "waiter", QueueTTL: time.Minute}
+	_, err = m.TryAcquire(t.Context(), waiter)
+	require.ErrorIs(t, err, lease.ErrConflict)
+
+	require.NoError(t, client.RestoreReplace(t.Context(), key, 0, backup).Err())
+	require.NoError(t, redisbackend.Acknowledge(t.Context(), client, nil))
+	_, err = m.TryAcquire(t.Context(), request("b", "d/x"))
+	require.ErrorIs(t, err, lease.ErrConflict)
+	for _, tree := range trees {
+		require.NoError(t, m.Release(t.Context(), tree.Ref()))
+	}
+	_, err = m.TryAcquire(t.Context(), request("c", "d/y"))
+	require.ErrorIs(t, err, lease.ErrConflict, "somebody waits for it")
+	_, err = m.TryAcquire(t.Context(), waiter)
+	require.NoError(t, err)
+	_, err = m.TryAcquire(t.Context(), request("c", "d/x"))
+	require.NoError(t, err)
+}
+
 func TestWarnsOfEviction(t *testing.T) {
 	server := redistest.Single(t, "maxmemory-policy allkeys-lru")
 	var warnings []string

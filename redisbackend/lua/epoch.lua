@@ -41,6 +41,15 @@ general[#general + 1] = function(step, keys, state, call, text)
     -- What is kept of the history may be newer than the counters: numbers of events go on after it.
     local newest = call('XREVRANGE', keys.history, '+', '-', 'COUNT', 1)[1]
     if newest then state.seq = math.max(state.seq, step.lastSeq(newest)) end
+    -- And so may the indexes be. A count that is too high costs some look-ups, one that is too low hides a conflict.
+    local function members(key, from, to) return call('ZLEXCOUNT', key, from, to) end
+    local claims = members(keys.waiters, '[p', '(q')
+    state.trees = math.max(state.trees, members(keys.index, '[p', '(q'))
+    state.waiting = math.max(members(keys.waiters, '[a', '(b'), call('ZCOUNT', keys.lapses, '-inf', '+inf'))
+    state.waitingTrees, state.waitingShared = claims, claims
+    local latest = call('ZRANGE', keys.buried, -1, -1, 'WITHSCORES')[2]
+    state.buried = math.max(state.buried, tonumber(latest or 0))
+    state.wrote = true
     return { step.epoch, text(state.token), step.settings }
   end
 end

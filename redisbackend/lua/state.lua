@@ -41,7 +41,7 @@ local state = {
 }
 if queue ~= NO_QUEUE then
   local trees, waiting, waitingTrees, waitingShared, buried, offset =
-    match(queue, '^(%d+) (%d+) (%d+) (%d+) (%d+) (%d+)$')
+    match(queue, '^(%-?%d+) (%-?%d+) (%-?%d+) (%-?%d+) (%d+) (%d+)$')
   state.trees, state.waiting, state.waitingTrees = trees + 0, waiting + 0, waitingTrees + 0
   state.waitingShared, state.buried, state.offset = waitingShared + 0, buried + 0, offset + 0
 end
