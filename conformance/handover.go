@@ -13,6 +13,17 @@ import (
 // handoverCases: whatever lets a waiter be granted wakes it, and only few ask
 // in vain.
 var handoverCases = []testCase{
+	{"Handover/ManyReaders", "all of many who can share what is released get it, without waiting for their next ask", func(h *harness) {
+		held := h.hold("a", lease.Paths("f"))
+		var readers []*waiting
+		for i := range 150 {
+			readers = append(readers, h.wait(h.M, h.request(fmt.Sprint("r", i), lease.SharedPaths("f"))))
+		}
+		h.release(held)
+		for _, r := range readers {
+			r.soon()
+		}
+	}},
 	{"Handover/ByRelease", "a release grants the next in line at once, on whatever handle it waits", func(h *harness) {
 		held := h.hold("a", lease.Paths("f"))
 		w := h.wait(h.open(), h.request("b", lease.Paths("f")))

@@ -13,6 +13,22 @@ import (
 // limitCases: what is within the limits is kept whole, what is beyond them
 // never reaches the store.
 var limitCases = []testCase{
+	{"Limits/QuotaPastTheExpired", "leases whose time is over do not hide from the limit those that live, however many", func(h *harness) {
+		h.manualSweep()
+		for i := range 250 {
+			h.brief("a", lease.Paths(fmt.Sprint("dead", i)), 3)
+		}
+		h.sleep(4)
+		h.set(func(c *lease.Config) { c.MaxLeasesPerHolder = 2 })
+		for i := range 4 {
+			_, err := h.M.TryAcquire(h.Context(), h.request("a", lease.Paths(fmt.Sprint("f", i))))
+			if i < 2 {
+				require.NoError(h, err)
+			} else {
+				require.ErrorIs(h, err, lease.ErrQuota)
+			}
+		}
+	}},
 	{"Limits/Inside", "the longest, the most and the extreme of everything is kept as it was given", func(h *harness) {
 		paths := make([]string, lease.MaxPathsBytes/lease.MaxPathBytes)
 		for i := range paths {

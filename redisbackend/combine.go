@@ -4,6 +4,7 @@ import (
 	"container/list"
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -22,8 +23,8 @@ const (
 //
 //   - Nothing waits to be merged: an operation that finds fewer batches in flight than pace allows is sent at once.
 //     One that does not is queued, and whoever's batch is answered next takes the queue along.
-//   - The queue holds only operations that are not sent. An operation leaves it once: into a batch, or withdrawn by
-//     its caller, whose ctx ended; what was withdrawn is never sent.
+//   - The queue holds only operations that are not sent, and those that the script put off. An operation leaves it
+//     into a batch, or withdrawn by its caller, whose ctx ended; what was withdrawn is not sent any more.
 //   - Operations are sent in the order in which they were asked for, but batches may overtake each other.
 //   - While operations are queued, at least one batch is in flight: the one that sends it sees to the queue before
 //     it gives up its slot.
@@ -56,6 +57,7 @@ type combiner struct {
 type operation struct {
 	args  []any // name, count, arguments, as they go over the wire
 	size  int
+	sent  bool          // before, and put off: go-redis may have sent it more than once. Guarded by combiner.mu
 	place *list.Element // in the queue; nil once it has left. Guarded by combiner.mu
 
 	done  chan struct{}
@@ -140,13 +142,16 @@ func newOperation(name string, args []any) *operation {
 // leave ends a caller's wait: the operation is withdrawn, or answered by now, or its outcome stays unknown.
 func (c *combiner) leave(ctx context.Context, op *operation) (any, error) {
 	c.mu.Lock()
-	queued := op.place != nil
+	queued, sent := op.place != nil, op.sent
 	if queued {
 		c.queue.Remove(op.place)
 		op.place = nil
 	}
 	c.mu.Unlock()
-	if queued {
+	switch {
+	case queued && sent:
+		return nil, fmt.Errorf("%w: %w", errUnknown, ctx.Err())
+	case queued:
 		return nil, fmt.Errorf("%w: %w", errNotSent, ctx.Err())
 	}
 	select {
@@ -259,10 +264,14 @@ func (c *combiner) serve(batch []*operation, inFlight int) {
 	c.operations -= len(batch)
 	if err == nil {
 		c.pace.observe(roundTrip, inFlight)
+		c.postpone(batch, replies)
 	}
 	c.mu.Unlock()
 
 	for i, op := range batch {
+		if err == nil && replies[i] == later {
+			continue
+		}
 		if err != nil {
 			op.err = fmt.Errorf("%w: %w", errUnknown, err)
 		} else if failure, ok := replies[i].(error); ok {
@@ -271,6 +280,23 @@ func (c *combiner) serve(batch []*operation, inFlight int) {
 			op.reply = replies[i]
 		}
 		close(op.done)
+	}
+}
+
+// later is the reply to an operation of which the script did nothing, as the batch had become too much work.
+const later = "later"
+
+// postpone puts those operations of a batch that are to be sent again at the head of the queue, in their order.
+func (c *combiner) postpone(batch []*operation, replies []any) {
+	for i, op := range slices.Backward(batch) {
+		switch {
+		case replies[i] != later:
+		case c.closed:
+			replies[i] = fmt.Errorf("%w: %w", errUnknown, lease.ErrClosed)
+		default:
+			op.sent = true
+			op.place = c.queue.PushFront(op)
+		}
 	}
 }
 
@@ -289,6 +315,9 @@ func (c *combiner) close() {
 	c.end()
 	for _, op := range unsent {
 		op.err = lease.ErrClosed
+		if op.sent {
+			op.err = fmt.Errorf("%w: %w", errUnknown, lease.ErrClosed)
+		}
 		close(op.done)
 	}
 }

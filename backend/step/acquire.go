@@ -63,8 +63,11 @@ func (s *Step) arrive(a backend.AcquireArgs) (backend.AcquireReply, error) {
 	q := a.Request
 	if a.Quota > 0 {
 		over, err := s.overQuota(q, a.Quota)
-		if err != nil || over {
+		switch {
+		case err != nil || over:
 			return backend.AcquireReply{Outcome: backend.OverQuota}, err
+		case s.ends >= maxEnds:
+			return backend.AcquireReply{Outcome: backend.Again}, nil
 		}
 	}
 	r := &Record{
@@ -80,23 +83,34 @@ func (s *Step) arrive(a backend.AcquireArgs) (backend.AcquireReply, error) {
 }
 
 // overQuota reports whether one more lease or waiter of the holder is too many.
-// What the request would replace does not count.
+// What the request would replace does not count. It records the ends that it
+// comes across: if they are as many as a step may record, it has not counted
+// what lies behind.
 func (s *Step) overQuota(q lease.Request, quota int) (bool, error) {
-	leases, err := s.tx.LeasesOf(q.Holder, quota+maxEnds)
-	if err != nil {
-		return false, err
-	}
-	waiters, err := s.tx.WaitersOf(q.Holder, 0)
-	if err != nil {
-		return false, err
-	}
-	n := 0
-	for _, r := range append(leases, waiters...) {
-		if !r.Over(s.now) && r.ID != q.Replace.ID {
-			n++
+	limit := quota + maxEnds + 1 // one may be replaced
+	count := func(rs []*Record) (n int, err error) {
+		rs, err = s.live(rs)
+		for _, r := range rs {
+			if r.ID != q.Replace.ID {
+				n++
+			}
 		}
+		return n, err
 	}
-	return n >= quota, nil
+	leases, err := s.tx.LeasesOf(q.Holder, limit)
+	if err != nil {
+		return false, err
+	}
+	n, err := count(leases)
+	if err != nil || n >= quota || len(leases) == limit {
+		return n >= quota, err
+	}
+	waiters, err := s.tx.WaitersOf(q.Holder, limit)
+	if err != nil {
+		return false, err
+	}
+	more, err := count(waiters)
+	return n+more >= quota, err
 }
 
 // decide grants r, keeps its place, or refuses it. first says that r is not in
@@ -131,6 +145,9 @@ func (s *Step) decide(r *Record, a backend.AcquireArgs, first, changed bool) (ba
 		// their heartbeat: a lease that ends before that concerns them now.
 		if !first && span(r.TTL) < a.PlaceTTL/3 {
 			err = s.hint(r)
+		}
+		if err == nil && !first {
+			err = s.passOn(r)
 		}
 		return s.granted(r), err
 	case first && a.PlaceTTL == 0:

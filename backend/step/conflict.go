@@ -14,7 +14,7 @@ type blocked struct {
 	waiters int             // how many of them wait
 	latest  int64           // the latest deadline among them
 	now     int64
-	again   bool // too many had ended to step over all of them
+	again   bool // too many had ended to look at the rest
 }
 
 func (b *blocked) add(r, blocker *Record) {
@@ -57,7 +57,7 @@ func (s *Step) blockers(r *Record) (*blocked, error) {
 			return nil, err
 		}
 	}
-	b.again = b.count == 0 && s.ends >= maxEnds
+	b.again = s.ends >= maxEnds
 	return b, nil
 }
 

@@ -4,7 +4,7 @@ import "github.com/leasekit/leasekit/lease"
 
 // maxEnds bounds how many leases and waiters one step ends before it replies
 // Again.
-const maxEnds = 128
+const maxEnds = 100
 
 // expire records the end of r if its time is over. It took effect at the
 // deadline.

@@ -31,8 +31,10 @@ type Step struct {
 	now      int64 // the store's clock, ms, rounded down: what is over is judged by it
 	up       int64 // the same, rounded up: what is granted lasts from it
 
-	ends  int     // how many leases and waiters it has ended
-	freed []freed // what may let waiters be granted
+	ends   int                  // how many leases and waiters it has ended
+	freed  []freed              // what may let waiters be granted
+	tested int                  // how many of those it has tested
+	passed map[lease.Claim]bool // of which it has woken one untested
 }
 
 // Begin starts a step. Read wall (time.Now) inside the transaction.

@@ -88,6 +88,9 @@ const firstPage = 4
 func (s *Step) candidates(c lease.Claim, f freed) ([]*Record, error) {
 	var found []*Record
 	o := Overlap{Claim: c, After: f.after, Limit: firstPage}
+	if s.tested >= maxTested {
+		return nil, s.wakeNext(o)
+	}
 	for more := true; more; {
 		us, err := s.tx.Waiters(o)
 		if err != nil {
@@ -100,6 +103,7 @@ func (s *Step) candidates(c lease.Claim, f freed) ([]*Record, error) {
 		if us, err = s.live(us); err != nil {
 			return nil, err
 		}
+		s.tested += len(us)
 		for _, u := range us {
 			if u.Holder == f.holder && !u.Distinct {
 				continue
@@ -110,8 +114,72 @@ func (s *Step) candidates(c lease.Claim, f freed) ([]*Record, error) {
 				return append(found, passing...), err
 			}
 		}
+		if more && (s.ends >= maxEnds || s.tested >= maxTested) {
+			return found, s.wakeNext(o)
+		}
 	}
 	return found, nil
+}
+
+// maxTested bounds how many waiters a step tests to find whom to wake.
+const maxTested = 64
+
+// wakeNext wakes the first who waits in o. It asks, and comes across what this
+// step leaves undone.
+func (s *Step) wakeNext(o Overlap) error {
+	if s.passed[o.Claim] {
+		return nil
+	}
+	if s.passed == nil {
+		s.passed = map[lease.Claim]bool{}
+	}
+	s.passed[o.Claim] = true
+	for o.Limit = page; ; {
+		us, err := s.tx.Waiters(o)
+		if err != nil {
+			return err
+		}
+		for _, u := range us {
+			if s.tested++; !u.Over(s.now) {
+				s.tx.Wake(u.ID)
+				return nil
+			}
+		}
+		if len(us) < page || s.tested >= maxPassed {
+			return nil
+		}
+		last := us[page-1].Place()
+		o.After = &last
+	}
+}
+
+// maxPassed bounds how many lapsed waiters are passed over to find one to wake.
+const maxPassed = 1000
+
+// passOn wakes more of those who wait for the same as r, a waiter that has just
+// been granted: of a long queue a step wakes only the beginning.
+func (s *Step) passOn(r *Record) error {
+	if s.counters.Waiting == 0 {
+		return nil
+	}
+	place := r.Place()
+	for _, c := range r.Claims {
+		if c.Mode != lease.Shared {
+			continue // it lets nobody past
+		}
+		c.Mode = lease.Exclusive // whoever has this path in a claim
+		us, err := s.tx.Waiters(Overlap{Claim: c, After: &place, Limit: 2})
+		if err != nil {
+			return err
+		}
+		if us, err = s.live(us); err != nil {
+			return err
+		}
+		if err := s.wakeGrantable(us); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // shuts reports whether nothing that conflicts with c can pass behind u.

@@ -30,7 +30,10 @@ general[#general + 1] = function(step, keys, state, call, text)
 
   -- arrive handles the first ask of a request. known is the record that had its ID and has ended, or false.
   function step.arrive(r, ask, known)
-    if ask.quota > 0 and step.overQuota(r, ask.quota) then return { 'over_quota' } end
+    if ask.quota > 0 then
+      if step.overQuota(r, ask.quota) then return { 'over_quota' } end
+      if step.ends >= step.mostEnds then return { 'again' } end
+    end
     if not known then return step.decide(r, ask, true, true) end
     local reply = step.decide(r, ask, true, true)
     if step.cache[r.id] == r then step.disremember(known) end -- it took the place of the old one

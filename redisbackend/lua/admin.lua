@@ -214,12 +214,15 @@ general[#general + 1] = function(step, keys, state, call, text)
     local config = step.config
     if not config then return { 0, 0, 0, 0, 0 } end
     local expired, lapsed, forgotten, trimmed = 0, 0, 0, 0
-    for _, r in ipairs(due(limit)) do
+    limit = math.min(limit, step.mostEnds)
+    local due = due(limit)
+    for _, r in ipairs(due) do
+      if step.ends >= step.mostEnds then break end
       if r.status == 'a' then expired = expired + 1 else lapsed = lapsed + 1 end
       step.expire(r)
     end
     if step.freed[1] then step.hintFreed() end
-    local left = limit - expired - lapsed
+    local left = limit - #due
     if left > 0 then
       forgotten = step.forget(step.now - config.endedRetention, left)
       left = left - forgotten

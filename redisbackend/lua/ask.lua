@@ -78,6 +78,7 @@ general[#general + 1] = function(step, keys, state, call, text)
       -- Those behind a waiter count on the end of its place, and ask again at their heartbeat: a lease that ends before
       -- that concerns them now.
       if not first and tonumber(r.ttl) < ask.placeTTL / 3 then step.hintNext(r) end
+      if not first then step.passOn(r) end
       return { 'done', step.now, r.text }
     end
     if first then
@@ -99,16 +100,24 @@ general[#general + 1] = function(step, keys, state, call, text)
   end
 
   -- overQuota says whether one more lease or waiter of the holder is too many. What the request would replace does not
-  -- count.
+  -- count. It records the ends that it comes across: if they are as many as an operation may record, it has not counted what
+  -- lies behind.
   function step.overQuota(r, quota)
-    local n = 0
+    -- There are no more than their claims and places.
+    local own, waiting = 'h' .. r.holder .. '\0', 0
+    if state.waiting > 0 then waiting = call('ZLEXCOUNT', keys.waiters, '[' .. own, '(' .. own .. ':') end
+    if call('ZLEXCOUNT', keys.index, '[' .. own, '(h' .. r.holder .. '\1') + waiting < quota then return false end
     local function count(records)
-      for _, other in ipairs(records) do
-        if not step.over(other) and other.id ~= r.replaceID then n = n + 1 end
+      local n = 0
+      for _, other in ipairs(step.live(records)) do
+        if other.id ~= r.replaceID then n = n + 1 end
       end
+      return n
     end
-    count(step.leasesOf(r.holder, quota + step.mostEnds))
-    count(step.waitersOf(r.holder))
+    local limit = quota + step.mostEnds + 1 -- one may be replaced
+    local leases = step.leasesOf(r.holder, limit)
+    local n, all = count(leases), #leases < limit
+    if n < quota and all then n = n + count(step.waitersOf(r.holder, limit)) end
     return n >= quota
   end
 

@@ -1,6 +1,10 @@
--- The end of the loop that lua/loop.lua began: whatever has no reply yet.
+-- The end of the loop that lua/loop.lua began: whatever has no reply yet. While a script runs the server does nothing else,
+-- so after so much work (of which a common operation is next to nothing) the rest is answered "later": nothing of it was
+-- done, and it is to be sent again.
 
-  if reply == nil then
+  if reply == nil and state.work > 1500 then
+    reply = 'later'
+  elseif reply == nil then
     if prepare then prepare() end
     local operation, ok = operations[name], false
     if operation then

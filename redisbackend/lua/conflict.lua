@@ -62,7 +62,7 @@ general[#general + 1] = function(step, keys, state, call, text)
   end
 
   -- blockersOf returns what keeps r from being granted: list (ids and records of the first ones), count, waiters (how
-  -- many of them wait), latest (deadline among them), and again: too many had ended to step over all of them. It
+  -- many of them wait), latest (deadline among them), and again: too many had ended to look at the rest. It
   -- records the ends that it comes across.
   function step.blockersOf(r)
     local block = { list = {}, count = 0, waiters = 0, latest = 0 }
@@ -91,7 +91,7 @@ general[#general + 1] = function(step, keys, state, call, text)
     for i, u in ipairs(step.recordsOf(listed)) do
       block.list[2 * i - 1], block.list[2 * i] = u.id, u.text
     end
-    block.again = block.count == 0 and step.ends >= step.mostEnds
+    block.again = step.ends >= step.mostEnds
     return block
   end
 

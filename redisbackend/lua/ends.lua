@@ -17,7 +17,7 @@ general[#general + 1] = function(step, keys, state, call, text)
       step.removeWaiter(r)
       call('ZREM', keys.index, step.arrivalMember(r))
     end
-    step.ends = step.ends + 1
+    step.ends = step.ends + math.max(1, #r.claims / 4) -- one with many claims is as much work as several
     r.status, r.reason, r.updated, r.ended = status, reason, step.nowText, at
     step.write(r)
     step.remember(r)

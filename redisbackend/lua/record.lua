@@ -57,6 +57,7 @@ general[#general + 1] = function(step, keys, state, call, text)
   end
 
   local function decode(id, record)
+    state.work = state.work + 6
     local status, reason, deadline, token, arrival, updated, ended, renewals, created, granted, key, length, at =
       string.match(record, HEADER)
     local after = at + length

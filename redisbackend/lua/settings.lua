@@ -1,7 +1,7 @@
 -- What the general operations begin with: the bounds of their work, and the configuration.
 
 general[#general + 1] = function(step, keys, state, call, text)
-  step.mostEnds = 128 -- that one operation records before it replies "again"
+  step.mostEnds = 100 -- that one operation records before it replies "again"
   step.mostCounted = 100 -- blockers, and waiters that a renewal tells of
   step.readAhead = 32 -- waiters that are read at a time
 
@@ -12,6 +12,8 @@ general[#general + 1] = function(step, keys, state, call, text)
   function step.start()
     step.cache = {}
     step.noneLapsed = nil -- whether no waiter at all has lapsed; nil: not known
+    step.tested = 0 -- how many waiters have been tested for whether to wake them
+    step.passed = {} -- the claims of which one was hinted untested
     step.ends = 0 -- how many leases and waiters the operation has ended
     step.freed = {} -- what it did that may let waiters be granted (wakes.lua)
   end

@@ -31,6 +31,7 @@ local state = {
   waitingShared = 0, -- shared claims among theirs
   buried = 0, -- until when some withdrawn attempt is remembered, ms
   offset = 0, -- what the server's clock lags behind the store's, ms
+  work = 0, -- of general operations: commands, and records taken apart
   wrote = false, -- something was written: the counters are to be
   queueChanged = false, -- and so are those in queue
 
@@ -83,13 +84,17 @@ local step, defineGeneral
 
 function prepare()
   if not step then
+    local function counted(...)
+      state.work = state.work + 1
+      return call(...)
+    end
     step = { now = now, up = up, nowText = nowText, leastToken = leastToken }
     local keys = {
       state = STATE, records = RECORDS, index = INDEX, waiters = KEYS[4], ended = ENDED, history = HISTORY,
       lapses = KEYS[7], buried = KEYS[8],
     }
     for _, define in ipairs(defineGeneral()) do
-      define(step, keys, state, call, text)
+      define(step, keys, state, counted, text)
     end
   end
   settle()

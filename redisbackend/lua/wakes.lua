@@ -7,6 +7,10 @@
 --                          from waiting behind it
 
 general[#general + 1] = function(step, keys, state, call, text)
+  local MOST_TESTED = 64 -- waiters that an operation tests
+  local MOST_PASSED = 1000 -- lapsed ones that it passes over to find one to hint
+  local MOST_PASSED_ON = 2 -- waiters
+
   -- hint makes the processes that wait for r ask again.
   function step.hint(r)
     for address in string.gmatch(r.addresses, '[^\n]+') do
@@ -37,6 +41,34 @@ general[#general + 1] = function(step, keys, state, call, text)
     end
   end
 
+  -- passOn hints more of those who wait for the same as r, a waiter that has just been granted: of a long queue an operation
+  -- hints only the beginning.
+  function step.passOn(r)
+    if state.waiting == 0 then return end
+    for _, c in ipairs(r.claims) do
+      if c.shared then -- an exclusive one lets nobody past
+        local any = { path = c.path, tree = c.tree, letter = c.tree and 't' or 'e' } -- whoever has this path in a claim
+        step.hintGrantable(step.live(step.waitersOver(any, nil, step.placeOf(r), nil, MOST_PASSED_ON)))
+      end
+    end
+  end
+
+  -- hintFirst hints the first that conflicts with the claim, behind a place if given. It asks, and comes across what this
+  -- operation leaves undone.
+  local function hintFirst(claim, after)
+    local name = claim.letter .. claim.path
+    if step.passed[name] then return end
+    step.passed[name] = true
+    repeat
+      local all = step.inLineOver(claim, nil, after, nil, step.readAhead)
+      for _, u in ipairs(all) do
+        step.tested = step.tested + 1
+        if tonumber(call('ZSCORE', keys.lapses, u.id)) > step.now then return step.hint(step.read(u.id)) end
+        after = u.place
+      end
+    until #all < step.readAhead or step.tested >= MOST_PASSED
+  end
+
   function step.hintGrantable(waiters)
     table.sort(waiters, function(a, b) return step.placeOf(a) < step.placeOf(b) end)
     for _, u in ipairs(waiters) do
@@ -61,10 +93,12 @@ general[#general + 1] = function(step, keys, state, call, text)
       found[#found + 1] = u
     end
     local after = change.after
+    if step.tested >= MOST_TESTED then return hintFirst(claim, after) end
     repeat
       local all = step.waitersOver(claim, nil, after, nil, step.readAhead)
       local more = #all == step.readAhead
       if more then after = all[step.readAhead].place end
+      step.tested = step.tested + #all
       for _, u in ipairs(step.live(all)) do
         if u.holder ~= change.holder or u.distinct then
           take(u)
@@ -76,6 +110,7 @@ general[#general + 1] = function(step, keys, state, call, text)
           end
         end
       end
+      if more and (step.ends >= step.mostEnds or step.tested >= MOST_TESTED) then return hintFirst(claim, after) end
     until not more
   end
 
