@@ -45,7 +45,7 @@
 //
 // Use maxmemory-policy noeviction: an eviction policy for all keys would drop
 // leases, and Options.Warn is told of one. A server that is out of memory grants
-// nothing and still releases.
+// nothing, keeps no new place in line, and still renews, releases and sweeps.
 //
 // With an ACL, a user needs the keys ~leasekit:{* and the channels &leasekit:{*
 // (or those of its namespace), and these commands:

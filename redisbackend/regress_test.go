@@ -115,16 +115,31 @@ func TestWarnsOfEviction(t *testing.T) {
 	require.Len(t, warnings, 1)
 }
 
-// TestOutOfMemory: a server that may take no more memory grants nothing, and still releases.
+// TestOutOfMemory: a server that may take no more memory grants nothing, and still renews and releases.
 func TestOutOfMemory(t *testing.T) {
 	server := redistest.Single(t)
 	m := manage(t, server.Client(), nil)
 	held, err := m.TryAcquire(t.Context(), request("a", "f"))
 	require.NoError(t, err)
-	server.SetConfig("maxmemory", "1")
-	_, err = m.TryAcquire(t.Context(), request("b", "g"))
-	require.ErrorIs(t, err, lease.ErrUnavailable)
-	require.ErrorContains(t, err, "OOM")
+	full := func() {
+		t.Helper()
+		server.SetConfig("maxmemory", "1")
+		_, err = m.TryAcquire(t.Context(), request("b", "g"))
+		require.ErrorIs(t, err, lease.ErrUnavailable)
+		require.ErrorContains(t, err, "OOM")
+		_, err = m.Renew(t.Context(), held.Ref(), 0)
+		require.NoError(t, err)
+		_, err = m.Renew(t.Context(), held.Ref(), 10*time.Minute)
+		require.NoError(t, err)
+	}
+	full()
+	server.SetConfig("maxmemory", "0")
+	waiter := request("w", "f")
+	waiter.ID, waiter.QueueTTL = "waiter", time.Minute
+	_, err = m.TryAcquire(t.Context(), waiter)
+	require.ErrorIs(t, err, lease.ErrConflict)
+	full()
+	require.NoError(t, m.Release(t.Context(), lease.Ref{ID: waiter.ID, Holder: "w"}))
 	require.NoError(t, m.Release(t.Context(), held.Ref()))
 
 	server.SetConfig("maxmemory", "0")

@@ -28,15 +28,14 @@ general[#general + 1] = function(step, keys, state, call, text)
     local own, most, renewals = tonumber(r.ttl), tonumber(r.maxRenewals), tonumber(r.renewals)
     if ttl == 0 and own > maxTTL then return { 'too_long' } end
     if most == -2 or (most >= 0 and renewals >= most) then return { 'limit_hit' } end
-    local before, member = tonumber(r.deadline), step.deadlineMember(r)
+    local before = tonumber(r.deadline)
+    call('ZREM', keys.index, step.deadlineMember(r)) -- first, for a server that is out of memory
+    state.wrote = true
     local after = ttl > 0 and step.up + ttl or math.max(before, step.up + own)
     r.deadline, r.renewals = step.padded(after), text(renewals + 1)
     r.renewal, r.updated = renewal, step.nowText
+    call('ZADD', keys.index, '0', step.deadlineMember(r))
     step.write(r)
-    if after ~= before then
-      call('ZREM', keys.index, member)
-      call('ZADD', keys.index, '0', step.deadlineMember(r))
-    end
     if after < before then step.hintNext(r) end
     step.append('n', step.nowText, r, '', '')
     return renewed(r)
