@@ -16,7 +16,7 @@ func (s *Store) Acquire(ctx context.Context, a backend.AcquireArgs) (backend.Acq
 	if s.waker.expects(id) {
 		address = s.address
 	}
-	life, token := s.seen.life(a.ConfigVersion)
+	life, token, arrived := s.seen.life(a.ConfigVersion)
 	asking := bit(a.Again) + " " + millis(a.PlaceTTL) + " " + millis(a.HeadStart) + " " + bit(a.Deadlock) + " " +
 		strconv.Itoa(a.Quota)
 	var r *reply
@@ -24,9 +24,10 @@ func (s *Store) Acquire(ctx context.Context, a backend.AcquireArgs) (backend.Acq
 	if q := a.Request; simple(a) {
 		path, labels := encodePath(q.Claims[0].Path), encodeLabels(q.Labels)
 		r, err = s.do(ctx, "take", id, life, formatToken(token), asking,
-			encodeNumbers(q, path, labels), q.Holder, path, labels+a.Attempt+"\x00\x00\x00\x00\x00"+address+"\x00")
+			encodeNumbers(q, path, labels), q.Holder, path, labels+a.Attempt+"\x00\x00\x00\x00\x00"+address+"\x00", strconv.FormatInt(arrived, 10))
 	} else {
-		r, err = s.do(ctx, "acquire", life, formatToken(token), asking, id, a.Attempt, address, encodeRequest(q))
+		r, err = s.do(ctx, "acquire", life, formatToken(token), asking, id, a.Attempt, address, encodeRequest(q),
+			strconv.FormatInt(arrived, 10))
 	}
 	if err != nil {
 		return backend.AcquireReply{}, err
@@ -38,7 +39,7 @@ func (s *Store) Acquire(ctx context.Context, a backend.AcquireArgs) (backend.Acq
 	switch reply.Outcome {
 	case backend.Done:
 		reply.Lease, reply.Remaining = r.lease(a.Request.ID, 2, r.number(1))
-		s.seen.learn(reply.Lease.Token)
+		s.seen.learn(reply.Lease.Token, r.arrival(2))
 	case backend.Queued, backend.Refused, backend.Deadlocked:
 		now := r.number(1)
 		reply.Count = int(r.number(2))
@@ -47,6 +48,7 @@ func (s *Store) Acquire(ctx context.Context, a backend.AcquireArgs) (backend.Acq
 		if reply.Outcome == backend.Queued {
 			reply.Position = int(r.number(3)) + 1
 			reply.Lease, _ = r.lease(a.Request.ID, 6, now)
+			s.seen.learn(0, r.arrival(6))
 		}
 		if reply.Outcome == backend.Deadlocked {
 			reply.Cycle = r.texts(7)
@@ -63,10 +65,10 @@ func (s *Store) Acquire(ctx context.Context, a backend.AcquireArgs) (backend.Acq
 	return reply, r.err()
 }
 
-// took reads the reply of lua/fast.lua when it has granted a request: now, the token and the deadline.
+// took reads the reply of lua/fast.lua when it has granted a request: now, the token, the deadline and the arrival.
 func (s *Store) took(q lease.Request, r *reply) (backend.AcquireReply, error) {
 	d := decoder{rest: r.text(1) + " "}
-	now, token, deadline := d.number(' '), lease.Token(d.number(' ')), d.number(' ')
+	now, token, deadline, arrival := d.number(' '), lease.Token(d.number(' ')), d.number(' '), d.number(' ')
 	if d.bad {
 		return backend.AcquireReply{}, malformed("reply", r.text(1))
 	}
@@ -76,7 +78,7 @@ func (s *Store) took(q lease.Request, r *reply) (backend.AcquireReply, error) {
 		Status: lease.Active, Token: token,
 		Created: now, Granted: now, Updated: now, Deadline: deadline,
 	}
-	s.seen.learn(token)
+	s.seen.learn(token, arrival)
 	return backend.AcquireReply{Outcome: backend.Done, Lease: granted.Lease(), Remaining: span(deadline - now)}, nil
 }
 

@@ -34,9 +34,12 @@
 //     the older holder.
 //
 // A process that sees the store go back in time (its epoch has changed, or its
-// token counter is lower than a token the process has seen) is granted nothing
-// more: [lease.ErrRegressed], until an operator calls [Acknowledge]. A process
-// that starts later knows of no past, and is not refused.
+// newest token or its count of arrivals is lower than what the process has seen)
+// is granted nothing more: [lease.ErrRegressed], until an operator calls
+// [Acknowledge]. A process that starts later knows of no past, and is not
+// refused. Neither is one that saw the newest of what was lost, once others have
+// been granted something and there have been as many arrivals since as were
+// lost: what is certain to be noticed is a new epoch only.
 //
 // Where a lost grant cannot be afforded and the resource checks no tokens, use a
 // store that commits by a majority (etcd, ZooKeeper, Consul) instead.

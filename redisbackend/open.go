@@ -62,7 +62,7 @@ func (s *Store) begin(ctx context.Context, operation string) error {
 		return err
 	}
 	r := newReply(operation, raw)
-	s.seen.adopt(r.text(0), lease.Token(r.uint(1)))
+	s.seen.adopt(r.text(0), lease.Token(r.uint(1)), int64(r.uint(3)))
 	return r.err()
 }
 

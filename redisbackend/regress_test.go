@@ -65,6 +65,30 @@ func TestRestoredBackup(t *testing.T) {
 	require.NoError(t, err)
 }
 
+// TestRegressionHiddenByAnother: a grant to a process that saw nothing of what was lost makes tokens jump over it. The
+// process that saw it notices all the same.
+func TestRegressionHiddenByAnother(t *testing.T) {
+	server := redistest.Single(t)
+	client := server.Client()
+	m, other := manage(t, client, nil), manage(t, client, nil)
+	backup := map[string]string{}
+	for _, key := range client.Keys(t.Context(), "*").Val() {
+		backup[key] = client.Dump(t.Context(), key).Val()
+	}
+	for _, path := range []string{"f", "g", "h"} {
+		_, err := m.TryAcquire(t.Context(), request("a", path))
+		require.NoError(t, err)
+	}
+	server.Do("FLUSHALL") // as a replica that had none of these
+	for key, dump := range backup {
+		require.NoError(t, client.RestoreReplace(t.Context(), key, 0, dump).Err())
+	}
+	_, err := other.TryAcquire(t.Context(), request("b", "f"))
+	require.NoError(t, err)
+	_, err = m.TryAcquire(t.Context(), request("a", "x"))
+	require.ErrorIs(t, err, lease.ErrRegressed)
+}
+
 // TestAcknowledgedWithOldCounters: counters that are older than the leases hide nothing once that is acknowledged, and
 // do not become numbers that nobody can read.
 func TestAcknowledgedWithOldCounters(t *testing.T) {

@@ -11,7 +11,7 @@ import (
 
 // Renew implements [backend.Store].
 func (s *Store) Renew(ctx context.Context, a backend.RenewArgs) (backend.RenewReply, error) {
-	life, _ := s.seen.life(a.ConfigVersion)
+	life, _, _ := s.seen.life(a.ConfigVersion)
 	r, err := s.do(ctx, "renew", string(a.Ref.ID), life, a.Ref.Holder, formatToken(a.Ref.Token), millis(a.TTL),
 		millis(a.MaxTTL), a.Op)
 	if err != nil {

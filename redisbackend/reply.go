@@ -2,6 +2,7 @@ package redisbackend
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -136,6 +137,18 @@ func (r *reply) config() lease.Config {
 		r.bad = err
 	}
 	return c
+}
+
+// arrival reads when the request of a record arrived, in the store's count.
+func (r *reply) arrival(record int) int64 {
+	const field = 3
+	if fields := strings.SplitN(r.text(record), " ", field+2); len(fields) > field {
+		if n, err := strconv.ParseInt(fields[field], 10, 64); err == nil {
+			return n
+		}
+	}
+	r.fail()
+	return 0
 }
 
 // lease reads a record, and how long it still lasts at this moment.

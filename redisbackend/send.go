@@ -3,6 +3,7 @@ package redisbackend
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -13,7 +14,15 @@ func newStoreCombiner(client redis.UniversalClient, keys []string, o Options) *c
 	if o.WaitReplicas <= 0 {
 		return newScriptCombiner(client, program, keys)
 	}
+	keys = append(slices.Clip(keys), keys[0]) // lua/finish.lua: something is to be written
 	return newCombiner(func(ctx context.Context, args []any) ([]any, error) {
+		if onlyReads(args) {
+			reply, err := program.run(ctx, client, keys[:len(keys)-1], args...)
+			if err != nil {
+				return nil, err
+			}
+			return program.replies(reply)
+		}
 		reply, replicas, err := runAndWait(ctx, client, keys, args, o)
 		if redis.HasErrorPrefix(err, "MOVED") { // the node was asked directly
 			followCluster(ctx, client, nil)
@@ -27,6 +36,18 @@ func newStoreCombiner(client redis.UniversalClient, keys []string, o Options) *c
 		}
 		return program.replies(reply)
 	})
+}
+
+// onlyReads says whether no operation of a batch, of which these are the arguments, can change anything.
+func onlyReads(args []any) bool {
+	for at := 0; at < len(args); at += 2 + args[at+1].(int) {
+		switch args[at] {
+		case "list", "events", "stats", "config":
+		default:
+			return false
+		}
+	}
+	return true
 }
 
 // runAndWait runs the program and returns its reply and the number of replicas that have what it wrote.

@@ -57,35 +57,36 @@ func newStore(client redis.UniversalClient, o Options) *Store {
 
 // seen is what a handle knows of the store's past: enough to notice when the store goes back in time.
 type seen struct {
-	mu    sync.Mutex
-	epoch string
-	token lease.Token // the highest in this epoch
+	mu      sync.Mutex
+	epoch   string
+	token   lease.Token // the highest in this epoch
+	arrived int64       // the same, of arrivals
 }
 
-func (s *seen) get() (string, lease.Token) {
+func (s *seen) get() (string, lease.Token, int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.epoch, s.token
+	return s.epoch, s.token, s.arrived
 }
 
-// life returns what the scripts call so, with this version of the configuration, and the token.
-func (s *seen) life(version uint64) (string, lease.Token) {
-	epoch, token := s.get()
-	return strconv.FormatUint(version, 10) + " " + epoch, token
+// life returns what the scripts call so, with this version of the configuration, the token and the arrival.
+func (s *seen) life(version uint64) (string, lease.Token, int64) {
+	epoch, token, arrived := s.get()
+	return strconv.FormatUint(version, 10) + " " + epoch, token, arrived
 }
 
-func (s *seen) learn(token lease.Token) {
+func (s *seen) learn(token lease.Token, arrived int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.token = max(s.token, token)
+	s.token, s.arrived = max(s.token, token), max(s.arrived, arrived)
 }
 
 // adopt takes over an epoch that an operator began.
-func (s *seen) adopt(epoch string, token lease.Token) {
+func (s *seen) adopt(epoch string, token lease.Token, arrived int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.epoch != epoch {
-		s.epoch, s.token = epoch, token
+		s.epoch, s.token, s.arrived = epoch, token, arrived
 	}
 }
 
@@ -99,10 +100,10 @@ func (s *Store) do(ctx context.Context, name string, args ...any) (*reply, error
 	r := newReply(name, raw)
 	switch r.outcome {
 	case "regressed":
-		_, token := s.seen.get()
+		_, token, _ := s.seen.get()
 		return nil, fmt.Errorf("%w: the store's newest is %s, this process has seen %d", lease.ErrRegressed, r.text(2), token)
 	case "adopted":
-		s.seen.adopt(r.text(1), 0)
+		s.seen.adopt(r.text(1), 0, 0)
 		r = newReply(name, r.at(2))
 	}
 	return r, r.err()

@@ -1,6 +1,7 @@
 -- The epoch names one life of the namespace: "<ms> <i or a> <random>", made when the namespace is new (i), and when
--- an operator acknowledges that the store went back in time (a). A process remembers the epoch and the highest token
--- that it saw. A store whose token is lower, or whose epoch is another one, was restored, wiped, or is a replica that
+-- an operator acknowledges that the store went back in time (a). A process remembers the epoch, and the highest token and
+-- arrival that it saw: tokens jump with time, and hide what was lost as soon as there is another grant; arrivals do not. A
+-- store that has lower ones, or whose epoch is another one, was restored, wiped, or is a replica that
 -- had not kept up: it grants nothing to that process, unless the epoch is a newer one made by an acknowledgement.
 
 general[#general + 1] = function(step, keys, state, call, text)
@@ -27,11 +28,11 @@ general[#general + 1] = function(step, keys, state, call, text)
     step.writeBrief()
   end
 
-  -- Arguments: a random text, the configuration of a new namespace. Replies with the epoch, the newest token and the
-  -- configuration.
+  -- Arguments: a random text, the configuration of a new namespace. Replies with the epoch, the newest token, the
+  -- configuration and the newest arrival.
   function operations.open(random, settings)
     if not step.epoch then begin('i', random, settings) end
-    return { step.epoch, text(state.token), step.settings }
+    return { step.epoch, text(state.token), step.settings, text(state.arrivals) }
   end
 
   -- Arguments and reply: as open's.
@@ -43,6 +44,11 @@ general[#general + 1] = function(step, keys, state, call, text)
     if newest then state.seq = math.max(state.seq, step.lastSeq(newest)) end
     -- And so may the indexes be. A count that is too high costs some look-ups, one that is too low hides a conflict.
     local function members(key, from, to) return call('ZLEXCOUNT', key, from, to) end
+    for _, key in ipairs({ keys.index, keys.ended }) do
+      local last = members(key, '-', '(b') - 1 -- "a" is the first letter of either
+      local newest = last >= 0 and call('ZRANGE', key, last, last)[1]
+      if newest then state.arrivals = math.max(state.arrivals, tonumber(string.sub(newest, 2, 15))) end
+    end
     local claims = members(keys.waiters, '[p', '(q')
     state.trees = math.max(state.trees, members(keys.index, '[p', '(q'))
     state.waiting = math.max(members(keys.waiters, '[a', '(b'), call('ZCOUNT', keys.lapses, '-inf', '+inf'))
@@ -50,6 +56,6 @@ general[#general + 1] = function(step, keys, state, call, text)
     local latest = call('ZRANGE', keys.buried, -1, -1, 'WITHSCORES')[2]
     state.buried = math.max(state.buried, tonumber(latest or 0))
     state.wrote = true
-    return { step.epoch, text(state.token), step.settings }
+    return { step.epoch, text(state.token), step.settings, text(state.arrivals) }
   end
 end

@@ -15,6 +15,7 @@
   if name == 'take' then
     local numbers, holder, path, rest = argv[at + 6], argv[at + 7], argv[at + 8], argv[at + 9]
     if not record and state.history and argv[at + 3] == state.life and argv[at + 4] + 0 <= state.token
+      and argv[at + 10] + 0 <= state.arrivals
       and state.buried <= now
       and not call('ZRANGEBYLEX', INDEX, '(p' .. path .. '\0', '(p' .. path .. '\1', 'LIMIT', '0', '1')[1]
       and (state.trees == 0 or underTree and not underTree(INDEX, path))
@@ -31,7 +32,7 @@
           .. ' ' .. nowText .. ' ' .. nowText .. ' ' .. numbers .. '\0' .. holder .. SIMPLE .. path .. '\0\0' .. rest
         state.token, state.arrivals = newest, state.arrivals + 1
         kind = 'g '
-        reply = 'took ' .. nowText .. ' ' .. its .. ' ' .. deadline
+        reply = 'took ' .. nowText .. ' ' .. its .. ' ' .. deadline .. ' ' .. arrival
       else
         reply = failure(added)
       end
