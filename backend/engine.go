@@ -96,12 +96,28 @@ func (e *engine) enter(ctx context.Context, op string) (call context.Context, le
 
 // either returns a ctx that also ends when end does, with its cause.
 func either(ctx, end context.Context) (context.Context, func()) {
+	if ctx.Done() == nil {
+		return valued{end, ctx}, func() {}
+	}
 	both, cancel := context.WithCancelCause(ctx)
 	stop := context.AfterFunc(end, func() { cancel(context.Cause(end)) })
 	return both, func() {
 		stop()
 		cancel(nil)
 	}
+}
+
+// valued is a context with the values of another, which never ends.
+type valued struct {
+	context.Context
+	values context.Context
+}
+
+func (v valued) Value(key any) any {
+	if value := v.values.Value(key); value != nil {
+		return value
+	}
+	return v.Context.Value(key)
 }
 
 // background runs f in a goroutine that Close waits for. The caller must be
