@@ -55,14 +55,14 @@ func newSchedule() *schedule {
 	return s
 }
 
-// change makes a change, once it may be made.
-func (s *schedule) change(may func() bool, make func()) {
+// change makes a change, f, once it may be made.
+func (s *schedule) change(may func() bool, f func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for !may() {
 		s.changed.Wait()
 	}
-	make()
+	f()
 	s.changed.Broadcast()
 }
 

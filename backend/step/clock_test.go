@@ -10,7 +10,7 @@ import (
 )
 
 func TestClockRunsOnWhenItIsSetBack(t *testing.T) {
-	at := func(ms int64) time.Time { return time.UnixMilli(ms) }
+	at := time.UnixMilli
 	var written step.Counters // as a transaction that changes nothing leaves it
 	var latest step.Latest
 	look := func(wall time.Time) (now, up int64) {
