@@ -32,7 +32,7 @@ func NewStore(ctx context.Context, client redis.UniversalClient, o *Options) (ba
 		return nil, &lease.UnavailableError{Op: "open", Err: err}
 	}
 	if options.Warn != nil {
-		warnOfEviction(ctx, client, options.Warn)
+		warnOfEviction(ctx, client, newKeyspace(options.Namespace).key(keyNames[0]), options.Warn)
 	}
 	return s, nil
 }
@@ -67,12 +67,22 @@ func (s *Store) begin(ctx context.Context, operation string) error {
 }
 
 // warnOfEviction warns of a server that may drop keys when its memory is full: all leases at once, since they share
-// a few keys. A user without the right to read the setting is not warned.
-func warnOfEviction(ctx context.Context, client redis.UniversalClient, warn func(string)) {
+// a few keys. In a Cluster the master that has the namespace is asked. A user without the right to read the setting is
+// told that.
+func warnOfEviction(ctx context.Context, client redis.UniversalClient, key string, warn func(string)) {
 	settings, err := await(ctx, func(ctx context.Context) (map[string]string, error) {
-		return client.ConfigGet(ctx, "maxmemory-policy").Result()
+		var node redis.Cmdable = client
+		if cluster, ok := client.(*redis.ClusterClient); ok {
+			master, err := cluster.MasterForKey(ctx, key)
+			if err != nil {
+				return nil, err
+			}
+			node = master
+		}
+		return node.ConfigGet(ctx, "maxmemory-policy").Result()
 	})
 	if err != nil {
+		warn(fmt.Sprintf("redis: could not check that maxmemory-policy is noeviction: %v", err))
 		return
 	}
 	if policy := settings["maxmemory-policy"]; strings.HasPrefix(policy, "allkeys-") {

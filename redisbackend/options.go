@@ -28,7 +28,8 @@ type Options struct {
 	WaitReplicas int
 	WaitTimeout  time.Duration // 0: DefaultWaitTimeout
 
-	// Warn is told, when a store is opened, of settings of the server that could lose leases. nil is silence.
+	// Warn is told, when a store is opened, of settings of the server that could lose leases, and if they cannot be
+	// read. nil is silence.
 	Warn func(problem string)
 }
 

@@ -40,6 +40,7 @@ type Store struct {
 	waker    *waker
 	address  string // where the scripts find the waker
 	seen     seen
+	idle     idle
 	refused  atomic.Int64 // refusals that are not counted in the store yet
 }
 

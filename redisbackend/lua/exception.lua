@@ -45,6 +45,7 @@ general[#general + 1] = function(step, keys, state, call, text)
     local holders, waiters = {}, {} -- visited; true: it leads to the goal
     local swept = {} -- by claim: of which waiters that conflict with it the holders have been visited
     local blocking = {} -- what leases block, by whose they are not and claims
+    local over = {} -- all leases over a claim, if they are few
     local trail = {} -- visited since the last start: pairs of a table and what is in it
     local walk = { order = {} }
 
@@ -54,6 +55,22 @@ general[#general + 1] = function(step, keys, state, call, text)
     end
 
     local follow
+
+    -- blockedBy returns the leases that block u, which has one claim, from those over it; false if these are many.
+    local FEW = 8
+    local function blockedBy(u)
+      local claim = u.claims[1]
+      local name = claim.letter .. claim.path
+      if over[name] == nil then
+        local all = step.leasesOver(claim, nil, FEW) or {}
+        over[name] = #all < FEW and step.live(all)
+      end
+      local its = over[name] and {}
+      for _, e in ipairs(its and over[name] or {}) do
+        if not step.mine(e, u) and not step.hasEnded(e) then its[#its + 1] = e end
+      end
+      return its
+    end
 
     local function from(u)
       local known = waiters[u.id]
@@ -94,7 +111,9 @@ general[#general + 1] = function(step, keys, state, call, text)
       if not s.before or s.before < own then
         local from = s.before
         s.before = own
-        for _, v in ipairs(step.between(claim, from, own)) do
+        local between = step.between(claim, from, own)
+        if not most then step.recordsOf(between) end -- reads together what is needed one by one
+        for _, v in ipairs(between) do
           if v.holder ~= u.holder then
             following[#following + 1] = v.holder
           elseif not s.but[v.holder] then
@@ -111,7 +130,7 @@ general[#general + 1] = function(step, keys, state, call, text)
 
     function follow(u)
       local alike = (u.distinct and 'd' or 'n') .. u.identity
-      local leases = blocking[alike] or step.blockingLeases(u)
+      local leases = blocking[alike] or (#u.claims == 1 and blockedBy(u)) or step.blockingLeases(u)
       blocking[alike] = leases
       for _, e in ipairs(leases) do
         if goal(e) then return true end

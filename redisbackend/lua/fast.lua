@@ -38,6 +38,9 @@
       end
     end
 
+  elseif name == 'events' then
+    if id == text(state.seq) then reply = { id, '0', '' } end -- nothing new: what those who watch are mostly told
+
   elseif name == 'release' then
     local holder, its = argv[at + 3], argv[at + 4]
     if record and sub(record, 1, 1) == 'a' then
