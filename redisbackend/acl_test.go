@@ -1,6 +1,8 @@
 package redisbackend_test
 
 import (
+	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -11,19 +13,33 @@ import (
 	"github.com/leasekit/leasekit/redisbackend"
 )
 
-// rights are those of the package documentation: nothing else is needed.
-var rights = []any{
-	"~leasekit:{*", "&leasekit:{*",
-	"+evalsha", "+eval", "+subscribe", "+ssubscribe", "+unsubscribe", "+sunsubscribe", "+ping", "+hello", "+time",
-	"+hget", "+hmget", "+hset", "+hdel", "+hincrby",
-	"+zadd", "+zrem", "+zcard", "+zcount", "+zlexcount", "+zrange", "+zrangebylex", "+zrangebyscore", "+zrank", "+zscore",
-	"+xadd", "+xlen", "+xrange", "+xrevrange", "+xtrim", "+publish", "+spublish",
+// setUser returns the command that the package documentation gives, and the rights that it names besides for a Cluster and
+// for options: nothing else is needed.
+func setUser(t *testing.T) (command, besides []any) {
+	source, err := os.ReadFile("doc.go")
+	require.NoError(t, err)
+	_, section, _ := strings.Cut(string(source), "# Rights")
+	section, _, _ = strings.Cut(section, "\npackage ")
+	for line := range strings.Lines(section) {
+		code, isCode := strings.CutPrefix(line, "//\t")
+		for _, word := range strings.Fields(code) {
+			if isCode {
+				command = append(command, word)
+			} else if right := strings.Trim(word, ",.;"); strings.HasPrefix(right, "+") {
+				besides = append(besides, right)
+			}
+		}
+	}
+	require.Contains(t, command, "+evalsha")
+	require.Contains(t, besides, "+wait")
+	return command, besides
 }
 
 // withDocumentedRights returns a maker of clients of a server on which they have the rights of the documentation.
 func withDocumentedRights(t *testing.T) func() redis.UniversalClient {
 	server := redistest.Single(t)
-	server.Do(append([]any{"ACL", "SETUSER", "leases", "on", ">secret", "resetkeys", "resetchannels", "-@all"}, rights...)...)
+	command, _ := setUser(t)
+	server.Do(command...)
 	return func() redis.UniversalClient {
 		options := server.Options()
 		options.Username, options.Password = "leases", "secret"
@@ -37,9 +53,9 @@ func withDocumentedRights(t *testing.T) func() redis.UniversalClient {
 func TestClusterWithDocumentedRights(t *testing.T) {
 	t.Parallel()
 	cluster := redistest.Cluster(t)
+	command, besides := setUser(t)
 	for _, node := range cluster.Nodes {
-		node.Do(append([]any{"ACL", "SETUSER", "leases", "on", ">secret", "resetkeys", "resetchannels", "-@all",
-			"+cluster|slots", "+cluster|shards", "+command", "+readonly", "+wait", "+config|get"}, rights...)...)
+		node.Do(append(command, besides...)...)
 	}
 	options := cluster.Options()
 	options.Username, options.Password = "leases", "secret"

@@ -16,11 +16,22 @@
 // is granted twice, whatever becomes of the clients and their connections. What
 // the topologies differ in is what happens when data is lost:
 //
-//	topology                          after a crash of the (master) server
-//	single, appendfsync always        nothing is lost
-//	single, appendfsync everysec      up to a second of steps may be lost
-//	single, without persistence       everything is lost
-//	Sentinel, Cluster                 steps that no promoted replica had are lost
+//	topology                      after a crash of the (master) server     not promised
+//	single, appendfsync always    nothing is lost                          service while it is away
+//	single, appendfsync everysec  up to a second of steps may be lost      the newest grants
+//	single, only RDB snapshots    all since the last snapshot is lost      the newest grants, and ends
+//	single, without persistence   everything is lost                       any lease
+//	Sentinel, Cluster             steps that no promoted replica had       the newest grants
+//	                              are lost
+//
+// Steps of the last kind are few in a crash while replicas keep up. In a
+// partition they may be many: a master that is cut off from
+// the others goes on granting to the clients on its side until it hears that
+// another was promoted, and all of that is lost. After a failover the new
+// master's clock counts: leases end earlier or later by the difference between
+// the two clocks, and the store's time runs on from where it was.
+// What a server refuses (MISCONF, NOREPLICAS, READONLY, out of memory) is
+// refused as a whole, as [lease.ErrUnavailable], and has changed nothing.
 //
 // A lost grant may be given to another holder while the first still relies on
 // it. Three things narrow this, and none rules it out:
@@ -42,7 +53,11 @@
 // lost: what is certain to be noticed is a new epoch only.
 //
 // Where a lost grant cannot be afforded and the resource checks no tokens, use a
-// store that commits by a majority (etcd, ZooKeeper, Consul) instead.
+// store that commits by a majority (etcd, ZooKeeper, Consul) instead. There a
+// grant counts only once most servers have written it, so no failover loses it,
+// and a server that is cut off grants nothing; the price is a round of
+// agreement, with a write to disk, for each step, and no service without a
+// majority.
 //
 // # What is not bounded
 //
@@ -64,16 +79,21 @@
 // leases, and Options.Warn is told of one. A server that is out of memory grants
 // nothing, keeps no new place in line, and still renews, releases and sweeps.
 //
-// With an ACL, a user needs the keys ~leasekit:{* and the channels &leasekit:{*
-// (or those of its namespace), and these commands:
+// # Rights
 //
-//	eval evalsha ping hello time hget hmget hset hdel hincrby
-//	zadd zrem zcard zcount zlexcount zrange zrangebylex zrangebyscore zrank zscore
-//	xadd xlen xrange xrevrange xtrim
-//	publish subscribe unsubscribe spublish ssubscribe sunsubscribe
+// These are all the rights that a user needs. The patterns may name one
+// namespace, as in ~leasekit:{team-a}:*.
 //
-// In a Cluster also cluster|slots, cluster|shards, command and readonly; for
-// WaitReplicas also wait; for the warning about eviction also config|get.
+//	ACL SETUSER leases on >secret resetkeys resetchannels -@all
+//	  ~leasekit:{* &leasekit:{* +eval +evalsha +ping +hello +time
+//	  +hget +hmget +hset +hdel +hincrby +xadd +xlen +xrange +xrevrange +xtrim
+//	  +zadd +zrem +zcard +zcount +zlexcount +zrange +zrangebylex +zrangebyscore
+//	  +zrank +zscore +publish +subscribe +unsubscribe
+//	  +spublish +ssubscribe +sunsubscribe
 //
-// TLS is the client's: set redis.Options.TLSConfig, or use a rediss:// URL.
+// In a Cluster also +cluster|slots +cluster|shards +command +readonly; for
+// WaitReplicas also +wait; for the warning about eviction also +config|get.
+//
+// Connection strings and TLS are the client's; see the example Connect. With
+// redis.Options.TLSConfig set, or a rediss:// URL, everything here goes over TLS.
 package redisbackend
