@@ -17,8 +17,8 @@ import (
 type event struct {
 	bun.BaseModel `bun:"table:lease_history"`
 
-	Namespace  int64           `bun:"namespace,pk"`
-	Seq        int64           `bun:"seq,pk"`
+	Place      int64           `bun:"place,pk"`
+	Namespace  int64           `bun:"namespace"`
 	Kind       string          `bun:"kind"`
 	At         int64           `bun:"at"`
 	RecordedAt int64           `bun:"recorded_at"`
@@ -68,7 +68,7 @@ func (t *transaction) Append(e lease.Event) error {
 		}
 		body = string(text)
 	}
-	t.events = append(t.events, t.namespace, int64(e.Seq), string(e.Kind), e.At.UnixMilli(), t.counters.Now, text(e.Lease.ID), body,
+	t.events = append(t.events, base(t.namespace)+int64(e.Seq), t.namespace, string(e.Kind), e.At.UnixMilli(), t.counters.Now, text(e.Lease.ID), body,
 		text(e.Actor), text(e.Reason))
 	if len(t.events) == maxEvents*eventColumns {
 		return t.writeEvents()
@@ -85,7 +85,7 @@ const (
 // insertEvents returns the statement that writes n events.
 func insertEvents(n int) string {
 	const row = `(?, ?, ?, ?, ?, ?, ?, ?, ?)`
-	return `INSERT INTO lease_history (namespace, seq, kind, at, recorded_at, lease_id, lease, actor, reason) VALUES ` +
+	return `INSERT INTO lease_history (place, namespace, kind, at, recorded_at, lease_id, lease, actor, reason) VALUES ` +
 		row + strings.Repeat(`, `+row, n-1)
 }
 
@@ -118,14 +118,15 @@ func (t *transaction) Trim(before int64, keep, limit int) (int, error) {
 	if err := t.writeEvents(); err != nil {
 		return 0, err
 	}
-	beyond := int64(-1) // events up to this one are beyond the newest keep
+	low, high := span(t.namespace)
+	beyond := low // events up to this one are beyond the newest keep
 	if keep > 0 {
-		beyond = int64(t.counters.Seq) - int64(keep)
+		beyond += int64(t.counters.Seq) - int64(keep)
 	}
-	return t.change(`DELETE FROM lease_history WHERE namespace = ?1 AND seq IN (
-		SELECT seq FROM lease_history WHERE namespace = ?1 AND (recorded_at <= ?2 OR seq <= ?3)
-			AND seq < (SELECT min(seq) FROM lease_history WHERE namespace = ?1) + ?4
-		ORDER BY seq LIMIT ?4)`, t.namespace, before, beyond, limit)
+	return t.change(`DELETE FROM lease_history WHERE place IN (
+		SELECT place FROM lease_history WHERE place > ?1 AND place < ?2 AND (recorded_at <= ?3 OR place <= ?4)
+			AND place < (SELECT min(place) FROM lease_history WHERE place > ?1 AND place < ?2) + ?5
+		ORDER BY place LIMIT ?5)`, low, high, before, beyond, limit)
 }
 
 // eventScan is how many events one call of Events looks at, however few match.
@@ -149,12 +150,13 @@ func (s *Store) Events(ctx context.Context, q lease.Query, limit int) (found []l
 	return found, next, wait, nil
 }
 
-const oldestEvent = `SELECT coalesce(min(seq), ?2) FROM lease_history WHERE namespace = ?1`
+const oldestEvent = `SELECT coalesce(min(place) - ?1, ?3) FROM lease_history WHERE place > ?1 AND place < ?2`
 
 func (v *view) events(q lease.Query, limit int) ([]lease.Event, lease.Seq, error) {
 	head := v.counters.Seq
 	oldest := head + 1
-	if err := v.row([]any{&oldest}, oldestEvent, v.namespace, int64(oldest)); err != nil {
+	low, high := span(v.namespace)
+	if err := v.row([]any{&oldest}, oldestEvent, low, high, int64(oldest)); err != nil {
 		return nil, 0, err
 	}
 	switch {
@@ -168,22 +170,22 @@ func (v *view) events(q lease.Query, limit int) ([]lease.Event, lease.Seq, error
 	// What is selected by holder or path is looked through here, so the scan is
 	// bounded. For an ID the index leads straight to its events.
 	last := head
-	query := v.tx.NewSelect().Model((*event)(nil)).Where("namespace = ?", v.namespace).Where("seq > ?", int64(q.After))
+	query := v.tx.NewSelect().Model((*event)(nil)).Where("place > ?", low+int64(q.After))
 	if q.ID != "" {
-		query = query.Where("lease_id = ?", string(q.ID))
+		query = query.Where("namespace = ?", v.namespace).Where("lease_id = ?", string(q.ID))
 	} else {
 		last = min(head, q.After+eventScan)
-		query = query.Where("seq <= ?", int64(last))
+		query = query.Where("place <= ?", low+int64(last))
 	}
 	if len(q.Kinds) > 0 {
 		query = query.Where("kind IN (?)", bun.List(q.Kinds))
 	}
 	var rows []event
-	if err := query.OrderExpr("seq").Limit(int64(limit)).Scan(v.ctx, &rows); err != nil {
+	if err := query.OrderExpr("place").Limit(int64(limit)).Scan(v.ctx, &rows); err != nil {
 		return nil, 0, err
 	}
 	if len(rows) == limit {
-		last = lease.Seq(rows[limit-1].Seq)
+		last = lease.Seq(rows[limit-1].Place - low)
 	}
 	var found []lease.Event
 	for _, row := range rows {
@@ -200,7 +202,7 @@ func (v *view) events(q lease.Query, limit int) ([]lease.Event, lease.Seq, error
 
 func (row event) event() (lease.Event, error) {
 	e := lease.Event{
-		Seq: lease.Seq(row.Seq), Kind: lease.Kind(row.Kind), At: time.UnixMilli(row.At).UTC(),
+		Seq: lease.Seq(row.Place - base(row.Namespace)), Kind: lease.Kind(row.Kind), At: time.UnixMilli(row.At).UTC(),
 		Actor: row.Actor.String, Reason: row.Reason.String,
 	}
 	if len(row.Lease) == 0 {

@@ -38,12 +38,12 @@ func selection(q lease.Query, namespace int64) *query {
 	if q.Holder != "" && q.ID == "" && q.Path == "" && q.Under == "" {
 		f.from += ` INDEXED BY leases_holder`
 	}
-	f.add(`namespace = ? AND ended_at = 0`, namespace)
+	f.add(`ended_at = 0`)
 	if q.ID != "" {
-		f.add(` AND id = ?`, q.ID)
+		f.add(` AND namespace = ? AND id = ?`, namespace, q.ID)
 	}
 	if q.Holder != "" {
-		f.add(` AND holder = ?`, q.Holder)
+		f.add(` AND namespace = ? AND holder = ?`, namespace, q.Holder)
 	}
 	if q.Path != "" {
 		f.add(` AND arrival IN (SELECT arrival FROM lease_claims WHERE namespace = ? AND waiting IN (0, 1) AND path = ?`, namespace, q.Path)
@@ -64,14 +64,20 @@ func selection(q lease.Query, namespace int64) *query {
 // of what has ended have no index.
 func remembered(q lease.Query, namespace int64) *query {
 	f := &query{from: `leases AS "row"`}
-	f.add(`namespace = ?`, namespace)
+	f.add(`true`)
 	if q.ID != "" {
-		f.add(` AND id = ?`, q.ID)
+		f.add(` AND namespace = ? AND id = ?`, namespace, q.ID)
 	}
 	if q.Holder != "" {
 		f.add(` AND holder = ?`, q.Holder)
 	}
 	return f
+}
+
+// addPage leaves what comes after this arrival, in this namespace.
+func (f *query) addPage(namespace, after int64) {
+	low, high := span(namespace)
+	f.add(` AND arrival > ? AND arrival < ?`, max(low, after), high)
 }
 
 // List implements [backend.Store].
@@ -96,9 +102,10 @@ func (v *view) page(q lease.Query, after int64) (backend.ListReply, error) {
 	if q.ID != "" || slices.ContainsFunc(q.Status, lease.Status.Ended) {
 		condition = remembered(q, v.namespace)
 	}
+	condition.addPage(v.namespace, after)
 	var rows []row
 	err := v.tx.NewSelect().Model(&rows).ModelTableExpr(condition.from).Where(condition.text.String(), condition.args...).
-		Where("arrival > ?", after).OrderExpr("arrival").Limit(pageSize).Scan(v.ctx)
+		OrderExpr("arrival").Limit(pageSize).Scan(v.ctx)
 	if err != nil {
 		return page, err
 	}
@@ -144,8 +151,7 @@ func (v *view) Waiters(o step.Overlap) ([]*step.Record, error) {
 		return nil, err
 	}
 	var rows []row
-	err = v.tx.NewSelect().Model(&rows).Where("namespace = ?", v.namespace).
-		Where("arrival IN (?)", bun.List(arrivals)).OrderExpr("key, arrival").Scan(v.ctx)
+	err = v.tx.NewSelect().Model(&rows).Where("arrival IN (?)", bun.List(arrivals)).OrderExpr("key, arrival").Scan(v.ctx)
 	if err != nil {
 		return nil, err
 	}

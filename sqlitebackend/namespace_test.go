@@ -61,9 +61,25 @@ func TestNamespacesAreApart(t *testing.T) {
 	want.Version = 1
 	require.Equal(t, want, others)
 
-	for m, active := range map[lease.Manager]int{one: 1, two: 0} {
+	others.HistoryMaxEvents = 1
+	_, err = two.SetConfig(ctx, others)
+	require.NoError(t, err)
+	_, err = two.Sweep(ctx)
+	require.NoError(t, err)
+
+	for m, want := range map[lease.Manager]struct {
+		active, listed int
+		oldest         lease.Seq
+	}{one: {1, 1, 1}, two: {0, 1, 3}} {
 		stats, err := m.Stats(ctx)
 		require.NoError(t, err)
-		require.Equal(t, active, stats.Active)
+		require.Equal(t, want.active, stats.Active)
+		require.Equal(t, want.oldest, stats.Oldest)
+		listed := 0
+		for _, err := range m.List(ctx, lease.Query{Status: []lease.Status{lease.Active, lease.Released, lease.Failed}}) {
+			require.NoError(t, err)
+			listed++
+		}
+		require.Equal(t, want.listed, listed)
 	}
 }

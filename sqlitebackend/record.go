@@ -92,18 +92,18 @@ func (t *transaction) some(query string, args ...any) ([]*step.Record, error) {
 
 // records returns the records with these arrivals, by arrival.
 func (t *transaction) records(arrivals []int64) ([]*step.Record, error) {
-	const query = `SELECT ` + columns + ` FROM leases WHERE namespace = ? AND arrival `
+	const query = `SELECT ` + columns + ` FROM leases WHERE arrival `
 	switch len(arrivals) {
 	case 0:
 		return nil, nil
 	case 1:
-		return t.some(query+`= ?`, t.namespace, arrivals[0])
+		return t.some(query+`= ?`, arrivals[0])
 	}
 	list, err := json.Marshal(arrivals)
 	if err != nil {
 		return nil, err
 	}
-	return t.some(query+`IN (SELECT value FROM json_each(?)) ORDER BY arrival`, t.namespace, string(list))
+	return t.some(query+`IN (SELECT value FROM json_each(?)) ORDER BY arrival`, string(list))
 }
 
 // LeasesOf implements [step.Tx].
@@ -172,8 +172,8 @@ func (t *transaction) Update(r *step.Record, was lease.Status) error {
 	delete(t.found, r.ID)
 	if was == r.Status {
 		_, err := t.change(`UPDATE leases SET attempts = ?, renewals = ?, renew_op = ?, deadline = ?, updated_at = ?
-			WHERE namespace = ? AND arrival = ?`,
-			r.Attempts, r.Renewals, text(r.RenewOp), r.Deadline, r.Updated, t.namespace, r.Arrival)
+			WHERE arrival = ?`,
+			r.Attempts, r.Renewals, text(r.RenewOp), r.Deadline, r.Updated, r.Arrival)
 		return err
 	}
 	if err := t.unclaim(r, was); err != nil {
@@ -181,8 +181,8 @@ func (t *transaction) Update(r *step.Record, was lease.Status) error {
 	}
 	if r.Status == lease.Active {
 		_, err := t.change(`UPDATE leases SET status = 'active', attempts = ?, token = ?, granted_at = ?, deadline = ?, updated_at = ?
-			WHERE namespace = ? AND arrival = ?`,
-			r.Attempts, int64(r.Token), r.Granted, r.Deadline, r.Updated, t.namespace, r.Arrival)
+			WHERE arrival = ?`,
+			r.Attempts, int64(r.Token), r.Granted, r.Deadline, r.Updated, r.Arrival)
 		if err != nil {
 			return err
 		}
@@ -190,9 +190,9 @@ func (t *transaction) Update(r *step.Record, was lease.Status) error {
 	}
 	t.ended++
 	_, err := t.change(`UPDATE leases SET status = ?, attempts = ?, end_reason = ?, successor = ?, actor = ?, note = ?,
-		renew_op = ?, deadline = ?, updated_at = ?, ended_at = ? WHERE namespace = ? AND arrival = ?`,
+		renew_op = ?, deadline = ?, updated_at = ?, ended_at = ? WHERE arrival = ?`,
 		r.Status.String(), r.Attempts, text(r.EndReason), text(r.Successor), text(r.Actor), text(r.Note),
-		text(r.RenewOp), r.Deadline, r.Updated, r.Ended, t.namespace, r.Arrival)
+		text(r.RenewOp), r.Deadline, r.Updated, r.Ended, r.Arrival)
 	return err
 }
 

@@ -60,6 +60,7 @@ func (t *transaction) Select(q lease.Query, after int64, limit int) ([]*step.Rec
 	if len(q.Status) == 1 {
 		f.add(` AND status = ?`, q.Status[0].String())
 	}
-	f.add(` AND arrival > ? ORDER BY arrival LIMIT ?`, after, limit)
+	f.addPage(t.namespace, after)
+	f.add(` ORDER BY arrival LIMIT ?`, limit)
 	return t.some(`SELECT `+columns+` FROM `+f.from+` WHERE `+f.text.String(), f.args...)
 }

@@ -11,7 +11,7 @@ const countStats = `SELECT
 	(SELECT count(*) FROM leases INDEXED BY leases_deadline WHERE namespace = ?1 AND ended_at = 0 AND deadline > ?2 AND status = 'active'),
 	(SELECT count(*) FROM leases INDEXED BY leases_deadline WHERE namespace = ?1 AND ended_at = 0 AND deadline > ?2 AND status = 'pending'),
 	(SELECT coalesce(min(created_at), 0) FROM leases INDEXED BY leases_deadline WHERE namespace = ?1 AND ended_at = 0 AND deadline > ?2 AND status = 'pending'),
-	(SELECT coalesce(min(seq), 0) FROM lease_history WHERE namespace = ?1)`
+	(SELECT coalesce(min(place) - ?3, 0) FROM lease_history WHERE place > ?3 AND place < ?4)`
 
 // Stats implements [backend.Store].
 func (s *Store) Stats(ctx context.Context) (lease.Stats, error) {
@@ -20,7 +20,8 @@ func (s *Store) Stats(ctx context.Context) (lease.Stats, error) {
 		var active, pending int
 		var oldestWaiter int64
 		var oldest lease.Seq
-		err := v.row([]any{&active, &pending, &oldestWaiter, &oldest}, countStats, v.namespace, v.now)
+		low, high := span(v.namespace)
+		err := v.row([]any{&active, &pending, &oldestWaiter, &oldest}, countStats, v.namespace, v.now, low, high)
 		stats = lease.Stats{
 			Now: time.UnixMilli(v.now).UTC(), Active: active, Pending: pending, Head: v.counters.Seq, Oldest: oldest,
 			Token: v.counters.Token, Refused: v.counters.Refused + s.refused.Load(),

@@ -162,7 +162,7 @@ func (s *Store) enter(ctx context.Context, name string) error {
 		if err != nil {
 			return err
 		}
-		_, err = b.exec(`INSERT INTO lease_counters (namespace) VALUES (?) ON CONFLICT DO NOTHING`, s.namespace)
+		_, err = b.exec(`INSERT INTO lease_counters (namespace, arrivals) VALUES (?, ?) ON CONFLICT DO NOTHING`, s.namespace, base(s.namespace))
 		return err
 	})
 }

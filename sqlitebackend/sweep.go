@@ -24,7 +24,7 @@ func (t *transaction) Forget(before, now int64, keep, limit int) (int, error) {
 	if _, err := t.exhume(now, limit); err != nil {
 		return 0, err
 	}
-	const oldest = `DELETE FROM leases WHERE namespace = ?1 AND arrival IN (
+	const oldest = `DELETE FROM leases WHERE arrival IN (
 		SELECT arrival FROM leases INDEXED BY leases_ended WHERE namespace = ?1 AND ended_at > 0 AND ended_at <= ?2 ORDER BY ended_at, arrival LIMIT ?3)`
 	clear(t.found)
 	n, err := t.change(oldest, t.namespace, before, limit)

@@ -1,8 +1,12 @@
 -- Times are Unix milliseconds of the store's clock; 0 is none.
+--
+-- Tables with large rows have a key of one integer: SQLite keeps only the keys
+-- above the leaves of such a table, and appends to it without touching what
+-- stands before. That integer begins with the namespace (span.go).
 
 -- One row a namespace: its configuration.
 CREATE TABLE lease_configs (
-	namespace  INTEGER PRIMARY KEY,
+	namespace  INTEGER PRIMARY KEY CHECK (namespace BETWEEN 1 AND 524287),
 	name       TEXT    NOT NULL UNIQUE,
 	version    INTEGER NOT NULL,
 	config     TEXT    NOT NULL, -- JSON
@@ -28,8 +32,8 @@ CREATE TABLE lease_counters (
 -- One row a request: waiters, leases, and what has ended until it is forgotten.
 -- The key rises with time, so rows are appended.
 CREATE TABLE leases (
+	arrival        INTEGER PRIMARY KEY, -- namespace * 2^44 + a number that rises
 	namespace      INTEGER NOT NULL,
-	arrival        INTEGER NOT NULL,
 	id             TEXT    NOT NULL,
 	holder         TEXT    NOT NULL,
 	status         TEXT    NOT NULL CHECK (status IN ('pending', 'active', 'expired', 'released', 'failed')),
@@ -56,16 +60,15 @@ CREATE TABLE leases (
 	deadline       INTEGER NOT NULL, -- the expiry, or when the place lapses
 	updated_at     INTEGER NOT NULL,
 	ended_at       INTEGER NOT NULL,
-	woken          INTEGER NOT NULL DEFAULT 0, -- for waiters in other processes: rises with each hint
-	PRIMARY KEY (namespace, arrival)
-) WITHOUT ROWID;
+	woken          INTEGER NOT NULL DEFAULT 0 -- for waiters in other processes: rises with each hint
+);
 
 -- Queries name the index that they need (INDEXED BY). Without statistics SQLite
 -- takes a namespace for ten rows, and would rather look through it. Conditions
 -- are on ended_at, not on status: SQLite does not see what a query that also
 -- asks for one status implies.
 CREATE UNIQUE INDEX leases_id ON leases (namespace, id);
-CREATE INDEX leases_holder ON leases (namespace, holder, arrival) WHERE ended_at = 0;
+CREATE INDEX leases_holder ON leases (namespace, holder) WHERE ended_at = 0;
 CREATE INDEX leases_deadline ON leases (namespace, deadline, status) WHERE ended_at = 0;
 CREATE INDEX leases_ended ON leases (namespace, ended_at) WHERE ended_at > 0;
 CREATE INDEX leases_replace ON leases (namespace, replace_id) WHERE replace_id IS NOT NULL AND ended_at = 0;
@@ -97,16 +100,16 @@ CREATE INDEX lease_tombstones_until ON lease_tombstones (namespace, until);
 
 -- One row an event.
 CREATE TABLE lease_history (
+	place       INTEGER PRIMARY KEY, -- namespace * 2^44 + seq
+	seq         INTEGER NOT NULL GENERATED ALWAYS AS (place & 0xFFFFFFFFFFF) VIRTUAL,
 	namespace   INTEGER NOT NULL,
-	seq         INTEGER NOT NULL,
 	kind        TEXT    NOT NULL,
 	at          INTEGER NOT NULL, -- when it took effect
 	recorded_at INTEGER NOT NULL,
 	lease_id    TEXT,
 	lease       TEXT,             -- JSON: as it was after the change
 	actor       TEXT,
-	reason      TEXT,
-	PRIMARY KEY (namespace, seq)
-) WITHOUT ROWID;
+	reason      TEXT
+);
 
-CREATE INDEX lease_history_id ON lease_history (namespace, lease_id, seq);
+CREATE INDEX lease_history_id ON lease_history (namespace, lease_id);
