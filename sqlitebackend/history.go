@@ -103,6 +103,7 @@ func (t *transaction) writeEvents() error {
 	}
 	clear(t.events)
 	t.events = t.events[:0]
+	t.store.events = t.events
 	return nil
 }
 

@@ -78,9 +78,10 @@ func (w *row) record() (*step.Record, error) {
 // some returns the records of a query for columns.
 func (t *transaction) some(query string, args ...any) ([]*step.Record, error) {
 	var found []*step.Record
+	var w row
+	fields := w.fields() // all of them are set by each scan
 	err := t.each(query, args, func(scan func(...any) error) error {
-		var w row
-		if err := scan(w.fields()...); err != nil {
+		if err := scan(fields...); err != nil {
 			return err
 		}
 		r, err := w.record()

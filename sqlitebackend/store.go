@@ -64,7 +64,10 @@ type Store struct {
 	seenWakes atomic.Int64                 // the newest leases.woken that was passed on
 	config    atomic.Pointer[lease.Config] // as last read
 	refused   atomic.Uint64                // refusals that no transaction has written yet
-	overlaps  map[shape]string             // texts of queries; used by who has the writer's turn
+
+	// Used by who has the writer's turn.
+	overlaps map[shape]string // texts of queries
+	events   []any            // room for transaction.events
 
 	closing context.Context // ends when Close begins
 	stop    context.CancelFunc

@@ -28,7 +28,7 @@ type transaction struct {
 
 // begin reads, once in each transaction, what every step needs.
 func (s *Store) begin(b *batch) error {
-	tx := &transaction{batch: b, store: s, namespace: s.namespace}
+	tx := &transaction{batch: b, store: s, namespace: s.namespace, events: s.events[:0]}
 	b.state = tx
 	if s.namespace == 0 { // Open makes it in its first transaction
 		return nil
