@@ -51,8 +51,6 @@ func (w *writer) transact(ctx context.Context, next func() *call, subjects func(
 		}
 		return calls, err
 	}
-	zzBatches++
-	zzCalls += len(calls)
 	if _, err = w.session.exec("COMMIT"); err == nil {
 		broken = false
 		return calls, nil
@@ -190,5 +188,3 @@ type panicError struct {
 func (e *panicError) Error() string {
 	return fmt.Sprintf("sqlitebackend: operation panicked: %v\n%s", e.value, e.stack)
 }
-
-var zzBatches, zzCalls int
