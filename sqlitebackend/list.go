@@ -75,9 +75,9 @@ func remembered(q lease.Query, namespace int64) *query {
 }
 
 // addPage leaves what comes after this arrival, in this namespace.
-func (f *query) addPage(namespace, after int64) {
+func (q *query) addPage(namespace, after int64) {
 	low, high := span(namespace)
-	f.add(` AND arrival > ? AND arrival < ?`, max(low, after), high)
+	q.add(` AND arrival > ? AND arrival < ?`, max(low, after), high)
 }
 
 // List implements [backend.Store].

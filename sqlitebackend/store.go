@@ -165,6 +165,9 @@ func (s *Store) enter(ctx context.Context, name string) error {
 		if err != nil {
 			return err
 		}
+		if s.namespace >= mostNamespaces {
+			return lease.Invalid("namespace", "the file has %d others, and room for no more", s.namespace-1)
+		}
 		_, err = b.exec(`INSERT INTO lease_counters (namespace, arrivals) VALUES (?, ?) ON CONFLICT DO NOTHING`, s.namespace, base(s.namespace))
 		return err
 	})
