@@ -2,7 +2,7 @@
 -- so after so much work (of which a common operation is next to nothing) the rest is answered "later": nothing of it was
 -- done, and it is to be sent again.
 
-  if reply == nil and state.work > 1500 then
+  if reply == nil and state and state.work > 1500 then
     reply = 'later'
   elseif reply == nil then
     if prepare then prepare() end

@@ -11,6 +11,9 @@ local call = redis.call
 -- arguments (strings) and returns its reply: a string, a number, a table of them, or nil.
 local operations = {}
 
+-- state is that of the namespace, if the script has one (lua/state.lua).
+local state
+
 -- prepare is called, if set, before an operation is looked up in operations.
 local prepare
 
