@@ -193,7 +193,7 @@ var handoverCases = []testCase{
 	}},
 	{"Handover/InTheGap", "a release between a waiter's first ask and its rest is not missed: who comes while the path is being freed gets it at once", func(h *harness) {
 		other := h.open()
-		for range h.rounds(250) {
+		for range h.rounds(1000) {
 			held := h.hold("a", lease.Paths("f"))
 			go func() { _ = h.M.Release(h.Context(), held.Ref()) }()
 			start := time.Now()
@@ -226,7 +226,7 @@ const idleAsks = 20
 
 func fewAsks(h *harness) {
 	h.set(func(c *lease.Config) { c.WaiterTTL = time.Hour }) // no heartbeats among the asks
-	const crowd = 20
+	const crowd = 100
 	faults := []*Faults{NewFaults(h.fixture.Open(h.TB), FaultOptions{}), NewFaults(h.fixture.Open(h.TB), FaultOptions{})}
 	managers := []lease.Manager{h.manage(faults[0], nil), h.manage(faults[1], nil)}
 	held := h.hold("first", lease.Paths("f"))

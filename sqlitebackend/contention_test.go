@@ -190,7 +190,11 @@ func TestManyFightForOnePath(t *testing.T) {
 // least of all, while a stranger writes to the file as well, who does not know
 // of the gate.
 func TestManyWriteAtOnce(t *testing.T) {
-	const processes, milliseconds = 8, 2000
+	const processes = 8
+	milliseconds := 5000
+	if underRace {
+		milliseconds = 1000
+	}
 	path := newPath(t)
 	m := mustManager(t, path, nil)
 	children := startAll(t, processes, "contend", path)

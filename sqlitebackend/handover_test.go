@@ -79,14 +79,20 @@ func TestHandOverBetweenProcesses(t *testing.T) {
 	m, queued := queueing(t, path)
 	child := startProcess(t, "hand", path)
 	child.expect("ready")
-	var took []time.Duration
-	for range 50 {
-		took = append(took, handOver(t, m, queued, child))
+	best := time.Hour
+	for range 3 { // the machine may be busy with something else
+		var took []time.Duration
+		for range 50 {
+			took = append(took, handOver(t, m, queued, child))
+		}
+		slices.Sort(took)
+		t.Logf("p50 %v, p90 %v, longest %v", took[25], took[45], took[49])
+		if best = min(best, took[25]); best < 20*time.Millisecond {
+			break
+		}
 	}
 	child.finish()
-	slices.Sort(took)
-	t.Logf("p50 %v, p90 %v, longest %v", took[25], took[45], took[49])
-	require.Less(t, took[25], 200*time.Millisecond, "about 2 ms where nothing else runs")
+	require.Less(t, best, 20*time.Millisecond, "about 2 ms where nothing else runs")
 }
 
 // handOver lets the child hand the path to m, and returns how long that took.
