@@ -3,7 +3,6 @@ package redisbackend_test
 import (
 	"context"
 	"fmt"
-	"slices"
 	"testing"
 	"time"
 
@@ -81,7 +80,8 @@ func TestLostRepliesToAcquire(t *testing.T) {
 	}
 }
 
-// A deadline is kept over a link that swallows everything, by every call, whatever go-redis does.
+// A deadline is kept over a link that swallows everything, by every call, whatever go-redis does. It runs alone, not beside
+// the suites: it is about 50 milliseconds.
 func TestDeadlineOverStalledLink(t *testing.T) {
 	const deadline, grace = 100 * time.Millisecond, 50 * time.Millisecond
 	server := redistest.Single(t)
@@ -102,8 +102,7 @@ func TestDeadlineOverStalledLink(t *testing.T) {
 		"Get":        func(ctx context.Context) error { _, err := m.Get(ctx, held.ID); return err },
 	} {
 		t.Run(name, func(t *testing.T) {
-			over := make([]time.Duration, 5)
-			for i := range over {
+			for range 5 {
 				// How late this machine is, apart from what is tested, is seen by a goroutine that only waits.
 				start := time.Now()
 				ctx, cancel := context.WithTimeout(t.Context(), deadline)
@@ -117,13 +116,9 @@ func TestDeadlineOverStalledLink(t *testing.T) {
 				cancel()
 				require.ErrorIs(t, err, context.DeadlineExceeded)
 				require.ErrorIs(t, err, lease.ErrUnavailable)
-				over[i] = took - <-seen
+				late := <-seen - deadline
+				require.Less(t, took, deadline+grace+late, "the machine itself was %v late", late)
 			}
-			// A call that waits for anything but its context is late each time, by a second at least; a busy machine holds
-			// one up now and then.
-			slices.Sort(over)
-			require.Less(t, over[len(over)/2], grace, "%v", over)
-			require.Less(t, over[len(over)-1], time.Second)
 		})
 	}
 }

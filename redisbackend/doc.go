@@ -79,6 +79,9 @@
 // leases, and Options.Warn is told of one. A server that is out of memory grants
 // nothing, keeps no new place in line, and still renews, releases and sweeps.
 //
+// The history is trimmed in portions of up to 32 events, which were written
+// together: up to 31 more than history_max_events may be kept.
+//
 // # Rights
 //
 // These are all the rights that a user needs. The patterns may name one

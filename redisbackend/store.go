@@ -22,8 +22,8 @@ var program = newScript(
 	luaPart("prelude"), luaPart("state"),
 	part{"general.lua", "function defineGeneral() local general = {}"},
 	luaPart("wake"), luaPart("settings"), luaPart("record"), luaPart("index"), luaPart("lines"), luaPart("waiters"),
-	luaPart("ends"), luaPart("exception"), luaPart("conflict"), luaPart("wakes"), luaPart("epoch"), luaPart("acquire"), luaPart("ask"),
-	luaPart("renew"), luaPart("release"), luaPart("forget"), luaPart("admin"), luaPart("reads"),
+	luaPart("ends"), luaPart("exception"), luaPart("conflict"), luaPart("wakes"), luaPart("epoch"), luaPart("acquire"),
+	luaPart("ask"), luaPart("renew"), luaPart("release"), luaPart("forget"), luaPart("admin"), luaPart("reads"),
 	part{"general.lua", "return general end"},
 	luaPart("nearby"), luaPart("loop"), luaPart("fast"), luaPart("batch"), luaPart("finish"), replyPart,
 )

@@ -1,6 +1,6 @@
 -- The operations that most calls are, where they concern nobody else: a request with one claim, exclusive and exact, that
 -- nobody overlaps with; the renewal of a lease that nobody waits for; the release of one. They do just what the general
--- operations (acquire.lua, renew.lua, release.lua) would, at a third of the cost, and leave everything else to those.
+-- operations (acquire.lua, renew.lua, release.lua) would, at less cost, and leave everything else to those.
 --
 -- This file stands in the loop of the batch, and has no functions, since these would be made anew in each call: an
 -- operation that is done here has a reply in the end. It writes to an index first: a server that has no memory left refuses
