@@ -89,7 +89,7 @@
 //
 //	ACL SETUSER leases on >secret resetkeys resetchannels -@all
 //	  ~leasekit:{* &leasekit:{* +eval +evalsha +ping +hello +time
-//	  +hget +hmget +hset +hdel +hincrby +xadd +xlen +xrange +xrevrange +xtrim
+//	  +del +hget +hgetall +hmget +hset +hsetnx +hdel +hincrby +xadd +xlen +xrange +xrevrange +xtrim
 //	  +zadd +zrem +zcard +zcount +zlexcount +zrange +zrangebylex +zrangebyscore
 //	  +zrank +zscore +publish +subscribe +unsubscribe
 //	  +spublish +ssubscribe +sunsubscribe

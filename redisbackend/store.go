@@ -21,7 +21,7 @@ import (
 var program = newScript(
 	luaPart("prelude"), luaPart("state"),
 	part{"general.lua", "function defineGeneral() local general = {}"},
-	luaPart("wake"), luaPart("settings"), luaPart("record"), luaPart("index"), luaPart("lines"), luaPart("waiters"),
+	luaPart("wake"), luaPart("settings"), luaPart("record"), luaPart("index"), luaPart("fresh"), luaPart("lines"), luaPart("waiters"),
 	luaPart("ends"), luaPart("exception"), luaPart("conflict"), luaPart("wakes"), luaPart("epoch"), luaPart("acquire"),
 	luaPart("ask"), luaPart("renew"), luaPart("release"), luaPart("forget"), luaPart("admin"), luaPart("reads"),
 	part{"general.lua", "return general end"},
@@ -32,7 +32,7 @@ var program = newScript(
 var replyPart = part{"reply.lua", "return refusal or replies"}
 
 // keyNames are the keys of a namespace, in the order of lua/state.lua. There are no others.
-var keyNames = []string{"state", "records", "index", "waiters", "ended", "history", "lapses", "buried"}
+var keyNames = []string{"state", "records", "index", "waiters", "ended", "history", "lapses", "buried", "fresh", "bygone"}
 
 // Store is a handle on a namespace in Redis, for [backend.New]. It is safe for concurrent use.
 type Store struct {

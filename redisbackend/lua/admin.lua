@@ -49,7 +49,17 @@ general[#general + 1] = function(step, keys, state, call, text)
       take(query.id)
       if found[1] and not means(found[1].status) then found = {} end
       return found, false
-    elseif query.path then
+    end
+    if means('a') then
+      step.eachFresh(function(_, _, id, own, path)
+        if (holder == '' or own == holder) and (not query.path or query.path == path)
+          and (not query.under or step.covers(query.under, path))
+        then
+          take(id)
+        end
+      end)
+    end
+    if query.path then
       step.eachAncestor(query.path, function(ancestor)
         local from, to = ancestor .. '\0t', ancestor .. '\0v'
         leases('[' .. own .. from, '(' .. own .. to)

@@ -5,7 +5,7 @@
   if reply == nil and state and state.work > 1500 then
     reply = 'later'
   elseif reply == nil then
-    if prepare then prepare() end
+    if prepare then prepare(name) end
     local operation, ok = operations[name], false
     if operation then
       ok, reply = pcall(operation, unpack(argv, at + 2, at + 1 + count))

@@ -43,18 +43,24 @@ general[#general + 1] = function(step, keys, state, call, text)
     local newest = call('XREVRANGE', keys.history, '+', '-', 'COUNT', 1)[1]
     if newest then state.seq = math.max(state.seq, step.lastSeq(newest)) end
     -- And so may the indexes be. A count that is too high costs some look-ups, one that is too low hides a conflict.
+    step.indexFresh()
+    local latest = call('XREVRANGE', keys.bygone, '+', '-', 'COUNT', 1)[1]
+    if latest then
+      local arrivals, seq = string.match(latest[1], '^(%d+)-(%d+)$')
+      state.arrivals, state.seq = math.max(state.arrivals, arrivals + 0), math.max(state.seq, seq + 0)
+    end
     local function members(key, from, to) return call('ZLEXCOUNT', key, from, to) end
     for _, key in ipairs({ keys.index, keys.ended }) do
       local last = members(key, '-', '(b') - 1 -- "a" is the first letter of either
       local newest = last >= 0 and call('ZRANGE', key, last, last)[1]
       if newest then state.arrivals = math.max(state.arrivals, tonumber(string.sub(newest, 2, 15))) end
     end
-    local claims = members(keys.waiters, '[p', '(q')
-    state.trees = math.max(state.trees, members(keys.index, '[p', '(q'))
+    local claims, held = members(keys.waiters, '[p', '(q'), members(keys.index, '[p', '(q')
+    state.claims, state.trees = math.max(state.claims, held), math.max(state.trees, held)
     state.waiting = math.max(members(keys.waiters, '[a', '(b'), call('ZCOUNT', keys.lapses, '-inf', '+inf'))
     state.waitingTrees, state.waitingShared = claims, claims
-    local latest = call('ZRANGE', keys.buried, -1, -1, 'WITHSCORES')[2]
-    state.buried = math.max(state.buried, tonumber(latest or 0))
+    local last = call('ZRANGE', keys.buried, -1, -1, 'WITHSCORES')[2]
+    state.buried = math.max(state.buried, tonumber(last or 0))
     state.wrote = true
     return { step.epoch, text(state.token), step.settings, text(state.arrivals) }
   end

@@ -17,23 +17,23 @@
     if not record and state.history and argv[at + 3] == state.life and argv[at + 4] + 0 <= state.token
       and argv[at + 10] + 0 <= state.arrivals
       and state.buried <= now
-      and not call('ZRANGEBYLEX', INDEX, '(p' .. path .. '\0', '(p' .. path .. '\1', 'LIMIT', '0', '1')[1]
+      and state.fresh < MOST_FRESH
+      and (state.claims == 0 or not call('ZRANGEBYLEX', INDEX, '(p' .. path .. '\0', '(p' .. path .. '\1', 'LIMIT', '0', '1')[1])
       and (state.trees == 0 or underTree and not underTree(INDEX, path))
       and (state.waiting == 0 or awaited and not awaited(path, holder, id))
     then
       local newest = state.token + 1
       if newest < leastToken then newest = leastToken end
-      local index, deadline = path .. '\0e' .. id, format('%014d', up + match(numbers, '%z(%d+)'))
-      local its, arrival = format('%016d', newest), format('%014d', state.arrivals + 1)
-      local added = redis.pcall('ZADD', INDEX, '0', 'd' .. deadline .. id, '0', 'a' .. arrival .. id, '0', 'p' .. index,
-        '0', 'h' .. holder .. '\0' .. index)
-      if added == 4 then
+      local deadline, arrival = format('%014d', up + match(numbers, '%z(%d+)')), format('%014d', state.arrivals + 1)
+      local added = redis.pcall('HSETNX', FRESH, path, deadline .. arrival .. id .. '\0' .. holder)
+      if added == 1 then
+        local its = format('%016d', newest)
         record = 'a- ' .. deadline .. ' ' .. its .. ' ' .. arrival .. ' ' .. nowText .. ' 00000000000000 0 ' .. nowText
           .. ' ' .. nowText .. ' ' .. nowText .. ' ' .. numbers .. '\0' .. holder .. SIMPLE .. path .. '\0\0' .. rest
-        state.token, state.arrivals = newest, state.arrivals + 1
+        state.token, state.arrivals, state.fresh = newest, state.arrivals + 1, state.fresh + 1
         kind = 'g '
         reply = 'took ' .. nowText .. ' ' .. its .. ' ' .. deadline .. ' ' .. arrival
-      else
+      elseif added ~= 0 then
         reply = failure(added)
       end
     end
@@ -53,9 +53,20 @@
         if sub(record, start, from - 1) == holder .. SIMPLE and sub(record, stop, stop + 1) == '\0\0'
           and (state.waiting == 0 or awaited and not awaited(path, holder, id))
         then
-          local index = path .. '\0e' .. id
-          call('ZREM', INDEX, 'd' .. deadline .. id, 'a' .. arrival .. id, 'p' .. index, 'h' .. holder .. '\0' .. index)
-          call('ZADD', ENDED, '0', 'e' .. nowText .. arrival .. id, '0', 'a' .. arrival .. id)
+          local fresh = state.fresh > 0 and call('HDEL', FRESH, path) == 1
+          if fresh then
+            state.fresh = state.fresh - 1
+          else
+            local claim = path .. '\0e' .. id
+            call('ZREM', INDEX, 'd' .. deadline .. id, 'a' .. arrival .. id, 'p' .. claim, 'h' .. holder .. '\0' .. claim)
+            state.claims, state.queueChanged = state.claims - 1, true
+          end
+          if fresh and state.arrivals - arrival <= LATEST then
+            finished, state.bygone = finished + 1, state.bygone + 1
+            endings[2 * finished - 1], endings[2 * finished] = nowText .. arrival, id
+          else
+            call('ZADD', ENDED, '0', 'e' .. nowText .. arrival .. id, '0', 'a' .. arrival .. id)
+          end
           record = 'rr' .. sub(record, 3, 50) .. nowText .. ' ' .. nowText .. sub(record, 80)
           kind = 'r '
           reply = 'done'
@@ -75,10 +86,11 @@
         local start = find(record, '\0', request, true) + 1
         local from = find(record, '\0', request + length, true) -- of the last renewal
         local stop = find(record, '\0', from + 1, true)
-        if sub(record, start, start + #holder) == holder .. '\0' and sub(record, from + 1, stop - 1) ~= renewal then
+        if sub(record, start, start + #holder) == holder .. '\0' and sub(record, from + 1, stop - 1) ~= renewal
+          and call('ZREM', INDEX, 'd' .. deadline .. id) == 1 -- else it is fresh
+        then
           local lasts = ttl ~= '0' and up + ttl or math.max(deadline + 0, up + own)
           local later = format('%014d', lasts)
-          call('ZREM', INDEX, 'd' .. deadline .. id)
           call('ZADD', INDEX, '0', 'd' .. later .. id)
           record = 'a- ' .. later .. sub(record, 18, 50) .. nowText .. ' 00000000000000 ' .. text(renewals + 1)
             .. sub(record, behind, from) .. renewal .. sub(record, stop)

@@ -19,24 +19,44 @@ general[#general + 1] = function(step, keys, state, call, text)
   end
 
   -- remembered is how many ended records there are.
-  function step.remembered() return call('ZCARD', keys.ended) / 2 end
+  function step.remembered() return call('ZCARD', keys.ended) / 2 + state.bygone end
 
-  -- forgetFirst forgets up to n records, those that ended first, of what ended up to some moment if given. It returns how
-  -- many.
+  -- forgetFirst forgets n records, those that ended first: up to some moment, and with it perhaps some more that ended
+  -- together, or else not more than n. It returns how many.
   function step.forgetFirst(n, moment)
     local to = moment and string.format('(e%014d', moment + 1) or '(f'
     local members = call('ZRANGEBYLEX', keys.ended, '[e', to, 'LIMIT', 0, n)
-    local found, ids = #members, {}
-    if found == 0 then return 0 end
-    for i = 1, found do
-      local member = members[i]
-      ids[i] = string.sub(member, 30)
-      step.cache[ids[i]] = false
-      members[found + i] = 'a' .. string.sub(member, 16)
+    local gone, ids, found, dropped, last = {}, {}, 0, 0, nil
+    local function forgetUpTo(ended) -- those of ENDED
+      local member = members[#gone / 2 + 1]
+      while member and found < n and (not ended or string.sub(member, 2, 15) < ended) do
+        gone[#gone + 1], gone[#gone + 2] = member, 'a' .. string.sub(member, 16)
+        found = found + 1
+        ids[found] = string.sub(member, 30)
+        member = members[#gone / 2 + 1]
+      end
     end
-    call('ZREM', keys.ended, unpack(members))
-    call('HDEL', keys.records, unpack(ids))
-    state.wrote = true
+    for _, entry in ipairs(step.oldestBygones(n)) do
+      forgetUpTo(entry.ended)
+      if found == n or (moment and tonumber(entry.ended) > moment) or (not moment and found + #entry.ids > n) then break end
+      for _, id in ipairs(entry.ids) do
+        found = found + 1
+        ids[found] = id
+      end
+      dropped, last = dropped + #entry.ids, entry.last
+    end
+    forgetUpTo()
+    if last then step.dropBygones(last, dropped) end
+    for from = 1, #gone, 1000 do
+      call('ZREM', keys.ended, unpack(gone, from, math.min(from + 999, #gone)))
+    end
+    for from = 1, found, 1000 do
+      call('HDEL', keys.records, unpack(ids, from, math.min(from + 999, found)))
+    end
+    for _, id in ipairs(ids) do
+      step.cache[id] = false
+    end
+    if found > 0 then state.wrote = true end
     return found
   end
 

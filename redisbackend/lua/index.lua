@@ -21,10 +21,12 @@ general[#general + 1] = function(step, keys, state, call, text)
 
   local function endMember(r) return 'e' .. r.ended .. r.arrival .. r.id end
 
-  -- remember puts what has ended into the index of that; disremember takes it out.
+  -- remember puts what has ended into the index of that; disremember takes it out, from wherever it is remembered.
   function step.remember(r) call('ZADD', keys.ended, '0', endMember(r), '0', step.arrivalMember(r)) end
 
-  function step.disremember(r) call('ZREM', keys.ended, endMember(r), step.arrivalMember(r)) end
+  function step.disremember(r)
+    if call('ZREM', keys.ended, endMember(r), step.arrivalMember(r)) == 0 then state.bygone = state.bygone - 1 end
+  end
 
   -- addLease puts an active lease into the index. first says that it was not in line before.
   function step.addLease(r, first)
@@ -39,6 +41,7 @@ general[#general + 1] = function(step, keys, state, call, text)
     if first then
       members[n + 1], members[n + 2] = '0', step.arrivalMember(r)
     end
+    state.claims = state.claims + #r.claims
     call('ZADD', keys.index, unpack(members)) -- 1028 at most
   end
 
@@ -52,7 +55,7 @@ general[#general + 1] = function(step, keys, state, call, text)
     end
     call('ZREM', keys.index, unpack(members))
     state.wrote = true
-    state.trees = math.max(state.trees - trees, 0)
+    state.claims, state.trees = math.max(state.claims - #r.claims, 0), math.max(state.trees - trees, 0)
   end
 
   -- leasesOver returns records recorded as active with a claim that conflicts with this one, by arrival, at most

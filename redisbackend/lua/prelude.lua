@@ -14,7 +14,7 @@ local operations = {}
 -- state is that of the namespace, if the script has one (lua/state.lua).
 local state
 
--- prepare is called, if set, before an operation is looked up in operations.
+-- prepare is called, if set, with the name of an operation, before it is looked up in operations.
 local prepare
 
 -- replies has what the operations so far were answered, in their order.

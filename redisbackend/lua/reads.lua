@@ -7,23 +7,34 @@ general[#general + 1] = function(step, keys, state, call, text)
   -- listAll returns a page of all records after this arrival, or of those that have not ended, and the arrival after
   -- which the next page begins, or "". A page may be empty and not the last.
   local function listAll(after, liveOnly)
-    local from = string.format('[a%014d', tonumber(after) + 1)
+    after = tonumber(after)
+    local from = string.format('[a%014d', after + 1)
     local members = call('ZRANGEBYLEX', keys.index, from, '(b', 'LIMIT', 0, LISTED)
+    step.eachFresh(function(_, arrival, id)
+      if tonumber(arrival) > after then members[#members + 1] = 'a' .. arrival .. id end
+    end)
+    local upto = math.huge -- beyond that, some may be missing
     if not liveOnly then
       for _, member in ipairs(call('ZRANGEBYLEX', keys.ended, from, '(b', 'LIMIT', 0, LISTED)) do
         members[#members + 1] = member
       end
-      table.sort(members)
+      upto = step.bygonesAfter(after, members, LISTED)
     end
-    local page, ids = {}, {}
+    table.sort(members)
+    local ids = {}
     for i = 1, math.min(#members, LISTED) do
+      local arrival = tonumber(string.sub(members[i], 2, 15))
+      if arrival > upto then break end
       ids[i] = string.sub(members[i], 16)
+      if i == LISTED then upto = arrival end
     end
-    if #ids == 0 then return page, '' end
-    for i, record in ipairs(call('HMGET', keys.records, unpack(ids))) do
-      page[2 * i - 1], page[2 * i] = ids[i], record
+    local page = {}
+    for i, record in ipairs(ids[1] and call('HMGET', keys.records, unpack(ids)) or {}) do
+      if record and string.sub(record, 36, 49) == string.sub(members[i], 2, 15) then -- not asked for anew since
+        page[#page + 1], page[#page + 2] = ids[i], record
+      end
     end
-    return page, #ids < LISTED and '' or string.sub(members[LISTED], 2, 15)
+    return page, upto == math.huge and '' or text(upto)
   end
 
   local function list(query, cursor, liveOnly)
@@ -88,6 +99,9 @@ general[#general + 1] = function(step, keys, state, call, text)
       end)
     end
     local active = call('ZLEXCOUNT', keys.index, string.format('[d%014d', step.now + 1), '(e')
+    step.eachFresh(function(deadline)
+      if deadline > step.nowText then active = active + 1 end
+    end)
     return {
       step.now, text(state.seq), oldest('0'), text(state.token), active, waiting, since,
       call('HGET', keys.state, 'refused') or '0',

@@ -13,19 +13,25 @@ local ENDED = KEYS[5] -- ZSET in lexical order: where to find what has ended and
 local HISTORY = KEYS[6] -- STREAM: events (record.lua)
 -- KEYS[4], waiters, is a ZSET in lexical order: where to find waiters (waiters.lua). KEYS[7], lapses, is a ZSET: id by
 -- deadline, of waiters. KEYS[8], buried, is a ZSET: withdrawn attempt by the moment until which it is remembered.
+local FRESH = KEYS[9] -- HASH: path -> deadline arrival id NUL holder, of leases that are not in the index yet (fresh.lua)
+local BYGONE = KEYS[10] -- STREAM: what ended without having been there (fresh.lua)
 
 local find, sub, match, format = string.find, string.sub, string.match, string.format
 
 -- The counters are kept as two texts: those that each step changes, and the others.
-local NO_QUEUE = '0 0 0 0 0 0'
+local NO_QUEUE = '0 0 0 0 0 0 0'
 local stored = call('HMGET', STATE, 'brief', 'counters', 'queue')
 local brief, queue = stored[1], stored[3] or NO_QUEUE
-local seq, token, arrivals, past = match(stored[2] or '0 0 0 0', '^(%d+) (%d+) (%d+) (%d+)$')
+local seq, token, arrivals, fresh, bygone, past =
+  match(stored[2] or '0 0 0 0 0 0', '^(%d+) (%d+) (%d+) (%d+) (%-?%d+) (%d+)$')
 state = {
   seq = seq + 0, -- of the newest event
   token = token + 0, -- the newest handed out
   arrivals = arrivals + 0, -- the newest arrival
-  trees = 0, -- tree claims of active leases
+  fresh = fresh + 0, -- leases in FRESH
+  bygone = bygone + 0, -- what is remembered of BYGONE
+  claims = 0, -- of active leases, in the index
+  trees = 0, -- tree claims among them
   waiting = 0, -- waiters in line, lapsed ones included
   waitingTrees = 0, -- tree claims among theirs
   waitingShared = 0, -- shared claims among theirs
@@ -41,9 +47,9 @@ state = {
   life = brief and sub(brief, 4), -- version SP epoch, as clients send it; false if there is no namespace
 }
 if queue ~= NO_QUEUE then
-  local trees, waiting, waitingTrees, waitingShared, buried, offset =
-    match(queue, '^(%-?%d+) (%-?%d+) (%-?%d+) (%-?%d+) (%d+) (%d+)$')
-  state.trees, state.waiting, state.waitingTrees = trees + 0, waiting + 0, waitingTrees + 0
+  local claims, trees, waiting, waitingTrees, waitingShared, buried, offset =
+    match(queue, '^(%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+)$')
+  state.claims, state.trees, state.waiting, state.waitingTrees = claims + 0, trees + 0, waiting + 0, waitingTrees + 0
   state.waitingShared, state.buried, state.offset = waitingShared + 0, buried + 0, offset + 0
 end
 local before = state.seq + state.arrivals
@@ -68,13 +74,24 @@ local leastToken = now * 1024 -- tokens jump with time: they rise even after a s
 local MOST_TOGETHER = 32 -- in one entry of the history (record.lua)
 local events, recorded = { false, false }, 0
 
--- settle writes the events that wait.
+-- So do the leases that they ended: two texts of each, for BYGONE.
+local endings, finished = { false, false }, 0
+
+local MOST_FRESH = 1000 -- so that all of them can be put into the index in one step
+local LATEST = 512 -- arrivals since its own, after which a lease that ends does not go to BYGONE
+
+-- settle writes what waits.
 local function settle()
   for from = 1, recorded, MOST_TOGETHER do
     local to = math.min(from + MOST_TOGETHER - 1, recorded)
     call('XADD', HISTORY, text(state.seq - recorded + from) .. '-0', unpack(events, 2 * from - 1, 2 * to))
   end
-  recorded = 0
+  for from = 1, finished, MOST_TOGETHER do
+    local to = math.min(from + MOST_TOGETHER - 1, finished)
+    local entry = text(state.arrivals) .. '-' .. text(state.seq - finished + to)
+    call('XADD', BYGONE, entry, unpack(endings, 2 * from - 1, 2 * to))
+  end
+  recorded, finished = 0, 0
 end
 
 -- Most operations are general: functions of operations, made when one of them is needed. Each file of them is a function,
@@ -82,7 +99,7 @@ end
 -- share: their functions, and some facts.
 local step, defineGeneral
 
-function prepare()
+function prepare(name)
   if not step then
     local function counted(...)
       state.work = state.work + 1
@@ -91,7 +108,7 @@ function prepare()
     step = { now = now, up = up, nowText = nowText, leastToken = leastToken }
     local keys = {
       state = STATE, records = RECORDS, index = INDEX, waiters = KEYS[4], ended = ENDED, history = HISTORY,
-      lapses = KEYS[7], buried = KEYS[8],
+      lapses = KEYS[7], buried = KEYS[8], fresh = FRESH, bygone = BYGONE,
     }
     for _, define in ipairs(defineGeneral()) do
       define(step, keys, state, counted, text)
@@ -99,4 +116,5 @@ function prepare()
   end
   settle()
   step.start()
+  if state.fresh > 0 and not step.looks[name] then step.indexFresh() end
 end

@@ -1,0 +1,89 @@
+-- Most leases are simple (one claim, exclusive and exact), meet nobody and are released soon. To put them into the index
+-- and take them out again would cost more than all the rest, so they do without: fast.lua keeps a lease that it grants in
+-- FRESH alone, by its path,
+--
+--   path -> deadline arrival id NUL holder      (14 digits each)
+--
+-- and what it ends from there in BYGONE, many in an entry, in the order of their ends:
+--
+--   <arrivals so far>-<seq>  ended arrival -> id, ...      (14 digits each)
+--
+-- Whatever else may happen to them happens in the index: an operation that is not a mere look puts all fresh leases there
+-- first. So a path is either in FRESH, with the one lease that there is, or its leases are in the index.
+
+general[#general + 1] = function(step, keys, state, call, text)
+  -- looks are the operations that leave fresh leases where they are.
+  step.looks = { list = true, events = true, stats = true, config = true, open = true, count_refused = true, tidy = true }
+
+  -- eachFresh calls visit with deadline, arrival, id, holder and path of each fresh lease: at most MOST_FRESH (state.lua).
+  function step.eachFresh(visit)
+    if state.fresh == 0 then return end
+    local all = call('HGETALL', keys.fresh)
+    for i = 1, #all, 2 do
+      local value = all[i + 1]
+      local id, holder = string.match(value, '^([^%z]*)%z(.*)$', 29)
+      visit(string.sub(value, 1, 14), string.sub(value, 15, 28), id, holder, all[i])
+    end
+    state.work = state.work + #all / 4
+  end
+
+  -- indexFresh puts the fresh leases into the index. It frees memory before it takes any.
+  function step.indexFresh()
+    local members, n = {}, 0
+    step.eachFresh(function(deadline, arrival, id, holder, path)
+      local claim = path .. '\0e' .. id
+      members[n + 1], members[n + 2] = 'd' .. deadline .. id, 'a' .. arrival .. id
+      members[n + 3], members[n + 4] = 'p' .. claim, 'h' .. holder .. '\0' .. claim
+      n = n + 4
+    end)
+    call('DEL', keys.fresh)
+    step.addMembers(keys.index, members)
+    state.claims, state.fresh = state.claims + n / 4, 0
+  end
+
+  -- bygonesAfter adds to members, as a<arrival><id>, what ended fresh and arrived after some arrival, up to another, which
+  -- it returns: none is missing up to there. As it lists by end, it looks at all that ended soon enough after.
+  local WINDOW = LATEST + 128 -- arrivals: one batch has no more, and what is in it is written at its end
+  function step.bygonesAfter(after, members, limit)
+    local first = call('XRANGE', keys.bygone, text(after + 1), '+', 'COUNT', 1)[1]
+    if not first then return math.huge end
+    local upto = math.max(after, tonumber(string.match(first[1], '^%d+')) - WINDOW - 1) + limit
+    for _, entry in ipairs(call('XRANGE', keys.bygone, first[1], text(upto + WINDOW))) do
+      local its = entry[2]
+      for i = 1, #its, 2 do
+        local arrival = string.sub(its[i], 15)
+        if tonumber(arrival) > after and tonumber(arrival) <= upto then members[#members + 1] = 'a' .. arrival .. its[i + 1] end
+      end
+    end
+    return upto
+  end
+
+  -- oldestBygones returns the entries of BYGONE, oldest first, of up to n leases and one entry more: tables of ended, IDs,
+  -- and last, the entry's.
+  function step.oldestBygones(n)
+    local found = {}
+    if state.bygone == 0 then return found end
+    for i, entry in ipairs(call('XRANGE', keys.bygone, '-', '+', 'COUNT', n)) do
+      if n <= 0 then break end
+      local its, ids, arrivals = entry[2], {}, {}
+      for j = 1, #its, 2 do
+        ids[#ids + 1], arrivals[#arrivals + 1] = its[j + 1], string.sub(its[j], 15)
+      end
+      -- An ID that was asked for anew is another record's.
+      local kept = {}
+      for j, record in ipairs(call('HMGET', keys.records, unpack(ids))) do
+        if record and string.sub(record, 36, 49) == arrivals[j] then kept[#kept + 1] = ids[j] end
+      end
+      found[i] = { ended = string.sub(its[1], 1, 14), ids = kept, last = entry[1] }
+      n = n - #kept
+    end
+    return found
+  end
+
+  -- dropBygones drops the entries up to this one, of so many leases.
+  function step.dropBygones(last, n)
+    local arrivals, seq = string.match(last, '^(%d+)-(%d+)$')
+    call('XTRIM', keys.bygone, 'MINID', '=', arrivals .. '-' .. text(seq + 1))
+    state.bygone, state.wrote = state.bygone - n, true
+  end
+end
