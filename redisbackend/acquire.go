@@ -16,18 +16,15 @@ func (s *Store) Acquire(ctx context.Context, a backend.AcquireArgs) (backend.Acq
 	if s.waker.expects(id) {
 		address = s.address
 	}
-	life, token, arrived := s.seen.life(a.ConfigVersion)
+	seen := s.seen.encode(a.ConfigVersion)
 	asking := bit(a.Again) + " " + millis(a.PlaceTTL) + " " + millis(a.HeadStart) + " " + bit(a.Deadlock) + " " +
 		strconv.Itoa(a.Quota)
 	var r *reply
 	var err error
 	if q := a.Request; simple(a) {
-		path, labels := encodePath(q.Claims[0].Path), encodeLabels(q.Labels)
-		r, err = s.do(ctx, "take", id, life, formatToken(token), asking,
-			encodeNumbers(q, path, labels), q.Holder, path, labels+a.Attempt+"\x00\x00\x00\x00\x00"+address+"\x00", strconv.FormatInt(arrived, 10))
+		r, err = s.do(ctx, "take", id, seen, asking, encodeNew(a, address), q.Holder, encodePath(q.Claims[0].Path))
 	} else {
-		r, err = s.do(ctx, "acquire", life, formatToken(token), asking, id, a.Attempt, address, encodeRequest(q),
-			strconv.FormatInt(arrived, 10))
+		r, err = s.do(ctx, "acquire", seen, asking, id, a.Attempt, address, encodeRequest(q))
 	}
 	if err != nil {
 		return backend.AcquireReply{}, err
@@ -65,10 +62,10 @@ func (s *Store) Acquire(ctx context.Context, a backend.AcquireArgs) (backend.Acq
 	return reply, r.err()
 }
 
-// took reads the reply of lua/fast.lua when it has granted a request: now, the token, the deadline and the arrival.
+// took reads the reply of lua/fast.lua when it has granted a request: the deadline, the token, the arrival, and now.
 func (s *Store) took(q lease.Request, r *reply) (backend.AcquireReply, error) {
 	d := decoder{rest: r.text(1) + " "}
-	now, token, deadline, arrival := d.number(' '), lease.Token(d.number(' ')), d.number(' '), d.number(' ')
+	deadline, token, arrival, now := d.number(' '), lease.Token(d.number(' ')), d.number(' '), d.number(' ')
 	if d.bad {
 		return backend.AcquireReply{}, malformed("reply", r.text(1))
 	}

@@ -34,7 +34,7 @@ const compareAndDelete = `if redis.call('GET', KEYS[1]) == ARGV[1] then return r
 func BenchmarkPair(b *testing.B) {
 	server := redistest.Single(b)
 	names := newKeyspace("bench")
-	program := newScript(luaPart("prelude"), part{"toy.lua", toy}, luaPart("loop"), luaPart("batch"), replyPart)
+	program := newScript(luaPart("prelude"), part{"toy.lua", toy}, luaPart("loop"), luaPart("batch"), loopEnd, replyPart)
 	keys := names.keys("lease")
 	deadline, cancel := context.WithCancel(context.Background())
 	defer cancel()

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/leasekit/leasekit/backend"
 	"github.com/leasekit/leasekit/backend/step"
 	"github.com/leasekit/leasekit/lease"
 )
@@ -35,7 +36,7 @@ var kindOf = map[byte]lease.Kind{
 func encodeRequest(q lease.Request) string {
 	var b strings.Builder
 	b.Grow(256)
-	b.WriteString(encodeTerms(q))
+	b.WriteString(millis(q.TTL) + " " + strconv.Itoa(q.MaxRenewals) + " " + strconv.Itoa(q.Priority) + " " + bit(q.Distinct))
 	b.WriteByte(0)
 	for _, name := range []string{
 		q.Holder, string(q.Replace.ID), q.Replace.Holder, formatToken(q.Replace.Token),
@@ -53,17 +54,11 @@ func encodeRequest(q lease.Request) string {
 	return b.String()
 }
 
-// encodeTerms returns the numbers that a request begins with.
-func encodeTerms(q lease.Request) string {
-	return millis(q.TTL) + " " + strconv.Itoa(q.MaxRenewals) + " " + strconv.Itoa(q.Priority) + " " + bit(q.Distinct)
-}
-
-// encodeNumbers returns the end of a record's header, the length of what encodeRequest returns, and what that begins
-// with, for a request that replaces nothing and has one claim.
-func encodeNumbers(q lease.Request, path, labels string) string {
-	terms := encodeTerms(q)
-	const between = len("\x00" + "\x00\x00\x000\x00e" + "\x00\x00")
-	return strconv.Itoa(len(terms)+len(q.Holder)+len(path)+len(labels)+between) + "\x00" + terms
+// encodeNew returns the end of the record of a request that arrives: the length of what encodeRequest returns, that, and
+// the names that follow it.
+func encodeNew(a backend.AcquireArgs, address string) string {
+	request := encodeRequest(a.Request)
+	return strconv.Itoa(len(request)) + "\x00" + request + a.Attempt + "\x00\x00\x00\x00\x00" + address + "\x00"
 }
 
 func encodeLabels(labels map[string]string) string {

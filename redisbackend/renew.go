@@ -2,8 +2,7 @@ package redisbackend
 
 import (
 	"context"
-	"strconv"
-	"strings"
+	"fmt"
 
 	"github.com/leasekit/leasekit/backend"
 	"github.com/leasekit/leasekit/lease"
@@ -11,8 +10,7 @@ import (
 
 // Renew implements [backend.Store].
 func (s *Store) Renew(ctx context.Context, a backend.RenewArgs) (backend.RenewReply, error) {
-	life, _, _ := s.seen.life(a.ConfigVersion)
-	r, err := s.do(ctx, "renew", string(a.Ref.ID), life, a.Ref.Holder, formatToken(a.Ref.Token), millis(a.TTL),
+	r, err := s.do(ctx, "renew", string(a.Ref.ID), s.seen.life(a.ConfigVersion), a.Ref.Holder, formatToken(a.Ref.Token), millis(a.TTL),
 		millis(a.MaxTTL), a.Op)
 	if err != nil {
 		return backend.RenewReply{}, err
@@ -48,7 +46,5 @@ func formatToken(t lease.Token) string {
 	if t == 0 {
 		return "0"
 	}
-	digits := strconv.FormatUint(uint64(t), 10)
-	const width = 16
-	return strings.Repeat("0", max(0, width-len(digits))) + digits
+	return fmt.Sprintf("%016d", t)
 }

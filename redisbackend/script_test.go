@@ -40,7 +40,7 @@ end
 `
 
 func probeScript() *script {
-	return newScript(luaPart("prelude"), luaPart("wake"), part{"probe.lua", probe}, luaPart("loop"), luaPart("batch"), replyPart)
+	return newScript(luaPart("prelude"), luaPart("wake"), part{"probe.lua", probe}, luaPart("loop"), luaPart("batch"), loopEnd, replyPart)
 }
 
 // addMany counts calls of 'add' from several goroutines through a combiner while disturb runs, and returns how many

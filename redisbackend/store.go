@@ -16,20 +16,21 @@ import (
 	"github.com/leasekit/leasekit/lease"
 )
 
-// program is what all operations run on, in the order in which its parts need each other. The general ones are one
-// function, which lua/state.lua calls when it is needed.
+// program is what all operations run on, in the order in which its parts need each other.
 var program = newScript(
-	luaPart("prelude"), luaPart("state"),
-	part{"general.lua", "function defineGeneral() local general = {}"},
+	luaPart("prelude"), luaPart("state"), luaPart("nearby"),
+	luaPart("loop"), luaPart("fast"), luaPart("general"),
 	luaPart("wake"), luaPart("settings"), luaPart("record"), luaPart("index"), luaPart("fresh"), luaPart("lines"), luaPart("waiters"),
 	luaPart("ends"), luaPart("exception"), luaPart("conflict"), luaPart("wakes"), luaPart("epoch"), luaPart("acquire"),
 	luaPart("ask"), luaPart("renew"), luaPart("release"), luaPart("forget"), luaPart("admin"), luaPart("reads"),
-	part{"general.lua", "return general end"},
-	luaPart("nearby"), luaPart("loop"), luaPart("fast"), luaPart("batch"), luaPart("finish"), replyPart,
+	luaPart("prepare"), luaPart("batch"), luaPart("tidy"), loopEnd, luaPart("finish"), replyPart,
 )
 
-// replyPart ends a script that has a batch.
-var replyPart = part{"reply.lua", "return refusal or replies"}
+// loopEnd ends the loop over the operations of a batch, replyPart the script.
+var (
+	loopEnd   = part{"loop.lua", "end"}
+	replyPart = part{"reply.lua", "return refusal or replies"}
+)
 
 // keyNames are the keys of a namespace, in the order of lua/state.lua. There are no others.
 var keyNames = []string{"state", "records", "index", "waiters", "ended", "history", "lapses", "buried", "fresh", "bygone"}
@@ -70,10 +71,15 @@ func (s *seen) get() (string, lease.Token, int64) {
 	return s.epoch, s.token, s.arrived
 }
 
-// life returns what the scripts call so, with this version of the configuration, the token and the arrival.
-func (s *seen) life(version uint64) (string, lease.Token, int64) {
+// life returns what the scripts call so, with this version of the configuration; encode, what they call seen.
+func (s *seen) life(version uint64) string {
+	epoch, _, _ := s.get()
+	return strconv.FormatUint(version, 10) + " " + epoch
+}
+
+func (s *seen) encode(version uint64) string {
 	epoch, token, arrived := s.get()
-	return strconv.FormatUint(version, 10) + " " + epoch, token, arrived
+	return fmt.Sprintf("%16d%14d%d %s", token, arrived, version, epoch)
 }
 
 func (s *seen) learn(token lease.Token, arrived int64) {

@@ -50,14 +50,16 @@ general[#general + 1] = function(step, keys, state, call, text)
     return step.askAgain(r, known, ask)
   end
 
-  -- Arguments: what the caller knows: life (the version of the configuration, and the epoch) and the highest token;
-  -- asking ("again place_ttl head_start deadlock quota"), id, attempt, address (where the process that waits is woken, ""
+  -- Arguments: seen, what the caller knows: the highest token and the newest arrival (right in 16 and 14 places), the version of the
+  -- configuration, SP and the epoch; asking ("again place_ttl head_start deadlock quota"), id, attempt, address (where the process that waits is woken, ""
   -- if none does), the request.
-  function operations.acquire(life, seen, asking, id, attempt, address, request, arrived)
-    local version, epoch = string.match(life, '^(%d+) (.*)$')
+  function operations.acquire(seen, asking, id, attempt, address, request)
+    local version, epoch = string.match(seen, '^(%d+) (.*)$', 31)
     local again, placeTTL, headStart, deadlock, quota =
       string.match(asking, '^([01]) (%d+) (-?%d+) ([01]) (%d+)$')
-    if epoch ~= step.epoch or tonumber(seen) > state.token or tonumber(arrived) > state.arrivals then
+    if epoch ~= step.epoch or tonumber(string.sub(seen, 1, 16)) > state.token
+      or tonumber(string.sub(seen, 17, 30)) > state.arrivals
+    then
       local problem = step.regressed(epoch)
       if problem then return problem end
     end
@@ -71,13 +73,11 @@ general[#general + 1] = function(step, keys, state, call, text)
     return reply
   end
 
-  -- Acquire of a request that replaces nothing and has one claim, exclusive and exact. Arguments: id, life, seen and asking
-  -- as of acquire, and parts of the record: the length of the request NUL its numbers, the holder, the path, and what comes
-  -- behind the claims.
-  function operations.take(id, life, seen, asking, numbers, holder, path, rest, arrived)
-    local length, terms = string.match(numbers, '^(%d+)%z(.*)')
-    local record = terms .. '\0' .. holder .. '\0\0\0000\0e' .. path .. '\0\0' .. rest
-    local attempt, address = string.match(record, '^([^%z]*)%z%z%z%z%z([^%z]*)%z$', length + 1)
-    return operations.acquire(life, seen, asking, id, attempt, address, string.sub(record, 1, length + 0), arrived)
+  -- Acquire of a request that replaces nothing and has one claim, exclusive and exact. Arguments: id, seen and asking as of
+  -- acquire, the end of a record (the length of the request, and all that follows), the holder and the path.
+  function operations.take(id, seen, asking, record)
+    local length, from = string.match(record, '^(%d+)%z()')
+    local attempt, address = string.match(record, '^([^%z]*)%z%z%z%z%z([^%z]*)%z$', from + length)
+    return operations.acquire(seen, asking, id, attempt, address, string.sub(record, from, from + length - 1))
   end
 end

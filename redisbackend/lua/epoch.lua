@@ -53,7 +53,7 @@ general[#general + 1] = function(step, keys, state, call, text)
     for _, key in ipairs({ keys.index, keys.ended }) do
       local last = members(key, '-', '(b') - 1 -- "a" is the first letter of either
       local newest = last >= 0 and call('ZRANGE', key, last, last)[1]
-      if newest then state.arrivals = math.max(state.arrivals, tonumber(string.sub(newest, 2, 15))) end
+      if newest then state.arrivals = math.max(state.arrivals, tonumber(string.match(string.sub(newest, 2, 15), '^0*(%d+)'))) end
     end
     local claims, held = members(keys.waiters, '[p', '(q'), members(keys.index, '[p', '(q')
     state.claims, state.trees = math.max(state.claims, held), math.max(state.trees, held)

@@ -13,9 +13,9 @@
   local record = state.history and (name == 'take' or name == 'release' or name == 'renew') and call('HGET', RECORDS, id)
 
   if name == 'take' then
-    local numbers, holder, path, rest = argv[at + 6], argv[at + 7], argv[at + 8], argv[at + 9]
-    if not record and state.history and argv[at + 3] == state.life and argv[at + 4] + 0 <= state.token
-      and argv[at + 10] + 0 <= state.arrivals
+    local seen, request, holder, path = argv[at + 3], argv[at + 5], argv[at + 6], argv[at + 7]
+    if not record and state.history and sub(seen, 31) == state.life and sub(seen, 1, 16) <= token
+      and sub(seen, 17, 30) <= arrivals
       and state.buried <= now
       and state.fresh < MOST_FRESH
       and (state.claims == 0 or not call('ZRANGEBYLEX', INDEX, '(p' .. path .. '\0', '(p' .. path .. '\1', 'LIMIT', '0', '1')[1])
@@ -24,15 +24,14 @@
     then
       local newest = state.token + 1
       if newest < leastToken then newest = leastToken end
-      local deadline, arrival = format('%014d', up + match(numbers, '%z(%d+)')), format('%014d', state.arrivals + 1)
-      local added = redis.pcall('HSETNX', FRESH, path, deadline .. arrival .. id .. '\0' .. holder)
+      local deadline = up + match(request, '%z(%d+)')
+      local terms = format('%014d %016d %014d ', deadline, newest, state.arrivals + 1)
+      local added = redis.pcall('HSETNX', FRESH, path, terms .. id .. '\0' .. holder)
       if added == 1 then
-        local its = format('%016d', newest)
-        record = 'a- ' .. deadline .. ' ' .. its .. ' ' .. arrival .. ' ' .. nowText .. ' 00000000000000 0 ' .. nowText
-          .. ' ' .. nowText .. ' ' .. nowText .. ' ' .. numbers .. '\0' .. holder .. SIMPLE .. path .. '\0\0' .. rest
         state.token, state.arrivals, state.fresh = newest, state.arrivals + 1, state.fresh + 1
+        record = 'a- ' .. terms .. nowText .. ' 00000000000000 0 ' .. nowText .. ' ' .. nowText .. ' ' .. nowText .. ' ' .. request
         kind = 'g '
-        reply = 'took ' .. nowText .. ' ' .. its .. ' ' .. deadline .. ' ' .. arrival
+        reply = 'took ' .. terms .. nowText
       elseif added ~= 0 then
         reply = failure(added)
       end
@@ -61,7 +60,8 @@
             call('ZREM', INDEX, 'd' .. deadline .. id, 'a' .. arrival .. id, 'p' .. claim, 'h' .. holder .. '\0' .. claim)
             state.claims, state.queueChanged = state.claims - 1, true
           end
-          if fresh and state.arrivals - arrival <= LATEST then
+          eldest = eldest or format('%014d', math.max(state.arrivals - LATEST, 0))
+          if fresh and arrival >= eldest then
             finished, state.bygone = finished + 1, state.bygone + 1
             endings[2 * finished - 1], endings[2 * finished] = nowText .. arrival, id
           else
@@ -106,6 +106,6 @@
     state.wrote = true
     if kind ~= 'n ' or state.renewals then
       state.seq, recorded = state.seq + 1, recorded + 1
-      events[2 * recorded - 1], events[2 * recorded] = kind .. nowText .. ' ' .. nowText .. '\0\0\0' .. id, record
+      events[2 * recorded - 1], events[2 * recorded] = kind .. stamp .. id, record
     end
   end

@@ -2,7 +2,7 @@
 -- and take them out again would cost more than all the rest, so they do without: fast.lua keeps a lease that it grants in
 -- FRESH alone, by its path,
 --
---   path -> deadline arrival id NUL holder      (14 digits each)
+--   path -> deadline SP token SP arrival SP id NUL holder      (14, 16 and 14 digits)
 --
 -- and what it ends from there in BYGONE, many in an entry, in the order of their ends:
 --
@@ -21,8 +21,8 @@ general[#general + 1] = function(step, keys, state, call, text)
     local all = call('HGETALL', keys.fresh)
     for i = 1, #all, 2 do
       local value = all[i + 1]
-      local id, holder = string.match(value, '^([^%z]*)%z(.*)$', 29)
-      visit(string.sub(value, 1, 14), string.sub(value, 15, 28), id, holder, all[i])
+      local id, holder = string.match(value, '^([^%z]*)%z(.*)$', 48)
+      visit(string.sub(value, 1, 14), string.sub(value, 33, 46), id, holder, all[i])
     end
     state.work = state.work + #all / 4
   end
@@ -43,16 +43,17 @@ general[#general + 1] = function(step, keys, state, call, text)
 
   -- bygonesAfter adds to members, as a<arrival><id>, what ended fresh and arrived after some arrival, up to another, which
   -- it returns: none is missing up to there. As it lists by end, it looks at all that ended soon enough after.
-  local WINDOW = LATEST + 128 -- arrivals: one batch has no more, and what is in it is written at its end
+  local WINDOW = LATEST + 256 -- arrivals: twice what one batch may have, as what is in it is written at its end
   function step.bygonesAfter(after, members, limit)
     local first = call('XRANGE', keys.bygone, text(after + 1), '+', 'COUNT', 1)[1]
     if not first then return math.huge end
     local upto = math.max(after, tonumber(string.match(first[1], '^%d+')) - WINDOW - 1) + limit
+    local least, most = step.padded(after + 1), step.padded(upto)
     for _, entry in ipairs(call('XRANGE', keys.bygone, first[1], text(upto + WINDOW))) do
       local its = entry[2]
       for i = 1, #its, 2 do
         local arrival = string.sub(its[i], 15)
-        if tonumber(arrival) > after and tonumber(arrival) <= upto then members[#members + 1] = 'a' .. arrival .. its[i + 1] end
+        if arrival >= least and arrival <= most then members[#members + 1] = 'a' .. arrival .. its[i + 1] end
       end
     end
     return upto

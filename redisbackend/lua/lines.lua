@@ -99,7 +99,7 @@ general[#general + 1] = function(step, keys, state, call, text)
     return '[' .. call('ZRANGE', keys.index, low, low)[1]
   end
 
-  function step.byArrival(a, b) return tonumber(a.arrival) < tonumber(b.arrival) end
+  function step.byArrival(a, b) return a.arrival < b.arrival end
 
   -- collectLeases does the work of leasesOver. any says that there is something at the claim's own path.
   function step.collectLeases(claim, skip, limit, any)

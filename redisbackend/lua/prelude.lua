@@ -14,9 +14,6 @@ local operations = {}
 -- state is that of the namespace, if the script has one (lua/state.lua).
 local state
 
--- prepare is called, if set, with the name of an operation, before it is looked up in operations.
-local prepare
-
 -- replies has what the operations so far were answered, in their order.
 local replies, answered = { false }, 0
 

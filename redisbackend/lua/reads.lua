@@ -8,10 +8,11 @@ general[#general + 1] = function(step, keys, state, call, text)
   -- which the next page begins, or "". A page may be empty and not the last.
   local function listAll(after, liveOnly)
     after = tonumber(after)
-    local from = string.format('[a%014d', after + 1)
+    local least = step.padded(after + 1)
+    local from = '[a' .. least
     local members = call('ZRANGEBYLEX', keys.index, from, '(b', 'LIMIT', 0, LISTED)
     step.eachFresh(function(_, arrival, id)
-      if tonumber(arrival) > after then members[#members + 1] = 'a' .. arrival .. id end
+      if arrival >= least then members[#members + 1] = 'a' .. arrival .. id end
     end)
     local upto = math.huge -- beyond that, some may be missing
     if not liveOnly then
@@ -23,7 +24,7 @@ general[#general + 1] = function(step, keys, state, call, text)
     table.sort(members)
     local ids = {}
     for i = 1, math.min(#members, LISTED) do
-      local arrival = tonumber(string.sub(members[i], 2, 15))
+      local arrival = tonumber(string.match(string.sub(members[i], 2, 15), '^0*(%d+)'))
       if arrival > upto then break end
       ids[i] = string.sub(members[i], 16)
       if i == LISTED then upto = arrival end

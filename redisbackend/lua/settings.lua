@@ -45,16 +45,16 @@ general[#general + 1] = function(step, keys, state, call, text)
   step.config = false
   if stored[2] then step.readConfig(stored[2]) end
 
-  -- writeBrief stores what state.lua reads of the epoch and the configuration.
+  -- writeBrief keeps what state.lua reads of the epoch and the configuration.
   function step.writeBrief()
     local config = step.config
     local function bit(on) return on and '1' or '0' end
     state.history, state.renewals, state.life = config.history, config.renewals, config.version .. ' ' .. step.epoch
-    call('HSET', keys.state, 'brief', bit(config.history) .. bit(config.renewals) .. ' ' .. state.life)
+    state.brief = bit(config.history) .. bit(config.renewals) .. ' ' .. state.life
     state.wrote = true
   end
 
-  function step.tidy()
+  function operations.tidy()
     local most = math.max(step.config.historyMax, LEAST_TRIMMED)
     call('XTRIM', keys.history, 'MINID', '~', text(math.max(state.seq - most, 0) + 1) .. '-0')
     local excess = step.remembered() - step.config.endedMax - ENDED_SLACK

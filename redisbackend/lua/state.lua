@@ -6,24 +6,24 @@
 -- this file and fast.lua make few tables and functions, and what most calls do not need is made when it is needed. A table
 -- that is filled step by step begins with room for what a single operation puts there, since to grow it is dear.
 
-local STATE = KEYS[1] -- HASH: brief, counters, queue (below), epoch (epoch.lua), config, config_op, refused
+local STATE = KEYS[1] -- HASH: state (below), epoch (epoch.lua), config, config_op, refused
 local RECORDS = KEYS[2] -- HASH: id -> record (record.lua)
 local INDEX = KEYS[3] -- ZSET in lexical order: where to find what has not ended (index.lua)
 local ENDED = KEYS[5] -- ZSET in lexical order: where to find what has ended and is remembered (index.lua)
 local HISTORY = KEYS[6] -- STREAM: events (record.lua)
 -- KEYS[4], waiters, is a ZSET in lexical order: where to find waiters (waiters.lua). KEYS[7], lapses, is a ZSET: id by
 -- deadline, of waiters. KEYS[8], buried, is a ZSET: withdrawn attempt by the moment until which it is remembered.
-local FRESH = KEYS[9] -- HASH: path -> deadline arrival id NUL holder, of leases that are not in the index yet (fresh.lua)
+local FRESH = KEYS[9] -- HASH: leases that are not in the index yet (fresh.lua)
 local BYGONE = KEYS[10] -- STREAM: what ended without having been there (fresh.lua)
 
 local find, sub, match, format = string.find, string.sub, string.match, string.format
 
--- The counters are kept as two texts: those that each step changes, and the others.
+-- What is here is one text: counters that each step changes, SP, others, NEWLINE, and what there is of the epoch and the
+-- configuration.
 local NO_QUEUE = '0 0 0 0 0 0 0'
-local stored = call('HMGET', STATE, 'brief', 'counters', 'queue')
-local brief, queue = stored[1], stored[3] or NO_QUEUE
-local seq, token, arrivals, fresh, bygone, past =
-  match(stored[2] or '0 0 0 0 0 0', '^(%d+) (%d+) (%d+) (%d+) (%-?%d+) (%d+)$')
+local NO_STATE = '0                0              0 0 0 0 ' .. NO_QUEUE .. '\n'
+local seq, token, arrivals, fresh, bygone, past, queue, brief =
+  match(call('HGET', STATE, 'state') or NO_STATE, '^(%d+) (................) (..............) (%d+) (%-?%d+) (%d+) ([^\n]*)\n(.*)$')
 state = {
   seq = seq + 0, -- of the newest event
   token = token + 0, -- the newest handed out
@@ -41,10 +41,10 @@ state = {
   wrote = false, -- something was written: the counters are to be
   queueChanged = false, -- and so are those in queue
 
-  -- Of the epoch and the configuration, from brief: two bits, the version of the configuration, the epoch.
-  history = brief and sub(brief, 1, 1) == '1', -- whether there is one
-  renewals = brief and sub(brief, 2, 2) == '1', -- whether it has renewals
-  life = brief and sub(brief, 4), -- version SP epoch, as clients send it; false if there is no namespace
+  brief = brief, -- two bits, the version of the configuration, the epoch; "" if there is no namespace
+  history = sub(brief, 1, 1) == '1', -- whether there is one
+  renewals = sub(brief, 2, 2) == '1', -- whether it has renewals
+  life = sub(brief, 4), -- version SP epoch, as clients send it
 }
 if queue ~= NO_QUEUE then
   local claims, trees, waiting, waitingTrees, waitingShared, buried, offset =
@@ -73,12 +73,14 @@ local leastToken = now * 1024 -- tokens jump with time: they rise even after a s
 -- Events of the fast operations wait to be written together: two texts of each, and how many they are.
 local MOST_TOGETHER = 32 -- in one entry of the history (record.lua)
 local events, recorded = { false, false }, 0
+local stamp = nowText .. ' ' .. nowText .. '\0\0\0' -- of what takes effect now, by nobody else
 
 -- So do the leases that they ended: two texts of each, for BYGONE.
 local endings, finished = { false, false }, 0
 
 local MOST_FRESH = 1000 -- so that all of them can be put into the index in one step
 local LATEST = 512 -- arrivals since its own, after which a lease that ends does not go to BYGONE
+local eldest -- such an arrival
 
 -- settle writes what waits.
 local function settle()
@@ -94,27 +96,5 @@ local function settle()
   recorded, finished = 0, 0
 end
 
--- Most operations are general: functions of operations, made when one of them is needed. Each file of them is a function,
--- which is given what it shares as arguments, since a closure costs the more the more it captures. step is what they
--- share: their functions, and some facts.
-local step, defineGeneral
-
-function prepare(name)
-  if not step then
-    local function counted(...)
-      state.work = state.work + 1
-      return call(...)
-    end
-    step = { now = now, up = up, nowText = nowText, leastToken = leastToken }
-    local keys = {
-      state = STATE, records = RECORDS, index = INDEX, waiters = KEYS[4], ended = ENDED, history = HISTORY,
-      lapses = KEYS[7], buried = KEYS[8], fresh = FRESH, bygone = BYGONE,
-    }
-    for _, define in ipairs(defineGeneral()) do
-      define(step, keys, state, counted, text)
-    end
-  end
-  settle()
-  step.start()
-  if state.fresh > 0 and not step.looks[name] then step.indexFresh() end
-end
+-- What the general operations share (general.lua), once one of them has been needed.
+local step

@@ -14,7 +14,7 @@ general[#general + 1] = function(step, keys, state, call, text)
     local place = r.place
     if not place then
       -- The clock of a wild machine may make a key negative.
-      place = string.format('%014d%015d', tonumber(r.key) + 1e13, tonumber(r.arrival))
+      place = string.format('%014d', tonumber(r.key) + 1e13) .. '0' .. r.arrival
       r.place = place
     end
     return place
@@ -22,8 +22,7 @@ general[#general + 1] = function(step, keys, state, call, text)
 
   local function waiterMembers(r)
     local tail = step.placeOf(r) .. ':' .. r.id .. '\0' .. r.holder
-    local arrival = string.format('a%015d', tonumber(r.arrival))
-    local members = { 'h' .. r.holder .. '\0' .. tail, arrival .. ':' .. r.id .. '\0' .. r.holder }
+    local members = { 'h' .. r.holder .. '\0' .. tail, 'a0' .. r.arrival .. ':' .. r.id .. '\0' .. r.holder }
     if r.replaceID ~= '' then members[3] = 'r' .. r.replaceID .. '\0' .. tail end
     local seen, trees, shared = {}, 0, 0
     for _, c in ipairs(r.claims) do
