@@ -104,11 +104,9 @@ func (e *engine) Release(ctx context.Context, ref lease.Ref) error {
 	if deadline, ok := ctx.Deadline(); ok && ctx.Err() == nil && deadline.Before(until) {
 		first = deadline
 	}
-	bounded, cancel := context.WithDeadline(context.WithoutCancel(ctx), first)
+	bounded, cancel := context.WithDeadline(e.last, first)
 	defer cancel()
-	bounded, stop := either(bounded, e.last)
-	defer stop()
-	reply, err := e.release(bounded, args)
+	reply, err := e.release(valued{bounded, context.WithoutCancel(ctx)}, args)
 	switch {
 	case err == nil && reply.Outcome == Gone:
 		return e.lost(op, ref, reply.End)

@@ -19,7 +19,7 @@ func (s *Store) Acquire(ctx context.Context, a backend.AcquireArgs) (backend.Acq
 	seen := s.seen.encode(a.ConfigVersion)
 	asking := bit(a.Again) + " " + millis(a.PlaceTTL) + " " + millis(a.HeadStart) + " " + bit(a.Deadlock) + " " +
 		strconv.Itoa(a.Quota)
-	var r *reply
+	var r reply
 	var err error
 	if q := a.Request; simple(a) {
 		r, err = s.do(ctx, "take", id, seen, asking, encodeNew(a, address), q.Holder, encodePath(q.Claims[0].Path))
@@ -30,7 +30,7 @@ func (s *Store) Acquire(ctx context.Context, a backend.AcquireArgs) (backend.Acq
 		return backend.AcquireReply{}, err
 	}
 	if r.outcome == "took" {
-		return s.took(a.Request, r)
+		return s.took(a.Request, r.rest)
 	}
 	reply := backend.AcquireReply{Outcome: r.known()}
 	switch reply.Outcome {
@@ -63,11 +63,11 @@ func (s *Store) Acquire(ctx context.Context, a backend.AcquireArgs) (backend.Acq
 }
 
 // took reads the reply of lua/fast.lua when it has granted a request: the deadline, the token, the arrival, and now.
-func (s *Store) took(q lease.Request, r *reply) (backend.AcquireReply, error) {
-	d := decoder{rest: r.text(1) + " "}
+func (s *Store) took(q lease.Request, terms string) (backend.AcquireReply, error) {
+	d := decoder{rest: terms + " "}
 	deadline, token, arrival, now := d.number(' '), lease.Token(d.number(' ')), d.number(' '), d.number(' ')
 	if d.bad {
-		return backend.AcquireReply{}, malformed("reply", r.text(1))
+		return backend.AcquireReply{}, malformed("reply", terms)
 	}
 	granted := step.Record{
 		ID: q.ID, Holder: q.Holder, Claims: q.Claims, Labels: q.Labels, TTL: q.TTL.Milliseconds(),

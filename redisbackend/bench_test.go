@@ -16,6 +16,7 @@ import (
 // SET NX PX and compare-and-delete are.
 const toy = `
 local namespace = string.match(KEYS[1], '^[^}]*}:')
+operations = {}
 operations['take'] = function(...) local a = { ... }
   return redis.call('SET', namespace .. a[1], a[2], 'NX', 'PX', a[3]) and 'ok' or 'held'
 end

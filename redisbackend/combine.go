@@ -248,7 +248,11 @@ func (c *combiner) keepSlot() bool {
 func (c *combiner) serve(batch []*operation, inFlight int) {
 	args := batch[0].args
 	if len(batch) > 1 {
-		args = nil
+		n := 0
+		for _, op := range batch {
+			n += len(op.args)
+		}
+		args = make([]any, 0, n)
 		for _, op := range batch {
 			args = append(args, op.args...)
 		}

@@ -89,7 +89,8 @@
 //
 //	ACL SETUSER leases on >secret resetkeys resetchannels -@all
 //	  ~leasekit:{* &leasekit:{* +eval +evalsha +ping +hello +time
-//	  +del +hget +hgetall +hmget +hset +hsetnx +hdel +hincrby +xadd +xlen +xrange +xrevrange +xtrim
+//	  +del +hget +hgetall +hlen +hmget +hset +hsetnx +hdel +hincrby
+//	  +xadd +xlen +xrange +xrevrange +xtrim
 //	  +zadd +zrem +zcard +zcount +zlexcount +zrange +zrangebylex +zrangebyscore
 //	  +zrank +zscore +publish +subscribe +unsubscribe
 //	  +spublish +ssubscribe +sunsubscribe

@@ -2,7 +2,6 @@ package redisbackend
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/leasekit/leasekit/backend"
 	"github.com/leasekit/leasekit/lease"
@@ -46,5 +45,5 @@ func formatToken(t lease.Token) string {
 	if t == 0 {
 		return "0"
 	}
-	return fmt.Sprintf("%016d", t)
+	return string(appendPadded(make([]byte, 0, 20), uint64(t), 16, '0'))
 }

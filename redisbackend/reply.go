@@ -11,21 +11,21 @@ import (
 )
 
 // reply reads what a script answered to one operation: a table, of which the first element is an outcome for those
-// operations that have one; or, which costs the server less, a text of the outcome, a space, and one more element. What is not as expected is noted, and told by err.
+// operations that have one; or, which costs the server less, a text of the outcome, a space, and one more element. What is
+// not as expected is noted, and told by err.
 type reply struct {
 	operation string
 	outcome   string
+	rest      string // of a text
 	elements  []any
 	bad       error
 }
 
-func newReply(operation string, raw any) *reply {
-	r := &reply{operation: operation}
+func newReply(operation string, raw any) reply {
+	r := reply{operation: operation}
 	switch raw := raw.(type) {
 	case string:
-		var rest string
-		r.outcome, rest, _ = strings.Cut(raw, " ")
-		r.elements = []any{r.outcome, rest}
+		r.outcome, r.rest, _ = strings.Cut(raw, " ")
 	case []any:
 		r.elements = raw
 		if len(raw) > 0 {

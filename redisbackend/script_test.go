@@ -17,6 +17,7 @@ import (
 // probe has one operation for each thing that a test wants to see.
 const probe = `
 local namespace = string.match(KEYS[1], '^[^}]*}:')
+operations = {}
 operations['echo'] = function(...) return { ... } end
 operations['join'] = function(...) return table.concat({ ... }, '+') end
 operations['none'] = function() end
@@ -164,7 +165,7 @@ func TestReplies(t *testing.T) {
 			_, err = combined.do(ctx, "raise")
 			require.ErrorContains(t, err, "raised over two lines")
 			_, err = combined.do(ctx, "index")
-			require.ErrorContains(t, err, "probe.lua:13: ", "the error names the file and its line")
+			require.ErrorContains(t, err, "probe.lua:14: ", "the error names the file and its line")
 			_, err = combined.do(ctx, "wrong")
 			require.ErrorContains(t, err, "not an integer")
 			_, err = combined.do(ctx, "nothing")

@@ -19,7 +19,7 @@ import (
 // program is what all operations run on, in the order in which its parts need each other.
 var program = newScript(
 	luaPart("prelude"), luaPart("state"), luaPart("nearby"),
-	luaPart("loop"), luaPart("fast"), luaPart("general"),
+	luaPart("loop"), luaPart("fast"), luaPart("settle"), luaPart("general"),
 	luaPart("wake"), luaPart("settings"), luaPart("record"), luaPart("index"), luaPart("fresh"), luaPart("lines"), luaPart("waiters"),
 	luaPart("ends"), luaPart("exception"), luaPart("conflict"), luaPart("wakes"), luaPart("epoch"), luaPart("acquire"),
 	luaPart("ask"), luaPart("renew"), luaPart("release"), luaPart("forget"), luaPart("admin"), luaPart("reads"),
@@ -79,7 +79,10 @@ func (s *seen) life(version uint64) string {
 
 func (s *seen) encode(version uint64) string {
 	epoch, token, arrived := s.get()
-	return fmt.Sprintf("%16d%14d%d %s", token, arrived, version, epoch)
+	b := appendPadded(make([]byte, 0, 96), uint64(token), 16, ' ')
+	b = appendPadded(b, uint64(arrived), 14, ' ')
+	b = strconv.AppendUint(b, version, 10)
+	return string(append(append(b, ' '), epoch...))
 }
 
 func (s *seen) learn(token lease.Token, arrived int64) {
@@ -99,16 +102,16 @@ func (s *seen) adopt(epoch string, token lease.Token, arrived int64) {
 
 // do carries out an operation that replies with an outcome and more, and deals with the outcomes that any operation
 // may have.
-func (s *Store) do(ctx context.Context, name string, args ...any) (*reply, error) {
+func (s *Store) do(ctx context.Context, name string, args ...any) (reply, error) {
 	raw, err := s.combiner.do(ctx, name, args...)
 	if err != nil {
-		return nil, err
+		return reply{}, err
 	}
 	r := newReply(name, raw)
 	switch r.outcome {
 	case "regressed":
 		_, token, _ := s.seen.get()
-		return nil, fmt.Errorf("%w: the store's newest is %s, this process has seen %d", lease.ErrRegressed, r.text(2), token)
+		return reply{}, fmt.Errorf("%w: the store's newest is %s, this process has seen %d", lease.ErrRegressed, r.text(2), token)
 	case "adopted":
 		s.seen.adopt(r.text(1), 0, 0)
 		r = newReply(name, r.at(2))
@@ -151,6 +154,15 @@ func moment(ms int64) time.Time {
 }
 
 func span(ms int64) time.Duration { return time.Duration(ms) * time.Millisecond }
+
+// appendPadded appends a number with as many digits as width, or what stands for them.
+func appendPadded(b []byte, n uint64, width int, padding byte) []byte {
+	digits := strconv.FormatUint(n, 10)
+	for range width - len(digits) {
+		b = append(b, padding)
+	}
+	return append(b, digits...)
+}
 
 func millis(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }
 

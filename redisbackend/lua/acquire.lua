@@ -64,6 +64,7 @@ general[#general + 1] = function(step, keys, state, call, text)
       if problem then return problem end
     end
     if version ~= step.config.version then return { 'stale', step.settings } end
+    step.indexFresh(true)
     local reply = acquire(id, attempt, {
       attempt = attempt, address = address, again = again == '1', placeTTL = tonumber(placeTTL),
       headStart = tonumber(headStart), deadlock = deadlock == '1', quota = tonumber(quota),

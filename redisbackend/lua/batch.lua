@@ -5,16 +5,21 @@
   if reply == nil and state and state.work > ENOUGH then
     reply = 'later'
   elseif reply == nil then
-    local operation, ok = operations[name], false
-    if operation then
-      ok, reply = pcall(operation, unpack(argv, at + 2, at + 1 + count))
-    else
-      reply = 'unknown operation ' .. name
-    end
+    local ok, result = pcall(operations[name], unpack(argv, at + 2, at + 1 + count))
+    reply = result or false -- nil would end the table of replies here
     if not ok then
-      reply = failure(reply)
-    elseif reply == nil then
-      reply = false -- nil would end the table of replies here
+      local raised = operations[name] and result or 'unknown operation ' .. name
+      local problem = string.gsub(type(raised) == 'table' and raised.err or tostring(raised), '[\r\n]', ' ')
+      if not string.find(problem, '^%u+ ') then
+        problem = 'ERR ' .. problem -- the server's own errors begin with a code in capitals, those of Lua do not
+      end
+      reply = { err = problem }
+      local code = string.match(problem, '^%u+')
+      if code == 'CLUSTERDOWN' or code == 'LOADING' or code == 'MASTERDOWN' or code == 'MISCONF' or code == 'NOREPLICAS'
+        or code == 'READONLY' or code == 'TRYAGAIN'
+      then
+        refusal = reply
+      end
     end
   end
   if not tidied then

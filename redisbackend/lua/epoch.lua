@@ -43,6 +43,7 @@ general[#general + 1] = function(step, keys, state, call, text)
     local newest = call('XREVRANGE', keys.history, '+', '-', 'COUNT', 1)[1]
     if newest then state.seq = math.max(state.seq, step.lastSeq(newest)) end
     -- And so may the indexes be. A count that is too high costs some look-ups, one that is too low hides a conflict.
+    state.fresh = call('HLEN', keys.fresh)
     step.indexFresh()
     local latest = call('XREVRANGE', keys.bygone, '+', '-', 'COUNT', 1)[1]
     if latest then

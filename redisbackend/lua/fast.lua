@@ -3,18 +3,18 @@
 -- operations (acquire.lua, renew.lua, release.lua) would, at less cost, and leave everything else to those.
 --
 -- This file stands in the loop of the batch, and has no functions, since these would be made anew in each call: an
--- operation that is done here has a reply in the end. It writes to an index first: a server that has no memory left refuses
--- a script's first write, and no other. Events wait for others (state.lua).
+-- operation that is done here has a reply in the end. A server that has no memory left refuses a script's first write, and
+-- no other: that of a new lease here, and then the general operation fails too. Events wait for others (settle.lua).
 
   -- In a request that replaces nothing and whose first claim is exclusive and exact: from behind the holder to the path.
   local SIMPLE = '\0\0\0000\0e'
 
   local id, kind = argv[at + 2], nil -- kind: of the event, if the operation is done here
-  local record = state.history and (name == 'take' or name == 'release' or name == 'renew') and call('HGET', RECORDS, id)
+  local record = history and (name == 'release' or name == 'renew') and call('HGET', RECORDS, id)
 
   if name == 'take' then
     local seen, request, holder, path = argv[at + 3], argv[at + 5], argv[at + 6], argv[at + 7]
-    if not record and state.history and sub(seen, 31) == state.life and sub(seen, 1, 16) <= token
+    if history and sub(seen, 31) == life and sub(seen, 1, 16) <= token
       and sub(seen, 17, 30) <= arrivals
       and state.buried <= now
       and state.fresh < MOST_FRESH
@@ -26,19 +26,20 @@
       if newest < leastToken then newest = leastToken end
       local deadline = up + match(request, '%z(%d+)')
       local terms = format('%014d %016d %014d ', deadline, newest, state.arrivals + 1)
-      local added = redis.pcall('HSETNX', FRESH, path, terms .. id .. '\0' .. holder)
-      if added == 1 then
-        state.token, state.arrivals, state.fresh = newest, state.arrivals + 1, state.fresh + 1
+      if redis.pcall('HSETNX', FRESH, path, terms .. id .. '\0' .. holder) == 1 then
         record = 'a- ' .. terms .. nowText .. ' 00000000000000 0 ' .. nowText .. ' ' .. nowText .. ' ' .. nowText .. ' ' .. request
-        kind = 'g '
-        reply = 'took ' .. terms .. nowText
-      elseif added ~= 0 then
-        reply = failure(added)
+        if call('HSETNX', RECORDS, id, record) == 1 then
+          state.token, state.arrivals, state.fresh = newest, state.arrivals + 1, state.fresh + 1
+          kind = 'g '
+          reply = 'took ' .. terms .. nowText
+        else
+          call('HDEL', FRESH, path) -- the ID is known
+        end
       end
     end
 
   elseif name == 'events' then
-    if id == text(state.seq) then reply = { id, '0', '' } end -- nothing new: what those who watch are mostly told
+    if id == format('%d', state.seq) then reply = { id, '0', '' } end -- nothing new: what those who watch are mostly told
 
   elseif name == 'release' then
     local holder, its = argv[at + 3], argv[at + 4]
@@ -63,7 +64,11 @@
           eldest = eldest or format('%014d', math.max(state.arrivals - LATEST, 0))
           if fresh and arrival >= eldest then
             finished, state.bygone = finished + 1, state.bygone + 1
-            endings[2 * finished - 1], endings[2 * finished] = nowText .. arrival, id
+            if finished == 1 then
+              endings = { nowText .. arrival, id }
+            else
+              endings[2 * finished - 1], endings[2 * finished] = nowText .. arrival, id
+            end
           else
             call('ZADD', ENDED, '0', 'e' .. nowText .. arrival .. id, '0', 'a' .. arrival .. id)
           end
@@ -76,11 +81,11 @@
 
   elseif name == 'renew' then
     local holder, ttl, renewal = argv[at + 4], argv[at + 6], argv[at + 8]
-    if record and argv[at + 3] == state.life and state.waiting == 0 and sub(record, 1, 1) == 'a' then
+    if record and argv[at + 3] == life and state.waiting == 0 and sub(record, 1, 1) == 'a' then
       local deadline = sub(record, 4, 17)
-      local renewals, behind, length, request, own, most =
+      local renewed, behind, length, request, own, most =
         match(record, '^(%d+)() %d+ %d+ %-?%d+ (%d+)%z()(%d+) (%-?%d+) ', 81)
-      if argv[at + 5] == sub(record, 19, 34) and deadline > nowText and (most == '-1' or renewals + 0 < most + 0)
+      if argv[at + 5] == sub(record, 19, 34) and deadline > nowText and (most == '-1' or renewed + 0 < most + 0)
         and (ttl ~= '0' or own + 0 <= argv[at + 7] + 0)
       then
         local start = find(record, '\0', request, true) + 1
@@ -92,7 +97,7 @@
           local lasts = ttl ~= '0' and up + ttl or math.max(deadline + 0, up + own)
           local later = format('%014d', lasts)
           call('ZADD', INDEX, '0', 'd' .. later .. id)
-          record = 'a- ' .. later .. sub(record, 18, 50) .. nowText .. ' 00000000000000 ' .. text(renewals + 1)
+          record = 'a- ' .. later .. sub(record, 18, 50) .. nowText .. ' 00000000000000 ' .. format('%d', renewed + 1)
             .. sub(record, behind, from) .. renewal .. sub(record, stop)
           kind = 'n '
           reply = { 'done', now, record, '' }
@@ -102,10 +107,14 @@
   end
 
   if kind then
-    call('HSET', RECORDS, id, record)
+    if kind ~= 'g ' then call('HSET', RECORDS, id, record) end
     state.wrote = true
-    if kind ~= 'n ' or state.renewals then
+    if kind ~= 'n ' or renewals then
       state.seq, recorded = state.seq + 1, recorded + 1
-      events[2 * recorded - 1], events[2 * recorded] = kind .. stamp .. id, record
+      if recorded == 1 then
+        events = { kind .. stamp .. id, record }
+      else
+        events[2 * recorded - 1], events[2 * recorded] = kind .. stamp .. id, record
+      end
     end
   end

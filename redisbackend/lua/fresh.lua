@@ -12,13 +12,15 @@
 -- first. So a path is either in FRESH, with the one lease that there is, or its leases are in the index.
 
 general[#general + 1] = function(step, keys, state, call, text)
-  -- looks are the operations that leave fresh leases where they are.
-  step.looks = { list = true, events = true, stats = true, config = true, open = true, count_refused = true, tidy = true }
+  -- looks are the operations that leave fresh leases where they are; those that grant see to it themselves.
+  step.looks = {
+    list = true, events = true, stats = true, config = true, open = true, count_refused = true, tidy = true,
+    acquire = true, take = true,
+  }
 
   -- eachFresh calls visit with deadline, arrival, id, holder and path of each fresh lease: at most MOST_FRESH (state.lua).
   function step.eachFresh(visit)
-    if state.fresh == 0 then return end
-    local all = call('HGETALL', keys.fresh)
+    local all = state.fresh > 0 and call('HGETALL', keys.fresh) or {}
     for i = 1, #all, 2 do
       local value = all[i + 1]
       local id, holder = string.match(value, '^([^%z]*)%z(.*)$', 48)
@@ -27,8 +29,10 @@ general[#general + 1] = function(step, keys, state, call, text)
     state.work = state.work + #all / 4
   end
 
-  -- indexFresh puts the fresh leases into the index. It frees memory before it takes any.
-  function step.indexFresh()
+  -- indexFresh puts the fresh leases into the index. It frees memory before it takes any, unless what follows may grant,
+  -- and is to fail now if there is none.
+  function step.indexFresh(mayGrant)
+    if state.fresh == 0 then return end
     local members, n = {}, 0
     step.eachFresh(function(deadline, arrival, id, holder, path)
       local claim = path .. '\0e' .. id
@@ -36,8 +40,9 @@ general[#general + 1] = function(step, keys, state, call, text)
       members[n + 3], members[n + 4] = 'p' .. claim, 'h' .. holder .. '\0' .. claim
       n = n + 4
     end)
+    if mayGrant then step.addMembers(keys.index, members) end
     call('DEL', keys.fresh)
-    step.addMembers(keys.index, members)
+    if not mayGrant then step.addMembers(keys.index, members) end
     state.claims, state.fresh = state.claims + n / 4, 0
   end
 

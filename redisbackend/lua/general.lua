@@ -3,4 +3,6 @@
 -- it captures. step is what they share: their functions, and some facts.
 
   if reply == nil and not step and state.work <= ENOUGH then
+    operations = {}
     local general = {}
+    local function text(n) return format('%d', n) end

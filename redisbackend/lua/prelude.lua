@@ -9,7 +9,7 @@ local call = redis.call
 
 -- operations has, under the name of each operation, the function that carries it out: it is given the operation's
 -- arguments (strings) and returns its reply: a string, a number, a table of them, or nil.
-local operations = {}
+local operations
 
 -- state is that of the namespace, if the script has one (lua/state.lua).
 local state
@@ -20,18 +20,3 @@ local replies, answered = { false }, 0
 -- refusal is what the server said of itself, and not of one operation. It is the reply to the whole batch: the client
 -- knows what to do about it (look for the new master, say) only if it sees it. The batch may then be sent again, whole.
 local refusal
-
--- failure returns the reply of an operation that brought an error.
-local function failure(raised)
-  local problem = string.gsub(type(raised) == 'table' and raised.err or tostring(raised), '[\r\n]', ' ')
-  if not string.find(problem, '^%u+ ') then
-    problem = 'ERR ' .. problem -- the server's own errors begin with a code in capitals, those of Lua do not
-  end
-  local reply, code = { err = problem }, string.match(problem, '^%u+')
-  if code == 'CLUSTERDOWN' or code == 'LOADING' or code == 'MASTERDOWN' or code == 'MISCONF' or code == 'NOREPLICAS'
-    or code == 'READONLY' or code == 'TRYAGAIN'
-  then
-    refusal = reply
-  end
-  return reply
-end

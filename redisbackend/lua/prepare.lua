@@ -14,7 +14,6 @@
     end
   end
   if reply == nil and state.work <= ENOUGH then
-    settle()
     step.start()
-    if state.fresh > 0 and not step.looks[name] then step.indexFresh() end
+    if not step.looks[name] then step.indexFresh() end
   end

@@ -48,9 +48,7 @@ general[#general + 1] = function(step, keys, state, call, text)
   -- writeBrief keeps what state.lua reads of the epoch and the configuration.
   function step.writeBrief()
     local config = step.config
-    local function bit(on) return on and '1' or '0' end
-    state.history, state.renewals, state.life = config.history, config.renewals, config.version .. ' ' .. step.epoch
-    state.brief = bit(config.history) .. bit(config.renewals) .. ' ' .. state.life
+    history, renewals, life = config.history, config.renewals, config.version .. ' ' .. step.epoch
     state.wrote = true
   end
 

@@ -18,12 +18,15 @@ local BYGONE = KEYS[10] -- STREAM: what ended without having been there (fresh.l
 
 local find, sub, match, format = string.find, string.sub, string.match, string.format
 
--- What is here is one text: counters that each step changes, SP, others, NEWLINE, and what there is of the epoch and the
--- configuration.
+-- What is here is one text: counters that each step changes, whether there is a history and whether it has renewals,
+-- other counters, and life: version of the configuration, SP and epoch, as clients send it, "" if there is no namespace.
 local NO_QUEUE = '0 0 0 0 0 0 0'
-local NO_STATE = '0                0              0 0 0 0 ' .. NO_QUEUE .. '\n'
-local seq, token, arrivals, fresh, bygone, past, queue, brief =
-  match(call('HGET', STATE, 'state') or NO_STATE, '^(%d+) (................) (..............) (%d+) (%-?%d+) (%d+) ([^\n]*)\n(.*)$')
+local NO_STATE = '0                0              0 0 0 0 00 ' .. NO_QUEUE .. '\n'
+local seq, token, arrivals, fresh, bygone, past, history, renewals, queue, life = match(
+  call('HGET', STATE, 'state') or NO_STATE,
+  '^(%d+) (................) (..............) (%d+) (%-?%d+) (%d+) (%d)(%d) ([^\n]*)\n(.*)$'
+)
+history, renewals = history == '1', renewals == '1'
 state = {
   seq = seq + 0, -- of the newest event
   token = token + 0, -- the newest handed out
@@ -40,11 +43,6 @@ state = {
   work = 0, -- of general operations: commands, and records taken apart
   wrote = false, -- something was written: the counters are to be
   queueChanged = false, -- and so are those in queue
-
-  brief = brief, -- two bits, the version of the configuration, the epoch; "" if there is no namespace
-  history = sub(brief, 1, 1) == '1', -- whether there is one
-  renewals = sub(brief, 2, 2) == '1', -- whether it has renewals
-  life = sub(brief, 4), -- version SP epoch, as clients send it
 }
 if queue ~= NO_QUEUE then
   local claims, trees, waiting, waitingTrees, waitingShared, buried, offset =
@@ -53,8 +51,6 @@ if queue ~= NO_QUEUE then
   state.waitingShared, state.buried, state.offset = waitingShared + 0, buried + 0, offset + 0
 end
 local before = state.seq + state.arrivals
-
-local function text(n) return format('%d', n) end
 
 -- The store's clock, ms: now, rounded down, by which it is judged what is over, and up, from which what is granted
 -- lasts. It never runs backwards: if the server's was set back, or a replica with another clock took over, it runs on
@@ -72,29 +68,15 @@ local leastToken = now * 1024 -- tokens jump with time: they rise even after a s
 
 -- Events of the fast operations wait to be written together: two texts of each, and how many they are.
 local MOST_TOGETHER = 32 -- in one entry of the history (record.lua)
-local events, recorded = { false, false }, 0
+local events, recorded = nil, 0
 local stamp = nowText .. ' ' .. nowText .. '\0\0\0' -- of what takes effect now, by nobody else
 
 -- So do the leases that they ended: two texts of each, for BYGONE.
-local endings, finished = { false, false }, 0
+local endings, finished = nil, 0
 
 local MOST_FRESH = 1000 -- so that all of them can be put into the index in one step
 local LATEST = 512 -- arrivals since its own, after which a lease that ends does not go to BYGONE
 local eldest -- such an arrival
-
--- settle writes what waits.
-local function settle()
-  for from = 1, recorded, MOST_TOGETHER do
-    local to = math.min(from + MOST_TOGETHER - 1, recorded)
-    call('XADD', HISTORY, text(state.seq - recorded + from) .. '-0', unpack(events, 2 * from - 1, 2 * to))
-  end
-  for from = 1, finished, MOST_TOGETHER do
-    local to = math.min(from + MOST_TOGETHER - 1, finished)
-    local entry = text(state.arrivals) .. '-' .. text(state.seq - finished + to)
-    call('XADD', BYGONE, entry, unpack(endings, 2 * from - 1, 2 * to))
-  end
-  recorded, finished = 0, 0
-end
 
 -- What the general operations share (general.lua), once one of them has been needed.
 local step

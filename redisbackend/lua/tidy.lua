@@ -4,7 +4,7 @@
   if at > last and not tidied and state.wrote and not refusal then
     local TIDY_EVERY = 512 -- events and arrivals
     local after = state.seq + state.arrivals
-    tidied = after - after % TIDY_EVERY > before and state.life ~= ''
+    tidied = after - after % TIDY_EVERY > before and life ~= ''
     if tidied then
       argv[at], argv[at + 1], last = 'tidy', '0', at + 1
       state.work = 0 -- nothing is left that could be done later
