@@ -144,6 +144,49 @@ var listCases = []testCase{
 		require.Equal(h, want, h.ids(lease.Query{}))
 		require.Equal(h, want[:205], h.ids(lease.Query{Limit: 205}))
 	}},
+	{"List/Throughout", "leases of all kinds and fates stand in a list once each, in the order of their arrivals", func(h *harness) {
+		h.manualSweep()
+		const n = 900
+		var want []lease.ID
+		var held []lease.Lease
+		for i := range n {
+			claims := lease.Paths(fmt.Sprintf("f%d", i))
+			switch {
+			case i%40 == 39:
+				claims = lease.Trees(fmt.Sprintf("d%d", i))
+			case i%60 == 59:
+				claims = lease.Paths(fmt.Sprintf("f%d", i), fmt.Sprintf("g%d", i))
+			}
+			l := h.hold("a", claims)
+			want, held = append(want, l.ID), append(held, l)
+			if i%70 == 69 {
+				_, err := h.M.Renew(h.Context(), held[0].Ref(), 0)
+				require.NoError(h, err)
+			}
+			if i%3 != 2 {
+				continue
+			}
+			// Most last for a moment, some for long, some are left.
+			last := len(held) - 1
+			h.release(held[last])
+			held = held[:last]
+			if i%7 == 0 && len(held) > 10 {
+				h.release(held[i%len(held)])
+				held = append(held[:i%len(held)], held[i%len(held)+1:]...)
+			}
+		}
+		all := lease.Query{Status: []lease.Status{lease.Active, lease.Pending, lease.Released}}
+		require.Equal(h, want, h.ids(all))
+		active := map[lease.ID]bool{}
+		for _, l := range held {
+			active[l.ID] = true
+		}
+		left := slices.DeleteFunc(slices.Clone(want), func(id lease.ID) bool { return !active[id] })
+		require.Equal(h, left, h.ids(lease.Query{}))
+		h.sweep()
+		require.Equal(h, want, h.ids(all))
+		h.counts(len(held), 0)
+	}},
 	{"List/Invalid", "a query beyond the limits is invalid, and names the field", func(h *harness) {
 		for _, c := range []struct {
 			field string

@@ -128,6 +128,34 @@ var sweepCases = []testCase{
 		_, err := h.M.Get(h.Context(), ids[0])
 		h.lost(err, lease.ErrNotFound)
 	}},
+	{"Sweep/EndedMaxOfMany", "no more than ended_max ends are remembered, the newest, of those that came together too", func(h *harness) {
+		h.manualSweep()
+		const n, rounds, most = 40, 5, 70
+		var ids []lease.ID // by round
+		for round := range rounds {
+			leases := make([]lease.Lease, n)
+			var all sync.WaitGroup
+			for i := range n {
+				leases[i] = h.hold("a", lease.Paths(fmt.Sprintf("f%d/%d", round, i)))
+			}
+			if round == 2 {
+				h.hold("a", lease.Trees("d")) // so that these are not all of a kind
+			}
+			for _, l := range leases {
+				ids = append(ids, l.ID)
+				all.Go(func() { h.release(l) })
+			}
+			all.Wait()
+			h.pass(resolution)
+		}
+		h.set(func(c *lease.Config) { c.EndedMax = most })
+		h.sweep()
+		left := h.ids(lease.Query{Status: []lease.Status{lease.Released}})
+		require.Len(h, left, most)
+		require.Subset(h, left, ids[n*(rounds-1):], "the last round is all there")
+		require.Subset(h, ids[n*(rounds-2):], left, "and what else there is, is of the one before")
+		h.counts(1, 0)
+	}},
 	{"Sweep/TokensRiseOn", "when everything is forgotten tokens go on rising all the same", func(h *harness) {
 		h.set(func(c *lease.Config) {
 			c.HistoryRetention, c.EndedRetention = h.units(10), lease.MinEndedRetention

@@ -21,13 +21,15 @@ general[#general + 1] = function(step, keys, state, call, text)
   -- remembered is how many ended records there are.
   function step.remembered() return call('ZCARD', keys.ended) / 2 + state.bygone end
 
-  -- forgetFirst forgets n records, those that ended first: up to some moment, and with it perhaps some more that ended
-  -- together, or else not more than n. It returns how many.
+  -- forgetFirst forgets up to n records, those that ended first, of what ended up to some moment if given. It returns how
+  -- many.
   function step.forgetFirst(n, moment)
-    local to = moment and string.format('(e%014d', moment + 1) or '(f'
-    local members = call('ZRANGEBYLEX', keys.ended, '[e', to, 'LIMIT', 0, n)
-    local gone, ids, found, dropped, last = {}, {}, 0, 0, nil
-    local function forgetUpTo(ended) -- those of ENDED
+    local upto = moment and step.padded(moment)
+    local members = call('ZRANGEBYLEX', keys.ended, '[e', upto and '(e' .. upto .. ':' or '(f', 'LIMIT', 0, n)
+    local gone, ids, found, last = {}, {}, 0, nil
+
+    -- take adds those of ENDED that ended before some moment, if given.
+    local function take(ended)
       local member = members[#gone / 2 + 1]
       while member and found < n and (not ended or string.sub(member, 2, 15) < ended) do
         gone[#gone + 1], gone[#gone + 2] = member, 'a' .. string.sub(member, 16)
@@ -36,17 +38,21 @@ general[#general + 1] = function(step, keys, state, call, text)
         member = members[#gone / 2 + 1]
       end
     end
-    for _, entry in ipairs(step.oldestBygones(n)) do
-      forgetUpTo(entry.ended)
-      if found == n or (moment and tonumber(entry.ended) > moment) or (not moment and found + #entry.ids > n) then break end
-      for _, id in ipairs(entry.ids) do
-        found = found + 1
-        ids[found] = id
+
+    step.eachBygone(function(ended, its, entry)
+      take(ended)
+      if found == n or (upto and ended > upto) then return false end
+      local fit = math.min(#its, n - found)
+      for i = 1, fit do
+        ids[found + i] = its[i]
       end
-      dropped, last = dropped + #entry.ids, entry.last
-    end
-    forgetUpTo()
-    if last then step.dropBygones(last, dropped) end
+      found = found + fit
+      if fit < #its then return false end
+      last = entry
+    end)
+    take()
+    if found == 0 then return 0 end
+    if last then step.dropBygones(last) end
     for from = 1, #gone, 1000 do
       call('ZREM', keys.ended, unpack(gone, from, math.min(from + 999, #gone)))
     end
@@ -56,7 +62,7 @@ general[#general + 1] = function(step, keys, state, call, text)
     for _, id in ipairs(ids) do
       step.cache[id] = false
     end
-    if found > 0 then state.wrote = true end
+    state.bygone, state.wrote = state.bygone - (found - #gone / 2), true
     return found
   end
 

@@ -64,32 +64,32 @@ general[#general + 1] = function(step, keys, state, call, text)
     return upto
   end
 
-  -- oldestBygones returns the entries of BYGONE, oldest first, of up to n leases and one entry more: tables of ended, IDs,
-  -- and last, the entry's.
-  function step.oldestBygones(n)
-    local found = {}
-    if state.bygone == 0 then return found end
-    for i, entry in ipairs(call('XRANGE', keys.bygone, '-', '+', 'COUNT', n)) do
-      if n <= 0 then break end
-      local its, ids, arrivals = entry[2], {}, {}
-      for j = 1, #its, 2 do
-        ids[#ids + 1], arrivals[#arrivals + 1] = its[j + 1], string.sub(its[j], 15)
+  -- eachBygone calls visit with the entries of BYGONE, oldest first, until it returns false: the moment when its leases
+  -- ended, the IDs of those that are remembered, and the entry's own.
+  local PAGE = 16 -- entries
+  function step.eachBygone(visit)
+    local from = '-'
+    while state.bygone > 0 do
+      local entries = call('XRANGE', keys.bygone, from, '+', 'COUNT', PAGE)
+      for _, entry in ipairs(entries) do
+        local its, ids, kept = entry[2], {}, {}
+        for i = 1, #its, 2 do
+          ids[#ids + 1] = its[i + 1]
+        end
+        for i, record in ipairs(call('HMGET', keys.records, unpack(ids))) do
+          -- An ID that was asked for anew is another record's.
+          if record and string.sub(record, 36, 49) == string.sub(its[2 * i - 1], 15) then kept[#kept + 1] = ids[i] end
+        end
+        if visit(string.sub(its[1], 1, 14), kept, entry[1]) == false then return end
+        from = '(' .. entry[1]
       end
-      -- An ID that was asked for anew is another record's.
-      local kept = {}
-      for j, record in ipairs(call('HMGET', keys.records, unpack(ids))) do
-        if record and string.sub(record, 36, 49) == arrivals[j] then kept[#kept + 1] = ids[j] end
-      end
-      found[i] = { ended = string.sub(its[1], 1, 14), ids = kept, last = entry[1] }
-      n = n - #kept
+      if #entries < PAGE then return end
     end
-    return found
   end
 
-  -- dropBygones drops the entries up to this one, of so many leases.
-  function step.dropBygones(last, n)
+  -- dropBygones drops the entries up to this one.
+  function step.dropBygones(last)
     local arrivals, seq = string.match(last, '^(%d+)-(%d+)$')
     call('XTRIM', keys.bygone, 'MINID', '=', arrivals .. '-' .. text(seq + 1))
-    state.bygone, state.wrote = state.bygone - n, true
   end
 end
