@@ -23,7 +23,7 @@ import (
 //   - An attempt is given up after half of the time that is left, or after 10
 //     seconds, so that one hanging call does not lose a lease.
 //   - Renewals of leases that were granted together spread out by themselves,
-//     some dozens at a time.
+//     a hundred or so at a time.
 //   - It notices within half a second that the machine was suspended or its
 //     wall clock set forward, and then drops the leases that this ended.
 //
@@ -45,8 +45,8 @@ type Keeper struct {
 	workers  int      // goroutines that call Renew
 	looping  bool
 	closed   bool
-	draw     float64       // the jitter of the neighbours that are being planned ...
-	drawn    int           // ... and how many have had one
+	draw     float64       // the jitter of the neighbours that come in at present ...
+	drawn    int           // ... and how many have come so far
 	skew     time.Duration // wall clock minus monotonic clock, as the schedule knows it
 }
 
@@ -156,7 +156,8 @@ func (k *Keeper) keep(parent context.Context, l Lease, o *KeepOptions) (*Held, e
 	if h.options.MaxLifetime > 0 {
 		h.until = now + h.options.MaxLifetime
 	}
-	h.plan(now, firstRenewal(k.jitter()))
+	h.jitter = k.jitter()
+	h.plan(now, firstRenewal(h.jitter))
 	h.due = h.nextDue()
 	heap.Push(&k.schedule, h)
 	if !k.looping {

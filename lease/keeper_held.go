@@ -20,6 +20,7 @@ type Held struct {
 	// Guarded by keeper.mu.
 	lease     Lease // the newest copy
 	place     int   // in the schedule; -1: not in it
+	jitter    float64 // its share of the jitter, for good
 	due       moment
 	next      moment // the next attempt to renew
 	deadline  moment // when it counts as lost

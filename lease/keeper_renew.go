@@ -125,7 +125,7 @@ func (k *Keeper) settle(h *Held, old, got Lease, last bool, err error) effect {
 	case err == nil:
 		h.take(got)
 		h.resting, h.capped = last, last
-		h.plan(now, nextRenewal(k.jitter()))
+		h.plan(now, nextRenewal(h.jitter))
 		return renewed
 	case errors.Is(err, ErrLost) && h.replacing:
 		// Most likely it is Replace that ended it: its result is on the way.

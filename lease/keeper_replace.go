@@ -97,7 +97,7 @@ func (h *Held) adopt(old, got Lease) error {
 		h.stalled.Store(false)
 		h.resting = false
 		h.take(got)
-		h.plan(now, nextRenewal(k.jitter()))
+		h.plan(now, nextRenewal(h.jitter))
 		k.reschedule(h)
 	}
 	err := h.err

@@ -16,13 +16,16 @@ const (
 	clockStep = 10 * time.Millisecond
 )
 
-// neighbours is how many leases, granted or renewed one after the other, share a
-// jitter. They stay together then, and a store that has them side by side renews
-// them with a fraction of the work.
-const neighbours = 64
+// neighbours is how many leases, kept one after the other, share a jitter: a
+// full batch of a store. A store that has them side by side renews them with a
+// fraction of the work.
+const neighbours = 128
 
-// jitter returns a random number from 0 up to 1, the same for neighbours. The
-// caller has locked the Keeper.
+// jitter returns a random number from 0 up to 1, the same for neighbours. A
+// lease keeps it for good: if each renewal drew anew, neighbours would be mixed
+// with others after a few, and every renewal touch pages of its own. Groups
+// have different periods by it, so those that an outage has brought together
+// part again. The caller has locked the Keeper.
 func (k *Keeper) jitter() float64 {
 	if k.drawn%neighbours == 0 {
 		k.draw = rand.Float64()
@@ -47,12 +50,14 @@ func (h *Held) plan(now moment, share float64) {
 		h.deadline, h.resting, h.capped = h.until, true, true
 	}
 	asked := now + remaining - h.lease.lasts
-	h.next = asked + moment(share*float64(h.lease.lasts))
+	wait := moment(share * float64(h.lease.lasts))
 	// Renewals that are due at nearly the same time are due together, which
-	// saves wake-ups and gives the store something to merge.
-	if together := min(h.lease.lasts/1000, 50*time.Millisecond); together > 0 {
-		h.next = h.next.Truncate(together)
+	// saves wake-ups and gives the store something to merge. Both parts are
+	// rounded, down, so that what was renewed together stays together.
+	if together := min(h.lease.lasts/300, 100*time.Millisecond); together > 0 {
+		asked, wait = asked.Truncate(together), wait.Truncate(together)
 	}
+	h.next = asked + wait
 }
 
 // early is how long before the local deadline the lease counts as lost: for
