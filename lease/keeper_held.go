@@ -18,8 +18,8 @@ type Held struct {
 	stalled  atomic.Bool  // it was not renewed for want of it
 
 	// Guarded by keeper.mu.
-	lease     Lease // the newest copy
-	place     int   // in the schedule; -1: not in it
+	lease     Lease   // the newest copy
+	place     int     // in the schedule; -1: not in it
 	jitter    float64 // its share of the jitter, for good
 	due       moment
 	next      moment // the next attempt to renew
