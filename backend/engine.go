@@ -34,6 +34,9 @@ type engine struct {
 	last    context.Context // closeGrace later: of background work
 	close   func() error
 
+	bound context.Context // ending, for Calls
+	leave func()          // calls.leave
+
 	withdrawals withdrawals
 }
 
@@ -50,6 +53,7 @@ func New(s Store, o *Options) lease.Manager {
 	e.closing, begin = context.WithCancelCause(context.Background())
 	e.ending, endCalls = context.WithCancelCause(context.Background())
 	e.last, endWork = context.WithCancelCause(context.Background())
+	e.bound, e.leave = context.WithValue(e.ending, boundTo{}, e), e.calls.leave
 	e.close = sync.OnceValue(func() error {
 		e.calls.shutAndWait(func() {
 			begin(errShut)
@@ -75,6 +79,14 @@ func (e *engine) Close() error { return e.close() }
 // looks for it.
 func (e *engine) Closing() <-chan struct{} { return e.closing.Done() }
 
+// Calls returns a context that ends when Close ends the calls that are under
+// way. A call made with a context derived from it costs less: there is nothing
+// to tie it to. [lease.KeepAlive] looks for it.
+func (e *engine) Calls() context.Context { return e.bound }
+
+// boundTo is the key under which the contexts of Calls name their engine.
+type boundTo struct{}
+
 // enter begins a call. What it asks of the store it asks with the context
 // returned, which ends with ctx or callGrace after Close has begun. Unless
 // enter returns an error, leave must follow. Nothing is sent for a context that
@@ -86,6 +98,9 @@ func (e *engine) enter(ctx context.Context, op string) (call context.Context, le
 	if ctx.Err() != nil {
 		e.calls.leave()
 		return nil, nil, endedError(ctx, op)
+	}
+	if ctx.Value(boundTo{}) == e {
+		return ctx, e.leave, nil
 	}
 	call, stop := either(ctx, e.ending)
 	return call, func() {

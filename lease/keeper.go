@@ -110,7 +110,11 @@ func KeepAlive(a Acquirer, o *KeeperOptions) *Keeper {
 	if c, ok := a.(interface{ Closing() <-chan struct{} }); ok {
 		k.closing = c.Closing()
 	}
-	k.calls, k.stop = context.WithCancel(context.Background())
+	calls := context.Background()
+	if c, ok := a.(interface{ Calls() context.Context }); ok {
+		calls = c.Calls() // a store's engine need not tie each call to its Close
+	}
+	k.calls, k.stop = context.WithCancel(calls)
 	return k
 }
 
