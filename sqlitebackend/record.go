@@ -137,15 +137,11 @@ func (t *transaction) Replacing(id lease.ID) ([]*step.Record, error) {
 // Put implements [step.Tx].
 func (t *transaction) Put(r *step.Record) error {
 	delete(t.found, r.ID)
-	claims, err := json.Marshal(claimTexts(r.Claims))
-	if err != nil {
-		return err
-	}
 	labels, err := jsonText(r.Labels, len(r.Labels) == 0)
 	if err != nil {
 		return err
 	}
-	values := []any{t.namespace, r.Arrival, string(r.ID), r.Holder, r.Status.String(), string(claims), labels, r.TTL, r.MaxRenewals,
+	values := []any{t.namespace, r.Arrival, string(r.ID), r.Holder, r.Status.String(), string(appendClaims(nil, r.Claims)), labels, r.TTL, r.MaxRenewals,
 		r.Priority, r.Distinct, text(r.Replace.ID), text(r.Replace.Holder), int64(r.Replace.Token), r.Attempts, r.Key, r.Created,
 		text(r.EndReason), text(r.Successor), text(r.Actor), text(r.Note), int64(r.Token), r.Renewals, text(r.RenewOp),
 		r.Granted, r.Deadline, r.Updated, r.Ended}

@@ -68,6 +68,7 @@ type Store struct {
 	// Used by who has the writer's turn.
 	overlaps map[shape]string // texts of queries
 	events   []any            // room for transaction.events
+	scratch  []byte           // room for the text of an event
 
 	closing context.Context // ends when Close begins
 	stop    context.CancelFunc
