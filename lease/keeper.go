@@ -22,6 +22,8 @@ import (
 //     lease is kept to its expiry.
 //   - An attempt is given up after half of the time that is left, or after 10
 //     seconds, so that one hanging call does not lose a lease.
+//   - Where the store cannot keep up, some leases are lost, not all: one that
+//     would be renewed too late makes room for those that can be in time.
 //   - Renewals of leases that were granted together spread out by themselves,
 //     a hundred or so at a time.
 //   - It notices within half a second that the machine was suspended or its
@@ -44,6 +46,7 @@ type Keeper struct {
 	ready    urgency  // whose renewal is due, for the workers
 	workers  int      // goroutines that call Renew
 	looping  bool
+	took     time.Duration // how long renewals take at present, on average
 	closed   bool
 	draw     float64       // the jitter of the neighbours that come in at present ...
 	drawn    int           // ... and how many have come so far

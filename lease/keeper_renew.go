@@ -22,18 +22,32 @@ func (k *Keeper) work() {
 			return
 		}
 		h := heap.Pop(&k.ready).(*Held)
-		old, left, ttl := h.lease, h.deadline-k.now(), h.lifetimeTTL(k.now())
+		now := k.now()
+		old, left, ttl := h.lease, h.deadline-now, h.lifetimeTTL(now)
 		unsure := h.failures > 0
-		over := h.err != nil || left <= 0
-		if over && h.err == nil {
+		postponed := k.tooLate(h, left)
+		if postponed && h.err == nil {
 			h.busy = false // the loop ends it, or Replace has something to renew
+			h.next = now + left/2
 			k.reschedule(h)
 		}
 		k.mu.Unlock()
-		if !over {
+		if !postponed {
 			k.renew(h, old, left, ttl, unsure)
 		}
 	}
+}
+
+// tooLate reports whether it is no use to renew the lease now: it is over, or
+// most likely will be by the time of the reply, while others wait that can
+// still be renewed in time. Where a store cannot keep up, the most urgent
+// leases would otherwise take all of its work, each too late, and all leases be
+// lost instead of a few.
+func (k *Keeper) tooLate(h *Held, left time.Duration) bool {
+	if h.err != nil || left <= 0 {
+		return true
+	}
+	return len(k.ready) > 0 && left < min(k.took+k.took/4, h.lease.lasts/8)
 }
 
 // renew makes one attempt, which never outlasts the local deadline. unsure says
@@ -53,7 +67,7 @@ func (k *Keeper) renew(h *Held, old Lease, left, ttl time.Duration, unsure bool)
 	took := time.Since(asked)
 
 	observer := k.options.Observer
-	switch k.settle(h, old, got, ttl != 0, err) {
+	switch k.settle(h, old, got, ttl != 0, took, err) {
 	case renewed:
 		if observer.Renewed != nil {
 			observer.Renewed(got, took)
@@ -106,9 +120,12 @@ const (
 
 // settle takes in the reply to a renewal of old; last says that it is the one
 // that reaches MaxLifetime.
-func (k *Keeper) settle(h *Held, old, got Lease, last bool, err error) effect {
+func (k *Keeper) settle(h *Held, old, got Lease, last bool, took time.Duration, err error) effect {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	if err == nil {
+		k.took += (took - k.took) / 16
+	}
 	if h.err != nil {
 		if err == nil && h.expired {
 			return late
