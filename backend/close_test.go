@@ -149,3 +149,24 @@ func TestCloseFromManyGoroutines(t *testing.T) {
 		synctest.Wait()
 	})
 }
+
+// A call made under Calls, as a Keeper's are, ends with Close like any other.
+func TestCloseEndsBoundCalls(t *testing.T) {
+	manage(t, nil, func(t *testing.T, s *script, m lease.Manager) {
+		s.renew = func(ctx context.Context, _ backend.RenewArgs) (backend.RenewReply, error) {
+			<-ctx.Done()
+			return backend.RenewReply{}, ctx.Err()
+		}
+		ctx, cancel := context.WithTimeout(m.(interface{ Calls() context.Context }).Calls(), time.Minute)
+		defer cancel()
+		done := make(chan error, 1)
+		go func() { _, err := m.Renew(ctx, held, 0); done <- err }()
+		synctest.Wait()
+		begun := time.Now()
+		require.NoError(t, m.Close())
+		err := <-done
+		require.ErrorIs(t, err, lease.ErrClosed)
+		require.ErrorIs(t, err, lease.ErrUnavailable, "the outcome is unknown")
+		require.Less(t, time.Since(begun), time.Second)
+	})
+}
