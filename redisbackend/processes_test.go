@@ -89,47 +89,47 @@ func writeTally(dir string, held int, last lease.Token) error {
 	return os.WriteFile(filepath.Join(dir, "tally"), fmt.Append(nil, held, " ", last), 0o600)
 }
 
-// contender is a child that runs contend.
-type contender struct {
+// child is a process of the test's.
+type child struct {
 	t       testing.TB
 	command *exec.Cmd
 	orders  io.WriteCloser
 	answers *bufio.Scanner
 }
 
-// startContender starts a child; it is killed at the end of the test.
-func startContender(t testing.TB, address string) *contender {
+// startChild starts a child in a role; it is killed at the end of the test.
+func startChild(t testing.TB, role, address string) *child {
 	t.Helper()
-	child := &contender{t: t, command: command(t, "contend", address)}
+	c := &child{t: t, command: command(t, role, address)}
 	var err error
-	child.orders, err = child.command.StdinPipe()
+	c.orders, err = c.command.StdinPipe()
 	require.NoError(t, err)
-	answers, err := child.command.StdoutPipe()
+	answers, err := c.command.StdoutPipe()
 	require.NoError(t, err)
-	child.answers = bufio.NewScanner(answers)
-	require.NoError(t, child.command.Start())
+	c.answers = bufio.NewScanner(answers)
+	require.NoError(t, c.command.Start())
 	t.Cleanup(func() {
-		_ = child.command.Process.Kill()
-		_ = child.command.Wait()
+		_ = c.command.Process.Kill()
+		_ = c.command.Wait()
 	})
-	return child
+	return c
 }
 
-func (c *contender) order(line string) {
+func (c *child) order(line string) {
 	c.t.Helper()
 	_, err := fmt.Fprintln(c.orders, line)
 	require.NoError(c.t, err)
 }
 
 // expect waits for the child's next line.
-func (c *contender) expect(want string) {
+func (c *child) expect(want string) {
 	c.t.Helper()
 	require.True(c.t, c.answers.Scan(), "the child ended: %v", c.answers.Err())
 	require.Equal(c.t, want, c.answers.Text())
 }
 
 // finish waits for the child's end, which it tells if it was not a good one.
-func (c *contender) finish() {
+func (c *child) finish() {
 	c.t.Helper()
 	for c.answers.Scan() {
 		c.t.Error(c.answers.Text())
@@ -147,9 +147,9 @@ func TestManyProcessesOnOnePath(t *testing.T) {
 			m := manage(t, server.Client(), nil)
 			dir := t.TempDir()
 			require.NoError(t, writeTally(dir, 0, 0))
-			children := make([]*contender, processes)
+			children := make([]*child, processes)
 			for i := range children {
-				children[i] = startContender(t, server.Addr())
+				children[i] = startChild(t, "contend", server.Addr())
 			}
 			for _, child := range children {
 				child.expect("ready")

@@ -9,11 +9,12 @@ import (
 // How often the poller looks: every fiftieth of the time since something last
 // happened, within these limits. So a hand-off between processes takes about
 // 1 ms, one that had to be waited for takes 2 % longer, and a long wait costs
-// 40 looks a second. Go does not sleep for less than 1 ms; file notifications
-// (inotify) come before the commit can be seen, and are missed.
+// 10 looks a second, less than half a percent of a processor. Go does not sleep
+// for less than 1 ms; file notifications (inotify) come before the commit can
+// be seen, and are missed.
 const (
 	pollFastest = time.Millisecond
-	pollSlowest = 25 * time.Millisecond
+	pollSlowest = 100 * time.Millisecond
 	pollShare   = 50
 )
 
