@@ -115,12 +115,14 @@ func TestNoLongScripts(t *testing.T) {
 		})
 		measure("release before waiters", func() {
 			require.NoError(t, m.Release(ctx, hot.Ref()))
-			hot, err = m.TryAcquire(ctx, lease.Request{ID: "w0", Holder: "h0", Claims: lease.Paths("hot"), TTL: time.Minute, QueueTTL: time.Hour})
+			r := request(fmt.Sprint("h", round), "hot") // one that was there; after its end it would be known
+			r.ID, r.QueueTTL = lease.ID(fmt.Sprint("w", round)), time.Hour
+			hot, err = m.TryAcquire(ctx, r)
 		})
 		if err != nil {
 			require.ErrorIs(t, err, lease.ErrConflict)
 		}
-		require.NoError(t, m.Release(ctx, lease.Ref{ID: "w0", Holder: "h0"}))
+		require.NoError(t, m.Release(ctx, lease.Ref{ID: lease.ID(fmt.Sprint("w", round)), Holder: fmt.Sprint("h", round)}))
 		r := request("hot", "hot")
 		r.Priority, r.ID = lease.MaxPriority, lease.ID(fmt.Sprint("hot", round))
 		r.QueueTTL = time.Hour

@@ -26,7 +26,7 @@
       if newest < leastToken then newest = leastToken end
       local deadline = up + match(request, '%z(%d+)')
       local terms = format('%014d %016d %014d ', deadline, newest, state.arrivals + 1)
-      if redis.pcall('HSETNX', FRESH, path, terms .. id .. '\0' .. holder) == 1 then
+      if redis.pcall('HSETNX', FRESH, path, terms .. FILLER .. id .. '\0' .. holder) == 1 then
         record = 'a- ' .. terms .. nowText .. ' 00000000000000 0 ' .. nowText .. ' ' .. nowText .. ' ' .. nowText .. ' ' .. request
         if call('HSETNX', RECORDS, id, record) == 1 then
           state.token, state.arrivals, state.fresh = newest, state.arrivals + 1, state.fresh + 1

@@ -2,7 +2,7 @@
 -- and take them out again would cost more than all the rest, so they do without: fast.lua keeps a lease that it grants in
 -- FRESH alone, by its path,
 --
---   path -> deadline SP token SP arrival SP id NUL holder      (14, 16 and 14 digits)
+--   path -> deadline SP token SP arrival SP FILLER id NUL holder      (14, 16 and 14 digits)
 --
 -- and what it ends from there in BYGONE, many in an entry, in the order of their ends:
 --
@@ -23,7 +23,7 @@ general[#general + 1] = function(step, keys, state, call, text)
     local all = state.fresh > 0 and call('HGETALL', keys.fresh) or {}
     for i = 1, #all, 2 do
       local value = all[i + 1]
-      local id, holder = string.match(value, '^([^%z]*)%z(.*)$', 48)
+      local id, holder = string.match(value, '^([^%z]*)%z(.*)$', 48 + #FILLER)
       visit(string.sub(value, 1, 14), string.sub(value, 33, 46), id, holder, all[i])
     end
     state.work = state.work + #all / 4
@@ -69,8 +69,9 @@ general[#general + 1] = function(step, keys, state, call, text)
   local PAGE = 16 -- entries
   function step.eachBygone(visit)
     local from = '-'
-    while state.bygone > 0 do
+    while true do
       local entries = call('XRANGE', keys.bygone, from, '+', 'COUNT', PAGE)
+      if from == '-' and not entries[1] then state.bygone = 0 end -- whatever was lost
       for _, entry in ipairs(entries) do
         local its, ids, kept = entry[2], {}, {}
         for i = 1, #its, 2 do

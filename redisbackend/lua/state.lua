@@ -3,8 +3,7 @@
 -- at one moment of the store's clock.
 --
 -- Everything in this script is made anew in each call, at a cost which is that of a whole operation if it is careless. So
--- this file and fast.lua make few tables and functions, and what most calls do not need is made when it is needed. A table
--- that is filled step by step begins with room for what a single operation puts there, since to grow it is dear.
+-- what common operations run through makes few tables and no functions, and what they do not need is made when it is needed.
 
 local STATE = KEYS[1] -- HASH: state (below), epoch (epoch.lua), config, config_op, refused
 local RECORDS = KEYS[2] -- HASH: id -> record (record.lua)
@@ -75,6 +74,7 @@ local stamp = nowText .. ' ' .. nowText .. '\0\0\0' -- of what takes effect now,
 local endings, finished = nil, 0
 
 local MOST_FRESH = 1000 -- so that all of them can be put into the index in one step
+local FILLER = '----------------' -- of what is there: a HASH of short values would be searched from end to end
 local LATEST = 512 -- arrivals since its own, after which a lease that ends does not go to BYGONE
 local eldest -- such an arrival
 
