@@ -73,7 +73,7 @@ local stamp = nowText .. ' ' .. nowText .. '\0\0\0' -- of what takes effect now,
 -- So do the leases that they ended: two texts of each, for BYGONE.
 local endings, finished = nil, 0
 
-local MOST_FRESH = 1000 -- so that all of them can be put into the index in one step
+local MOST_FRESH = 512 -- so that all of them can be put into the index in one step
 local FILLER = '----------------' -- of what is there: a HASH of short values would be searched from end to end
 local LATEST = 512 -- arrivals since its own, after which a lease that ends does not go to BYGONE
 local eldest -- such an arrival
