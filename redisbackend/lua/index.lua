@@ -1,5 +1,5 @@
--- Where to find records. What has not ended is in one ZSET in lexical order, so that one command writes all that a
--- lease needs:
+-- Where to find records, but for those that are or ended fresh (fresh.lua). What has not ended is in one ZSET in lexical
+-- order, so that one command writes all that a lease needs:
 --
 --   p path NUL letter id              a claim of an active lease, by path
 --   h holder NUL path NUL letter id   the same, by holder
