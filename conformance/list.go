@@ -182,9 +182,28 @@ var listCases = []testCase{
 			active[l.ID] = true
 		}
 		left := slices.DeleteFunc(slices.Clone(want), func(id lease.ID) bool { return !active[id] })
+		h.counts(len(held), 0)
 		require.Equal(h, left, h.ids(lease.Query{}))
 		h.sweep()
 		require.Equal(h, want, h.ids(all))
+		h.counts(len(held), 0)
+	}},
+	{"List/EndedLater", "what ended long after it arrived, when many others had come, keeps its place in a list", func(h *harness) {
+		h.manualSweep()
+		const n, later = 1100, 300
+		var want []lease.ID
+		var held []lease.Lease
+		for i := range n {
+			l := h.hold("a", lease.Paths(fmt.Sprintf("f%d", i)))
+			want = append(want, l.ID)
+			if i%2 == 0 {
+				h.release(l)
+			} else if held = append(held, l); len(held) > later/2 {
+				h.release(held[0])
+				held = held[1:]
+			}
+		}
+		require.Equal(h, want, h.ids(lease.Query{Status: []lease.Status{lease.Active, lease.Released}}))
 		h.counts(len(held), 0)
 	}},
 	{"List/Invalid", "a query beyond the limits is invalid, and names the field", func(h *harness) {

@@ -133,28 +133,47 @@ var sweepCases = []testCase{
 		const n, rounds, most = 40, 5, 70
 		var ids []lease.ID // by round
 		for round := range rounds {
+			tree := h.hold("a", lease.Trees(fmt.Sprintf("d%d", round))) // not all are of a kind
 			leases := make([]lease.Lease, n)
-			var all sync.WaitGroup
 			for i := range n {
 				leases[i] = h.hold("a", lease.Paths(fmt.Sprintf("f%d/%d", round, i)))
+				ids = append(ids, leases[i].ID)
 			}
-			if round == 2 {
-				h.hold("a", lease.Trees("d")) // so that these are not all of a kind
-			}
+			var all sync.WaitGroup
 			for _, l := range leases {
-				ids = append(ids, l.ID)
 				all.Go(func() { h.release(l) })
 			}
 			all.Wait()
+			h.release(tree)
+			ids = append(ids, tree.ID)
 			h.pass(resolution)
 		}
 		h.set(func(c *lease.Config) { c.EndedMax = most })
 		h.sweep()
 		left := h.ids(lease.Query{Status: []lease.Status{lease.Released}})
 		require.Len(h, left, most)
-		require.Subset(h, left, ids[n*(rounds-1):], "the last round is all there")
-		require.Subset(h, ids[n*(rounds-2):], left, "and what else there is, is of the one before")
-		h.counts(1, 0)
+		require.Subset(h, left, ids[(n+1)*(rounds-1):], "the last round is all there")
+		require.Subset(h, ids[(n+1)*(rounds-2):], left, "and what else there is, is of the one before")
+		h.counts(0, 0)
+	}},
+	{"Sweep/EndedMaxOfReused", "an ID that is used anew after its end is forgotten counts once", func(h *harness) {
+		h.manualSweep()
+		h.set(func(c *lease.Config) { c.EndedRetention = lease.MinEndedRetention })
+		again := h.request("a", lease.Paths("f"))
+		again.ID = "again"
+		h.release(h.acquire(h.M, again))
+		h.pass(lease.MinEndedRetention + h.doubt())
+		var ids []lease.ID
+		h.release(h.acquire(h.M, again))
+		for i := range 2 {
+			h.pass(resolution)
+			l := h.hold("a", lease.Paths(fmt.Sprintf("g%d", i)))
+			h.release(l)
+			ids = append(ids, l.ID)
+		}
+		h.set(func(c *lease.Config) { c.EndedMax = 2 })
+		h.sweep()
+		require.Equal(h, ids, h.ids(lease.Query{Status: []lease.Status{lease.Released}}))
 	}},
 	{"Sweep/TokensRiseOn", "when everything is forgotten tokens go on rising all the same", func(h *harness) {
 		h.set(func(c *lease.Config) {
