@@ -60,7 +60,7 @@ func (e *engine) inLine(ctx context.Context, a *attempt) (lease.Lease, error) {
 	}
 	// The subscription comes first: a hint that is sent between the answer and
 	// the wait is then not missed.
-	hint, stop := e.store.Wake(a.request.ID)
+	hint, stop := e.store.Subscribe(a.request.ID)
 	defer stop()
 	w := waiting{hint: hint, poll: firstPoll}
 	for {

@@ -9,7 +9,7 @@ import (
 
 // ForceRelease ends what q selects. If it fails midway it returns what it had
 // ended along with the error.
-func (e *engine) ForceRelease(ctx context.Context, q lease.Query, f lease.Force) ([]lease.Lease, error) {
+func (e *engine) ForceRelease(ctx context.Context, q lease.Query, f lease.Revocation) ([]lease.Lease, error) {
 	const op = "force release"
 	ctx, leave, err := e.enter(ctx, op)
 	if err != nil {
@@ -26,7 +26,7 @@ func (e *engine) ForceRelease(ctx context.Context, q lease.Query, f lease.Force)
 	if q.Empty() && !q.All {
 		return nil, lease.Invalid("query", "selects everything; set All if that is meant")
 	}
-	args, limit := ForceArgs{Query: q, Force: f}, q.Limit
+	args, limit := ForceArgs{Query: q, Revocation: f}, q.Limit
 	var all []lease.Lease
 	for {
 		args.Op = string(lease.NewID())

@@ -75,13 +75,13 @@ func New(s Store, o *Options) lease.Manager {
 // is taken back. Later calls of Close return the same result.
 func (e *engine) Close() error { return e.close() }
 
-// Closing returns a channel that is closed when Close begins. [lease.KeepAlive]
+// Closing returns a channel that is closed when Close begins. [lease.NewKeeper]
 // looks for it.
 func (e *engine) Closing() <-chan struct{} { return e.closing.Done() }
 
 // Calls returns a context that ends when Close ends the calls that are under
 // way. A call made with a context derived from it costs less: there is nothing
-// to tie it to. [lease.KeepAlive] looks for it.
+// to tie it to. [lease.NewKeeper] looks for it.
 func (e *engine) Calls() context.Context { return e.bound }
 
 // boundTo is the key under which the contexts of Calls name their engine.

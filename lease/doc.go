@@ -18,7 +18,7 @@
 //		... // ctx ends if the lease is lost
 //	})
 //
-// [Do] acquires, keeps renewed, runs and releases; [KeepAlive] renews many
+// [Do] acquires, keeps renewed, runs and releases; [NewKeeper] renews many
 // leases from one goroutine; [Upgrade], [Downgrade], [Shrink] and [Transfer]
 // replace one lease by another in one step. Package fencefile writes files
 // under fencing tokens, package audit proves from a history that the rules were

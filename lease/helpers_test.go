@@ -106,7 +106,7 @@ func exclusive(holder, path string, ttl time.Duration) lease.Request {
 
 // keeper returns a Keeper that is closed at the end.
 func keeper(t testing.TB, m lease.Acquirer, o *lease.KeeperOptions) *lease.Keeper {
-	k := lease.KeepAlive(m, o)
+	k := lease.NewKeeper(m, o)
 	t.Cleanup(k.Close)
 	return k
 }

@@ -29,7 +29,7 @@ import (
 //   - It notices within half a second that the machine was suspended or its
 //     wall clock set forward, and then drops the leases that this ended.
 //
-// A Keeper is made by [KeepAlive], and may be used by many goroutines at once.
+// A Keeper is made by [NewKeeper], and may be used by many goroutines at once.
 // While it keeps nothing it has no goroutine.
 type Keeper struct {
 	acquirer Acquirer
@@ -93,13 +93,13 @@ type KeepOptions struct {
 	MaxLifetime time.Duration
 }
 
-// KeepAlive returns a Keeper that renews through a: [Keeper.Keep] hands it a
+// NewKeeper returns a Keeper that renews through a: [Keeper.Keep] hands it a
 // lease. Nil options are the defaults.
 //
 // If a has a method Closing() <-chan struct{}, as the Managers of package backend
 // have, the Keeper is closed as soon as a is. Otherwise it notices that a is
 // closed when it next renews.
-func KeepAlive(a Acquirer, o *KeeperOptions) *Keeper {
+func NewKeeper(a Acquirer, o *KeeperOptions) *Keeper {
 	k := &Keeper{acquirer: a, start: time.Now(), wake: make(chan struct{}, 1)}
 	if o != nil {
 		k.options = *o
@@ -230,7 +230,7 @@ func (k *Keeper) open() error {
 	return nil
 }
 
-// usable returns an error for a Keeper that did not come from KeepAlive, or
+// usable returns an error for a Keeper that did not come from NewKeeper, or
 // that has nothing to renew through.
 func (k *Keeper) usable() error {
 	if k == nil || k.acquirer == nil {

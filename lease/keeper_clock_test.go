@@ -49,7 +49,7 @@ func TestSuspendedTime(t *testing.T) {
 // that, yet the loss is told at the next look at the clocks.
 func TestSuspensionPastTheDeadline(t *testing.T) {
 	t.Parallel()
-	k := KeepAlive(willing{}, nil)
+	k := NewKeeper(willing{}, nil)
 	defer k.Close()
 	h, err := k.Keep(t.Context(), granted(Ref{"id", "a", 1}, time.Now(), 10*time.Minute), nil)
 	require.NoError(t, err)
@@ -62,7 +62,7 @@ func TestSuspensionPastTheDeadline(t *testing.T) {
 func TestSuspensionPastTheRenewal(t *testing.T) {
 	t.Parallel()
 	w := willing{renewed: make(chan time.Time)}
-	k := KeepAlive(w, nil)
+	k := NewKeeper(w, nil)
 	defer k.Close()
 	h, err := k.Keep(t.Context(), granted(Ref{"id", "a", 1}, time.Now(), 10*time.Minute), nil)
 	require.NoError(t, err)

@@ -62,9 +62,9 @@ type Lease struct {
 	Priority    int
 	Distinct    bool // the holder's own other leases and waiters count against it too
 	Labels      map[string]string
-	Replaced    ID    // the lease that this one replaced, or would
-	ReplacedBy  ID    // the lease that replaced this one
-	Revoked     Force // who ended it by ForceRelease, and why
+	Replaced    ID         // the lease that this one replaced, or would
+	ReplacedBy  ID         // the lease that replaced this one
+	Revoked     Revocation // who ended it by ForceRelease, and why
 
 	CreatedAt time.Time // when the request first arrived
 	GrantedAt time.Time // zero until granted
@@ -140,7 +140,7 @@ type leaseJSON struct {
 	Labels      map[string]string `json:"labels,omitempty"`
 	Replaced    ID                `json:"replaced,omitzero"`
 	ReplacedBy  ID                `json:"replaced_by,omitzero"`
-	Revoked     Force             `json:"revoked,omitzero"`
+	Revoked     Revocation        `json:"revoked,omitzero"`
 	CreatedAt   time.Time         `json:"created_at,omitzero"`
 	GrantedAt   time.Time         `json:"granted_at,omitzero"`
 	ExpiresAt   time.Time         `json:"expires_at,omitzero"`

@@ -4,7 +4,7 @@ import (
 	"context"
 	"encoding/json"
 
-	"github.com/leasekit/leasekit/backend/step"
+	"github.com/leasekit/leasekit/backend/rules"
 	"github.com/leasekit/leasekit/lease"
 )
 
@@ -26,10 +26,10 @@ func (s *Store) Config(ctx context.Context) (lease.Config, error) {
 
 // SetConfig implements [backend.Store].
 func (s *Store) SetConfig(ctx context.Context, c lease.Config) (lease.Config, error) {
-	return run(ctx, s, "", func(st *step.Step) (lease.Config, error) { return st.SetConfig(c) })
+	return run(ctx, s, "", func(st *rules.Step) (lease.Config, error) { return st.SetConfig(c) })
 }
 
-// SetConfig implements [step.Tx].
+// SetConfig implements [rules.Tx].
 func (t *transaction) SetConfig(c lease.Config) error {
 	text, err := json.Marshal(c)
 	if err != nil {
@@ -56,4 +56,4 @@ func (t *transaction) readConfig() error {
 	return nil
 }
 
-var _ step.Tx = (*transaction)(nil)
+var _ rules.Tx = (*transaction)(nil)

@@ -43,7 +43,7 @@ func TestReadAheadIsCurrent(t *testing.T) {
 	}
 	revoke := func(id lease.ID) func() error {
 		return func() error {
-			_, err := m.ForceRelease(t.Context(), lease.Query{ID: id}, lease.Force{Actor: "test"})
+			_, err := m.ForceRelease(t.Context(), lease.Query{ID: id}, lease.Revocation{Actor: "test"})
 			return err
 		}
 	}

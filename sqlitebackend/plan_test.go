@@ -72,7 +72,7 @@ func everything(t testing.TB, m lease.Manager) {
 	_, err = m.TryAcquire(ctx, request("e", lease.Paths("src/lib/file"))) // asks for tombstones
 	require.ErrorIs(t, err, lease.ErrConflict)
 	require.NoError(t, m.Release(ctx, file.Ref()))
-	_, err = m.ForceRelease(ctx, lease.Query{All: true}, lease.Force{Actor: "test"})
+	_, err = m.ForceRelease(ctx, lease.Query{All: true}, lease.Revocation{Actor: "test"})
 	require.NoError(t, err)
 
 	again := request("f", lease.Paths("fixed"))
@@ -102,7 +102,7 @@ func everything(t testing.TB, m lease.Manager) {
 	require.NoError(t, err)
 	acquire(request("h", lease.Paths("quota")))
 	for _, q := range []lease.Query{{ID: "none"}, {Path: "quota"}, {Under: "src/lib"}, {Holder: "b"}, {All: true}} {
-		_, err = m.ForceRelease(ctx, q, lease.Force{Actor: "test"})
+		_, err = m.ForceRelease(ctx, q, lease.Revocation{Actor: "test"})
 		require.NoError(t, err)
 	}
 	_, err = m.Sweep(ctx)

@@ -22,7 +22,7 @@
 // together share one transaction (writer.go: group commit). Processes queue
 // for it at a lock file beside the database (gate.go), so that none starves. A
 // waiter in another process is woken through PRAGMA data_version (poll.go).
-// What a step decides is package backend/step; this package only stores.
+// What a step decides is package backend/rules; this package only stores.
 //
 // The clock is the machine's, kept from running backwards: what one process has
 // answered by, none of its later answers is before, and what was written, no
@@ -44,7 +44,7 @@ import (
 	"github.com/uptrace/bun"
 
 	"github.com/leasekit/leasekit/backend"
-	"github.com/leasekit/leasekit/backend/step"
+	"github.com/leasekit/leasekit/backend/rules"
 	"github.com/leasekit/leasekit/lease"
 )
 
@@ -60,7 +60,7 @@ type Store struct {
 	namespace int64
 
 	wall      func() time.Time             // the machine's clock
-	latest    step.Latest                  // how far the store's clock has gone
+	latest    rules.Latest                 // how far the store's clock has gone
 	seenWakes atomic.Int64                 // the newest leases.woken that was passed on
 	config    atomic.Pointer[lease.Config] // as last read
 	refused   atomic.Uint64                // refusals that no transaction has written yet
@@ -199,13 +199,13 @@ func (s *Store) saveRefused() {
 // run runs f as one step, together with others that arrive meanwhile, and then
 // wakes whom it has made grantable. The step begins by finding this ID, unless
 // that is "".
-func run[T any](ctx context.Context, s *Store, id lease.ID, f func(*step.Step) (T, error)) (T, error) {
+func run[T any](ctx context.Context, s *Store, id lease.ID, f func(*rules.Step) (T, error)) (T, error) {
 	var reply T
 	var woken []lease.ID
 	err := s.writer.doFor(ctx, id, func(b *batch) error {
 		tx := b.state.(*transaction)
 		tx.woken = nil
-		st, err := step.Begin(tx, s.wall())
+		st, err := rules.Begin(tx, s.wall())
 		if err != nil {
 			return err
 		}
@@ -223,8 +223,8 @@ func run[T any](ctx context.Context, s *Store, id lease.ID, f func(*step.Step) (
 	return reply, nil
 }
 
-// Wake implements [backend.Store].
-func (s *Store) Wake(id lease.ID) (<-chan struct{}, func()) {
+// Subscribe implements [backend.Store].
+func (s *Store) Subscribe(id lease.ID) (<-chan struct{}, func()) {
 	hint, unsubscribe := s.wakers.subscribe(id)
 	stopWatching := s.poller.watch()
 	var once sync.Once

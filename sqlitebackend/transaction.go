@@ -3,11 +3,11 @@ package sqlitebackend
 import (
 	"errors"
 
-	"github.com/leasekit/leasekit/backend/step"
+	"github.com/leasekit/leasekit/backend/rules"
 	"github.com/leasekit/leasekit/lease"
 )
 
-// transaction is a batch as the steps in it see it: it implements [step.Tx].
+// transaction is a batch as the steps in it see it: it implements [rules.Tx].
 // Its methods stand in the file that is about their subject: claims.go (what
 // overlaps), record.go (leases), history.go, sweep.go, config.go.
 type transaction struct {
@@ -16,11 +16,11 @@ type transaction struct {
 	namespace int64
 
 	config   lease.Config
-	counters step.Counters // as the steps change them
-	loaded   step.Counters // as they were read
-	ended    int           // rows of leases that have ended
-	wakes    int64         // the newest leases.woken
-	written  bool          // something else than the counters has changed
+	counters rules.Counters // as the steps change them
+	loaded   rules.Counters // as they were read
+	ended    int            // rows of leases that have ended
+	wakes    int64          // the newest leases.woken
+	written  bool           // something else than the counters has changed
 	found    readAhead
 	events   []any      // that are not written yet: the columns of each
 	woken    []lease.ID // by the step that runs
@@ -38,7 +38,7 @@ func (s *Store) begin(b *batch) error {
 	found, err := b.get(`SELECT k.seq, k.token, k.arrivals, k.waiting, k.buried, k.now, k."offset", k.refused,
 			k.ended, k.wakes, c.version
 		FROM lease_counters k JOIN lease_configs c USING (namespace) WHERE k.namespace = ?`, []any{s.namespace},
-		&c.Seq, &c.Token, &c.Arrivals, &c.Waiting, &c.Buried, &c.Now, &c.Offset, &c.Refused,
+		&c.Seq, &c.Token, &c.Arrivals, &c.Waiting, &c.Tombstones, &c.Now, &c.Offset, &c.Refused,
 		&tx.ended, &tx.wakes, &version)
 	if err != nil {
 		return err
@@ -76,15 +76,15 @@ func (s *Store) finish(b *batch) error {
 	}
 	_, err := b.exec(`UPDATE lease_counters SET seq = ?, token = ?, arrivals = ?, waiting = ?, buried = ?, now = ?,
 		"offset" = ?, refused = ?, ended = ?, wakes = ? WHERE namespace = ?`,
-		int64(c.Seq), int64(c.Token), c.Arrivals, c.Waiting, c.Buried, c.Now, c.Offset, int64(c.Refused), tx.ended, tx.wakes, tx.namespace)
+		int64(c.Seq), int64(c.Token), c.Arrivals, c.Waiting, c.Tombstones, c.Now, c.Offset, int64(c.Refused), tx.ended, tx.wakes, tx.namespace)
 	if err == nil {
 		s.refused.Store(0)
 	}
 	return err
 }
 
-// Load implements [step.Tx].
-func (t *transaction) Load() (*step.Counters, lease.Config, error) {
+// Load implements [rules.Tx].
+func (t *transaction) Load() (*rules.Counters, lease.Config, error) {
 	return &t.counters, t.config, nil
 }
 
@@ -99,8 +99,8 @@ func (t *transaction) change(query string, args ...any) (int, error) {
 	return int(n), err
 }
 
-// Wake implements [step.Tx].
-func (t *transaction) Wake(id lease.ID) { t.woken = append(t.woken, id) }
+// Notify implements [rules.Tx].
+func (t *transaction) Notify(id lease.ID) { t.woken = append(t.woken, id) }
 
 // markWoken leaves the step's hints for other processes, unless the waiter is
 // one of ours.

@@ -8,18 +8,18 @@ import (
 
 	"github.com/uptrace/bun"
 
-	"github.com/leasekit/leasekit/backend/step"
+	"github.com/leasekit/leasekit/backend/rules"
 	"github.com/leasekit/leasekit/lease"
 )
 
 // view is the namespace at one moment, for reading: what is read through one
 // view belongs together, while others go on writing. It implements what
-// [step.Contend] asks for.
+// [rules.Contend] asks for.
 type view struct {
 	ctx       context.Context
 	tx        bun.Tx
 	namespace int64
-	counters  step.Counters
+	counters  rules.Counters
 	config    lease.Config
 	now       int64 // the store's clock, ms
 }

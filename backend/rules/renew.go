@@ -1,4 +1,4 @@
-package step
+package rules
 
 import (
 	"time"
@@ -75,7 +75,7 @@ func (s *Step) hint(r *Record) error {
 			return err
 		}
 		for _, u := range us {
-			s.tx.Wake(u.ID)
+			s.tx.Notify(u.ID)
 		}
 	}
 	return nil

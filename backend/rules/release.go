@@ -1,4 +1,4 @@
-package step
+package rules
 
 import (
 	"github.com/leasekit/leasekit/backend"
@@ -29,7 +29,7 @@ func (s *Step) release(ref lease.Ref) (backend.End, error) {
 	case r.Status == lease.Active:
 		return backend.End{}, s.end(r, lease.Released, lease.EndReleased, lease.KindReleased, s.now)
 	case r.Status == lease.Pending:
-		s.tx.Wake(r.ID) // a call that still waits asks again, and learns that it was given up
+		s.tx.Notify(r.ID) // a call that still waits asks again, and learns that it was given up
 		return backend.End{}, s.end(r, lease.Failed, lease.EndCancelled, lease.KindWithdrawn, s.now)
 	case r.Status == lease.Released && r.EndReason == lease.EndReleased, r.EndReason == lease.EndCancelled:
 		return backend.End{}, nil // a repeated call
@@ -49,10 +49,10 @@ func (s *Step) Withdraw(a backend.WithdrawArgs) (backend.WithdrawReply, error) {
 func (s *Step) withdraw(a backend.WithdrawArgs) (backend.WithdrawReply, error) {
 	done := backend.WithdrawReply{Outcome: backend.Done}
 	until := s.now + lease.MinEndedRetention.Milliseconds()
-	if err := s.tx.Bury(a.Attempt, until); err != nil {
+	if err := s.tx.AddTombstone(a.Attempt, until); err != nil {
 		return done, err
 	}
-	s.counters.Buried = max(s.counters.Buried, until)
+	s.counters.Tombstones = max(s.counters.Tombstones, until)
 	r, err := s.find(a.ID)
 	if err != nil || r == nil || r.Status.Ended() || r.Holder != a.Holder || !r.asked(a.Attempt) {
 		return done, err

@@ -1,4 +1,4 @@
-package step
+package rules
 
 import (
 	"slices"
@@ -31,7 +31,7 @@ func (s *Step) Force(a backend.ForceArgs) (backend.ForceReply, error) {
 	}
 	if len(reply.Leases) > 0 {
 		until := s.now + lease.MinEndedRetention.Milliseconds()
-		if err := s.tx.Bury(forcedName(reply.Outcome, a.Op), until); err != nil {
+		if err := s.tx.AddTombstone(forcedName(reply.Outcome, a.Op), until); err != nil {
 			return reply, err
 		}
 	}
@@ -66,12 +66,12 @@ func (s *Step) force(q lease.Query, a backend.ForceArgs, reply *backend.ForceRep
 			if _, only := onlyThrough(q, r); only {
 				continue
 			}
-			r.Actor, r.Note, r.RenewOp = a.Force.Actor, a.Force.Reason, a.Op
-			if err := s.endBy(r, lease.Failed, lease.EndRevoked, lease.KindRevoked, s.now, a.Force.Actor, a.Force.Reason); err != nil {
+			r.Actor, r.Reason, r.RenewOp = a.Revocation.Actor, a.Revocation.Reason, a.Op
+			if err := s.endBy(r, lease.Failed, lease.EndRevoked, lease.KindRevoked, s.now, a.Revocation.Actor, a.Revocation.Reason); err != nil {
 				return 0, err
 			}
 			// A waiting call asks again, and learns that it was revoked.
-			s.tx.Wake(r.ID)
+			s.tx.Notify(r.ID)
 			reply.Leases = append(reply.Leases, r.Lease())
 		}
 		if len(rs) < maxEnds {
@@ -92,7 +92,7 @@ func forcedName(o backend.Outcome, op string) string {
 // forced returns the reply to a call that came before.
 func (s *Step) forced(op string) (backend.ForceReply, bool, error) {
 	for _, o := range []backend.Outcome{backend.Done, backend.Again} {
-		until, err := s.tx.Buried(forcedName(o, op))
+		until, err := s.tx.Tombstone(forcedName(o, op))
 		if err != nil {
 			return backend.ForceReply{}, false, err
 		}

@@ -1,4 +1,4 @@
-package step_test
+package rules_test
 
 import (
 	"testing"
@@ -6,13 +6,13 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/leasekit/leasekit/backend/step"
+	"github.com/leasekit/leasekit/backend/rules"
 )
 
 func TestClockRunsOnWhenItIsSetBack(t *testing.T) {
 	at := time.UnixMilli
-	var written step.Counters // as a transaction that changes nothing leaves it
-	var latest step.Latest
+	var written rules.Counters // as a transaction that changes nothing leaves it
+	var latest rules.Latest
 	look := func(wall time.Time) (now, up int64) {
 		c := written
 		latest.Merge(&c)
@@ -34,7 +34,7 @@ func TestClockRunsOnWhenItIsSetBack(t *testing.T) {
 	require.Equal(t, int64(13110), now)
 	require.Equal(t, int64(13111), up)
 
-	written = step.Counters{Now: 20_000, Offset: 10_000} // by another process
+	written = rules.Counters{Now: 20_000, Offset: 10_000} // by another process
 	now, _ = look(at(9500))
 	require.Equal(t, int64(20_000), now)
 	now, _ = look(at(9600))

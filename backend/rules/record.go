@@ -1,4 +1,4 @@
-package step
+package rules
 
 import (
 	"slices"
@@ -28,7 +28,7 @@ type Record struct {
 	EndReason lease.EndReason
 	Successor lease.ID // of what was replaced
 	Actor     string   // of what was revoked
-	Note      string   // of what was revoked: the reason
+	Reason    string   // of what was revoked: the reason
 	Token     lease.Token
 	Renewals  int
 	RenewOp   string // the last renewal, which does not count twice
@@ -65,7 +65,7 @@ func (r *Record) Lease() lease.Lease {
 		ID: r.ID, Token: r.Token, Holder: r.Holder, Claims: r.Claims, Status: r.Status,
 		EndReason: r.EndReason, TTL: span(r.TTL), Renewals: r.Renewals, MaxRenewals: r.MaxRenewals,
 		Priority: r.Priority, Distinct: r.Distinct, Labels: r.Labels,
-		Replaced: r.Replace.ID, ReplacedBy: r.Successor, Revoked: lease.Force{Actor: r.Actor, Reason: r.Note},
+		Replaced: r.Replace.ID, ReplacedBy: r.Successor, Revoked: lease.Revocation{Actor: r.Actor, Reason: r.Reason},
 		CreatedAt: moment(r.Created), GrantedAt: moment(r.Granted), ExpiresAt: moment(r.Deadline),
 		UpdatedAt: moment(r.Updated),
 	}

@@ -1,4 +1,4 @@
-package step_test
+package rules_test
 
 import (
 	"slices"

@@ -1,4 +1,4 @@
-package step
+package rules
 
 import "github.com/leasekit/leasekit/lease"
 
@@ -59,13 +59,13 @@ type Tx interface {
 	// EndedAt returns the ended records that ended at this moment, by arrival.
 	EndedAt(moment int64) ([]*Record, error)
 
-	// Bury remembers a name, of a withdrawn attempt, say, at least until then;
-	// Buried returns until when, 0 if it does not remember it.
-	Bury(name string, until int64) error
-	Buried(name string) (until int64, err error)
+	// AddTombstone remembers a name, of a withdrawn attempt, say, at least until then;
+	// Tombstone returns until when, 0 if it does not remember it.
+	AddTombstone(name string, until int64) error
+	Tombstone(name string) (until int64, err error)
 
 	// Forget removes up to limit ended records, oldest end first: those that
-	// ended at or before this moment, and those beyond the newest keep. Buried
+	// ended at or before this moment, and those beyond the newest keep. Tombstones
 	// attempts whose time is over go too, uncounted.
 	Forget(before, now int64, keep, limit int) (int, error)
 
@@ -76,20 +76,20 @@ type Tx interface {
 	// SetConfig stores the configuration.
 	SetConfig(c lease.Config) error
 
-	// Wake hints, after the commit, that this waiter may now be granted.
-	Wake(id lease.ID)
+	// Notify hints, after the commit, that this waiter may now be granted.
+	Notify(id lease.ID)
 }
 
 // Counters is what a namespace has one of. The zero value is a new namespace's.
 type Counters struct {
-	Seq      lease.Seq   // of the newest event
-	Token    lease.Token // the newest handed out
-	Arrivals int64       // the newest Record.Arrival
-	Waiting  int         // records recorded as Pending
-	Buried   int64       // until when some withdrawn attempt is remembered
-	Now      int64       // the highest now used, ms: see Latest
-	Offset   int64       // what the machine's clock lags behind the store's, ms
-	Refused  uint64      // refusals of tries without a place
+	Seq        lease.Seq   // of the newest event
+	Token      lease.Token // the newest handed out
+	Arrivals   int64       // the newest Record.Arrival
+	Waiting    int         // records recorded as Pending
+	Tombstones int64       // until when some withdrawn attempt is remembered
+	Now        int64       // the highest now used, ms: see Latest
+	Offset     int64       // what the machine's clock lags behind the store's, ms
+	Refused    uint64      // refusals of tries without a place
 }
 
 // Overlap selects records that conflict with a claim.

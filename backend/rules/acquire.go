@@ -1,4 +1,4 @@
-package step
+package rules
 
 import (
 	"time"
@@ -20,8 +20,8 @@ func (s *Step) Acquire(a backend.AcquireArgs) (backend.AcquireReply, error) {
 }
 
 func (s *Step) acquire(a backend.AcquireArgs) (backend.AcquireReply, error) {
-	if s.counters.Buried > s.now {
-		if until, err := s.tx.Buried(a.Attempt); err != nil || until > s.now {
+	if s.counters.Tombstones > s.now {
+		if until, err := s.tx.Tombstone(a.Attempt); err != nil || until > s.now {
 			return backend.AcquireReply{Outcome: backend.Withdrawn}, err
 		}
 	}
@@ -255,6 +255,6 @@ func (s *Step) fail(r, old *Record, end backend.End) error {
 	if old != nil {
 		reason, r.Successor = old.EndReason, old.Successor
 	}
-	r.Actor, r.Note = end.Actor, end.Reason
+	r.Actor, r.Reason = end.Actor, end.Reason
 	return s.end(r, lease.Failed, reason, lease.KindWithdrawn, s.now)
 }

@@ -1,4 +1,4 @@
-// Package step is the state machine that stores written in Go share: each
+// Package rules is the state machine that stores written in Go share: each
 // operation of a [backend.Store] as one step over a transaction ([Tx]), which
 // is all that such a store has to write. Package backend/memory shows how
 // little that is. (The Redis store does the same in Lua, and parity tests hold
@@ -13,7 +13,7 @@
 //   - no two active leases whose time is not over conflict;
 //   - a change of a record and its event are in the same transaction;
 //   - whoever can now be granted, and could not before, has been woken.
-package step
+package rules
 
 import (
 	"time"
@@ -88,7 +88,7 @@ func (s *Step) find(id lease.ID) (*Record, error) {
 
 // endOf says how r ended, for a caller who asks for it by its ID.
 func endOf(r *Record) backend.End {
-	e := backend.End{Successor: r.Successor, Actor: r.Actor, Reason: r.Note}
+	e := backend.End{Successor: r.Successor, Actor: r.Actor, Reason: r.Reason}
 	switch r.EndReason {
 	case lease.EndExpired, lease.EndLapsed:
 		e.Err = lease.ErrExpired

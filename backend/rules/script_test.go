@@ -1,4 +1,4 @@
-package step_test
+package rules_test
 
 import (
 	"fmt"
@@ -105,7 +105,7 @@ func (s *script) ask(e *modelEntry, again bool, place time.Duration) {
 		require.Equal(s.t, 1+len(waiters), reply.Position, "%q", s.log)
 		e.due, e.late = time.Now().Add(min(reply.RetryAfter, s.place/3)), false
 		if s.hints[e.ID] == nil {
-			s.hints[e.ID], _ = s.store.Wake(e.ID)
+			s.hints[e.ID], _ = s.store.Subscribe(e.ID)
 		}
 	}
 }

@@ -1,4 +1,4 @@
-package step
+package rules
 
 import (
 	"slices"
@@ -46,7 +46,7 @@ func (s *Step) wakeFreed(f freed) error {
 			return err
 		}
 		for _, u := range us {
-			s.tx.Wake(u.ID)
+			s.tx.Notify(u.ID)
 		}
 	}
 	var candidates []*Record
@@ -72,7 +72,7 @@ func (s *Step) wakeGrantable(us []*Record) error {
 			return err
 		}
 		if ok {
-			s.tx.Wake(u.ID)
+			s.tx.Notify(u.ID)
 		}
 	}
 	return nil
@@ -141,7 +141,7 @@ func (s *Step) wakeNext(o Overlap) error {
 		}
 		for _, u := range us {
 			if s.tested++; !u.Over(s.now) {
-				s.tx.Wake(u.ID)
+				s.tx.Notify(u.ID)
 				return nil
 			}
 		}
