@@ -26,13 +26,23 @@ func (e *engine) ForceRelease(ctx context.Context, q lease.Query, f lease.Revoca
 	if q.Empty() && !q.All {
 		return nil, lease.Invalid("query", "selects everything; set All if that is meant")
 	}
+	all, err := e.force(ctx, q, f)
+	if e.observer.Forced != nil {
+		e.observer.Forced(ctx, f, all, err)
+	}
+	return all, err
+}
+
+// force ends what q selects, step by step.
+func (e *engine) force(ctx context.Context, q lease.Query, f lease.Revocation) ([]lease.Lease, error) {
+	const op = "force release"
 	args, limit := ForceArgs{Query: q, Revocation: f}, q.Limit
 	var all []lease.Lease
 	for {
 		args.Op = string(lease.NewID())
 		start := time.Now()
 		reply, err := e.store.Force(ctx, args)
-		e.called(op, start, err)
+		e.called(ctx, op, start, err)
 		if err != nil {
 			return all, storeError(ctx, op, err)
 		}

@@ -27,6 +27,7 @@ type attempt struct {
 	sent    bool          // the store may have a trace of the attempt
 	again   bool          // it has answered
 	queued  *AcquireReply // the last reply that kept a place; nil if none did
+	since   time.Time     // when the first of them came
 	kept    time.Time     // when that place has lapsed for certain unless another ask reached the store
 	trouble error         // why the last ask had no reply; nil if it had one
 }
@@ -161,7 +162,7 @@ func (e *engine) send(ctx context.Context, a *attempt, args AcquireArgs) (Acquir
 	}
 	a.asked = time.Now()
 	reply, err := e.store.Acquire(bounded, args)
-	e.called("acquire", a.asked, err)
+	e.called(ctx, "acquire", a.asked, err)
 	if err != nil {
 		a.sent = true
 		return reply, storeError(ctx, a.op, err)

@@ -51,7 +51,7 @@ func (e *engine) config(ctx context.Context, op string) (*lease.Config, error) {
 func (e *engine) readConfig(ctx context.Context, op string) (lease.Config, error) {
 	known, start := e.settings.current.Load(), time.Now()
 	c, err := e.store.Config(ctx)
-	e.called("config", start, err)
+	e.called(ctx, "config", start, err)
 	if err != nil {
 		return lease.Config{}, storeError(ctx, op, err)
 	}
@@ -105,10 +105,13 @@ func (e *engine) SetConfig(ctx context.Context, c lease.Config) (lease.Config, e
 	}
 	known, start := e.settings.current.Load(), time.Now()
 	fresh, err := e.store.SetConfig(ctx, c)
-	e.called(op, start, err)
+	e.called(ctx, op, start, err)
 	if err != nil {
 		return lease.Config{}, storeError(ctx, op, err)
 	}
 	e.settings.learn(known, fresh)
+	if e.observer.Configured != nil {
+		e.observer.Configured(ctx, fresh)
+	}
 	return fresh, nil
 }

@@ -148,13 +148,6 @@ func (e *engine) background(f func()) {
 // closed reports whether Close has begun.
 func (e *engine) closed() bool { return e.closing.Err() != nil }
 
-// called tells the observer of a store call.
-func (e *engine) called(op string, start time.Time, err error) {
-	if e.observer.StoreCall != nil {
-		e.observer.StoreCall(op, time.Since(start), err)
-	}
-}
-
 // pause waits for d. It reports whether ctx still lives.
 func pause(ctx context.Context, d time.Duration) bool {
 	t := time.NewTimer(d)

@@ -65,7 +65,7 @@ func (e *engine) page(ctx context.Context, op string, q lease.Query, cursor stri
 	defer leave()
 	start := time.Now()
 	page, err := e.store.List(ctx, q, cursor)
-	e.called("list", start, err)
+	e.called(ctx, "list", start, err)
 	if err != nil {
 		return ListReply{}, storeError(ctx, op, err)
 	}
@@ -86,7 +86,7 @@ func (e *engine) stats(ctx context.Context, op string) (lease.Stats, error) {
 	defer leave()
 	start := time.Now()
 	s, err := e.store.Stats(ctx)
-	e.called("stats", start, err)
+	e.called(ctx, "stats", start, err)
 	if err != nil {
 		return lease.Stats{}, storeError(ctx, op, err)
 	}

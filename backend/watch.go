@@ -112,7 +112,7 @@ func (e *engine) events(ctx context.Context, op string, r *reader) ([]lease.Even
 	}
 	start := time.Now()
 	events, next, wait, err := e.store.Events(ctx, r.query, limit)
-	e.called("events", start, err)
+	e.called(ctx, "events", start, err)
 	if err != nil {
 		return nil, 0, storeError(ctx, op, err)
 	}

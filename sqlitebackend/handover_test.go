@@ -27,7 +27,7 @@ func handForTest(path string, orders *bufio.Scanner) error {
 	ctx := context.Background()
 	queued := make(chan struct{})
 	m, err := Open(ctx, path, &Options{Engine: &backend.Options{Observer: &backend.Observer{
-		Queued: func(lease.ID, int) { queued <- struct{}{} },
+		Queued: func(context.Context, *lease.ConflictError) { queued <- struct{}{} },
 	}}})
 	if err != nil {
 		return err
@@ -69,7 +69,7 @@ func hot(holder string) lease.Request {
 func queueing(t testing.TB, path string) (lease.Manager, <-chan struct{}) {
 	queued := make(chan struct{}, 1)
 	return mustManager(t, path, &Options{Engine: &backend.Options{Observer: &backend.Observer{
-		Queued: func(lease.ID, int) { queued <- struct{}{} },
+		Queued: func(context.Context, *lease.ConflictError) { queued <- struct{}{} },
 	}}}), queued
 }
 
