@@ -67,3 +67,15 @@ func ErrorLabels() []string {
 	}
 	return append(words, "other")
 }
+
+// StoreFailure reports whether an error that a Store returned is the store's
+// fault: it is out of reach, or too slow. A call that its caller cancelled, or
+// that Close ended, is none, and neither is a reply of the store that is an
+// error ([lease.ErrVersion], say).
+func StoreFailure(err error) bool {
+	switch ErrorLabel(err) {
+	case "timeout", "unavailable", "other", "regressed":
+		return true
+	}
+	return false
+}
