@@ -6,6 +6,7 @@ import (
 
 	"github.com/leasekit/leasekit/backend/rules"
 	"github.com/leasekit/leasekit/lease"
+	"github.com/leasekit/leasekit/sqlitebackend/internal/sqlitedb"
 )
 
 const readConfig = `SELECT config FROM lease_configs WHERE namespace = ?`
@@ -13,13 +14,13 @@ const readConfig = `SELECT config FROM lease_configs WHERE namespace = ?`
 // Config implements [backend.Store].
 func (s *Store) Config(ctx context.Context) (lease.Config, error) {
 	var text []byte
-	err := s.db.reader.DB.QueryRowContext(ctx, readConfig, s.namespace).Scan(&text)
+	err := s.reader.DB.QueryRowContext(ctx, readConfig, s.namespace).Scan(&text)
 	if err != nil {
 		return lease.Config{}, readFailed(ctx, "config", err)
 	}
 	var c lease.Config
 	if err := json.Unmarshal(text, &c); err != nil {
-		return lease.Config{}, unavailable("config", err)
+		return lease.Config{}, sqlitedb.Unavailable("config", err)
 	}
 	return c, nil
 }
@@ -45,7 +46,7 @@ func (t *transaction) SetConfig(c lease.Config) error {
 // version, which only a commit makes known to others.
 func (t *transaction) readConfig() error {
 	var text []byte
-	if _, err := t.get(readConfig, []any{t.namespace}, &text); err != nil {
+	if _, err := t.Get(readConfig, []any{t.namespace}, &text); err != nil {
 		return err
 	}
 	if err := json.Unmarshal(text, &t.config); err != nil {

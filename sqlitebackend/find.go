@@ -25,7 +25,7 @@ func (t *transaction) Find(id lease.ID) (*rules.Record, error) {
 		return r, nil
 	}
 	ids := []lease.ID{id}
-	for _, other := range t.ahead() {
+	for _, other := range t.Ahead() {
 		if _, ok := t.found[other]; !ok && other != id {
 			ids = append(ids, other)
 		}

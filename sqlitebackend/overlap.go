@@ -184,7 +184,7 @@ func waitersArgs(namespace int64, o rules.Overlap, above []string, limit int) []
 func (t *transaction) Leases(o rules.Overlap) ([]*rules.Record, error) {
 	up := above(o.Claim.Path)
 	var found []int64
-	err := t.each(t.overlapText(leasesOver, o.Claim, len(up)), leasesArgs(t.namespace, o, up), func(scan func(...any) error) error {
+	err := t.Each(t.overlapText(leasesOver, o.Claim, len(up)), leasesArgs(t.namespace, o, up), func(scan func(...any) error) error {
 		var arrival int64
 		if err := scan(&arrival); err != nil {
 			return err
@@ -231,7 +231,7 @@ func (t *transaction) places(o rules.Overlap) ([]rules.Place, error) {
 	var found []rules.Place
 	read := func(of overlapping, limit int) error {
 		found = found[:0]
-		return t.each(t.overlapText(of, o.Claim, len(up)), waitersArgs(t.namespace, o, up, limit), func(scan func(...any) error) error {
+		return t.Each(t.overlapText(of, o.Claim, len(up)), waitersArgs(t.namespace, o, up, limit), func(scan func(...any) error) error {
 			var p rules.Place
 			err := scan(&p.Key, &p.Arrival)
 			found = append(found, p)

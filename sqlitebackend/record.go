@@ -80,7 +80,7 @@ func (t *transaction) some(query string, args ...any) ([]*rules.Record, error) {
 	var found []*rules.Record
 	var w row
 	fields := w.fields() // all of them are set by each scan
-	err := t.each(query, args, func(scan func(...any) error) error {
+	err := t.Each(query, args, func(scan func(...any) error) error {
 		if err := scan(fields...); err != nil {
 			return err
 		}

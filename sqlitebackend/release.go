@@ -43,7 +43,7 @@ func (t *transaction) exhume(now int64, limit int) (int, error) {
 
 // Tombstone implements [rules.Tx].
 func (t *transaction) Tombstone(attempt string) (until int64, err error) {
-	_, err = t.get(`SELECT until FROM lease_tombstones WHERE namespace = ? AND attempt = ?`,
+	_, err = t.Get(`SELECT until FROM lease_tombstones WHERE namespace = ? AND attempt = ?`,
 		[]any{t.namespace, attempt}, &until)
 	return until, err
 }

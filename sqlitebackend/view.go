@@ -10,6 +10,7 @@ import (
 
 	"github.com/leasekit/leasekit/backend/rules"
 	"github.com/leasekit/leasekit/lease"
+	"github.com/leasekit/leasekit/sqlitebackend/internal/sqlitedb"
 )
 
 // view is the namespace at one moment, for reading: what is read through one
@@ -27,7 +28,7 @@ type view struct {
 // look reads from one view. It writes nothing and does not wait for writers.
 // Errors are those of readFailed.
 func (s *Store) look(ctx context.Context, doing string, read func(*view) error) error {
-	tx, err := s.db.reader.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+	tx, err := s.reader.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
 	if err != nil {
 		return readFailed(ctx, doing, err)
 	}
@@ -72,5 +73,5 @@ func readFailed(ctx context.Context, doing string, err error) error {
 	case ctx.Err() != nil:
 		return errors.Join(ctx.Err(), err)
 	}
-	return unavailable(doing, err)
+	return sqlitedb.Unavailable(doing, err)
 }

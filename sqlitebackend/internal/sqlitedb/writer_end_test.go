@@ -1,4 +1,4 @@
-package sqlitebackend
+package sqlitedb
 
 import (
 	"context"
@@ -14,25 +14,25 @@ import (
 )
 
 func TestWriterContext(t *testing.T) {
-	d, w := newCounters(t, hooks{})
+	d, w := newCounters(t, Hooks{})
 
 	// Before it starts an operation can be withdrawn, and then never starts.
-	w.turn <- struct{}{}
+	release := holdTurn(t, w)
 	ctx, cancel := context.WithCancel(t.Context())
 	result := make(chan error)
-	go func() { result <- w.do(ctx, increment("withdrawn")) }()
+	go func() { result <- w.Do(ctx, Call{}, increment("withdrawn")) }()
 	waitQueued(w, 1)
 	cancel()
 	require.ErrorIs(t, <-result, context.Canceled)
 	waitQueued(w, 0)
-	<-w.turn
-	require.NoError(t, w.do(t.Context(), increment("a")))
+	release()
+	require.NoError(t, w.Do(t.Context(), Call{}, increment("a")))
 	require.Zero(t, value(t, d, "withdrawn"))
 
 	// Once it has started, its caller gets the outcome, and no statement hears
 	// of the context.
 	ctx, cancel = context.WithCancel(t.Context())
-	require.NoError(t, w.do(ctx, func(b *batch) error {
+	require.NoError(t, w.Do(ctx, Call{}, func(b *Batch) error {
 		cancel()
 		return increment("started")(b)
 	}))
@@ -40,39 +40,39 @@ func TestWriterContext(t *testing.T) {
 }
 
 func TestWriterClose(t *testing.T) {
-	d, w := newCounters(t, hooks{})
+	d, w := newCounters(t, Hooks{})
 	started, proceed := make(chan struct{}), make(chan struct{})
 	running, closed := make(chan error), make(chan error)
 	go func() {
-		running <- w.do(context.Background(), func(b *batch) error {
+		running <- w.Do(context.Background(), Call{}, func(b *Batch) error {
 			close(started)
 			<-proceed
 			return increment("running")(b)
 		})
 	}()
 	<-started
-	go func() { closed <- w.close() }()
-	<-w.closing.Done()
-	require.ErrorIs(t, w.do(t.Context(), increment("late")), lease.ErrClosed)
+	go func() { closed <- w.Close() }()
+	<-w.queue.Closing().Done()
+	require.ErrorIs(t, w.Do(t.Context(), Call{}, increment("late")), lease.ErrClosed)
 	close(proceed)
 	require.NoError(t, <-running, "what runs is finished")
 	require.NoError(t, <-closed)
-	require.NoError(t, w.close(), "again")
+	require.NoError(t, w.Close(), "again")
 	require.Equal(t, 1, value(t, d, "running"))
 	require.Zero(t, value(t, d, "late"))
-	_, err := w.changed(t.Context())
+	_, err := w.Changed(t.Context())
 	require.ErrorIs(t, err, lease.ErrClosed)
 }
 
 func TestWriterCloseAnswersWhatIsQueued(t *testing.T) {
-	d, w := newCounters(t, hooks{})
-	w.turn <- struct{}{}
+	d, w := newCounters(t, Hooks{})
+	release := holdTurn(t, w)
 	result, closed := make(chan error), make(chan error)
-	go func() { result <- w.do(context.Background(), increment("a")) }()
+	go func() { result <- w.Do(context.Background(), Call{}, increment("a")) }()
 	waitQueued(w, 1)
-	go func() { closed <- w.close() }()
+	go func() { closed <- w.Close() }()
 	require.ErrorIs(t, <-result, lease.ErrClosed)
-	<-w.turn
+	release()
 	require.NoError(t, <-closed)
 	require.Zero(t, value(t, d, "a"))
 }
@@ -80,14 +80,14 @@ func TestWriterCloseAnswersWhatIsQueued(t *testing.T) {
 // Many callers with short deadlines: whoever is told nil is in the file, who
 // is told of the deadline is not.
 func TestWriterDeadlineStorm(t *testing.T) {
-	d, w := newCounters(t, hooks{})
+	d, w := newCounters(t, Hooks{})
 	var committed [16]int
 	var running sync.WaitGroup
 	for g := range committed {
 		running.Go(func() {
 			for i := range 100 {
 				ctx, cancel := context.WithTimeout(context.Background(), time.Duration(i%10)*100*time.Microsecond)
-				switch err := w.do(ctx, increment(strconv.Itoa(g))); {
+				switch err := w.Do(ctx, Call{}, increment(strconv.Itoa(g))); {
 				case err == nil:
 					committed[g]++
 				case !errors.Is(err, context.DeadlineExceeded):

@@ -1,4 +1,4 @@
-package sqlitebackend
+package sqlitedb
 
 import (
 	"context"
@@ -10,42 +10,42 @@ import (
 	"time"
 )
 
-// gate is the fair queue of processes to the writer of one database file: an
+// fileLock is the fair queue of processes to the writer of one database file: an
 // advisory lock on a side file, held around each batch. SQLite's own lock is
 // enough for correctness, but who waits for it sleeps and looks again, ever
 // more rarely, so that one busy process can starve the others for seconds. A
 // lock that the kernel queues for is fair, costs a microsecond when it is
 // free, and is gone when its process is.
 //
-// The handles that one process has on one file share a gate and take turns by
-// a channel: only one of them at a time waits in the kernel. That also keeps
+// The handles that one process has on one file share a fileLock and take turns
+// by a channel: only one of them at a time waits in the kernel. That also keeps
 // two handles in a testing/synctest bubble from deadlocking, where a goroutine
 // in a system call stops the clock that another one sleeps by.
 //
-// A nil gate is open: there is none in memory, nor where the system or the
-// file system has no such lock.
-type gate struct {
+// A nil fileLock is always free: there is none in memory, nor where the system
+// or the file system has no such lock.
+type fileLock struct {
 	file *os.File
 	info os.FileInfo
 	turn chan struct{} // holds one element while somebody has, or waits for, the lock
 
-	handles int // guarded by gates.mutex
+	handles int // guarded by fileLocks.mutex
 }
 
-// gates of this process. They are shared by the file that they lock, whatever
+// fileLocks of this process. They are shared by the file that they lock, whatever
 // the path that led to it.
-var gates struct {
+var fileLocks struct {
 	mutex sync.Mutex
-	open  []*gate
+	open  []*fileLock
 }
 
-// gatePatience is how long closing waits for a lock that is being waited for.
-const gatePatience = time.Second
+// lockPatience is how long closing waits for a lock that is being waited for.
+const lockPatience = time.Second
 
-// openGate returns the gate of the database file, made beside it with its
+// openFileLock returns the lock of the database file, made beside it with its
 // permissions. Close it with close.
-func openGate(databaseFile string) (*gate, error) {
-	if databaseFile == "" || !gatesWork {
+func openFileLock(databaseFile string) (*fileLock, error) {
+	if databaseFile == "" || !flockWorks {
 		return nil, nil
 	}
 	permissions := fs.FileMode(0o644)
@@ -65,41 +65,41 @@ func openGate(databaseFile string) (*gate, error) {
 		return nil, errors.Join(err, file.Close())
 	}
 
-	gates.mutex.Lock()
-	defer gates.mutex.Unlock()
-	for _, g := range gates.open {
-		if os.SameFile(g.info, info) {
-			g.handles++
-			return g, file.Close()
+	fileLocks.mutex.Lock()
+	defer fileLocks.mutex.Unlock()
+	for _, l := range fileLocks.open {
+		if os.SameFile(l.info, info) {
+			l.handles++
+			return l, file.Close()
 		}
 	}
-	g := &gate{file: file, info: info, turn: make(chan struct{}, 1), handles: 1}
-	gates.open = append(gates.open, g)
-	return g, nil
+	l := &fileLock{file: file, info: info, turn: make(chan struct{}, 1), handles: 1}
+	fileLocks.open = append(fileLocks.open, l)
+	return l, nil
 }
 
-// enter waits for the lock, until ctx ends. Without an error, leave follows.
-func (g *gate) enter(ctx context.Context) error {
-	if g == nil {
+// lock waits for the lock, until ctx ends. Without an error, unlock follows.
+func (l *fileLock) lock(ctx context.Context) error {
+	if l == nil {
 		return nil
 	}
 	select {
-	case g.turn <- struct{}{}:
+	case l.turn <- struct{}{}:
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	if tryLockFile(g.file) {
+	if tryLockFile(l.file) {
 		return nil
 	}
 	// The system call cannot be interrupted, so it runs beside us. If we have
 	// gone when it returns, it hands the turn on.
 	entered := make(chan struct{})
 	go func() {
-		lockFile(g.file)
+		lockFile(l.file)
 		select {
 		case entered <- struct{}{}:
 		case <-ctx.Done():
-			g.leave()
+			l.unlock()
 		}
 	}()
 	select {
@@ -110,43 +110,43 @@ func (g *gate) enter(ctx context.Context) error {
 	}
 }
 
-// leave lets the next one in.
-func (g *gate) leave() {
-	if g == nil {
+// unlock lets the next one in.
+func (l *fileLock) unlock() {
+	if l == nil {
 		return
 	}
-	unlockFile(g.file)
-	<-g.turn
+	unlockFile(l.file)
+	<-l.turn
 }
 
 // close gives up a handle; the last one closes the file. If the lock is still
 // being waited for because another process keeps it (stopped in a debugger,
 // perhaps), close does not wait for that for long: the file is then closed
 // when the wait is over.
-func (g *gate) close() error {
-	if g == nil {
+func (l *fileLock) close() error {
+	if l == nil {
 		return nil
 	}
-	gates.mutex.Lock()
-	g.handles--
-	last := g.handles == 0
+	fileLocks.mutex.Lock()
+	l.handles--
+	last := l.handles == 0
 	if last {
-		gates.open = slices.DeleteFunc(gates.open, func(other *gate) bool { return other == g })
+		fileLocks.open = slices.DeleteFunc(fileLocks.open, func(other *fileLock) bool { return other == l })
 	}
-	gates.mutex.Unlock()
+	fileLocks.mutex.Unlock()
 	if !last {
 		return nil
 	}
 
-	patience := time.NewTimer(gatePatience)
+	patience := time.NewTimer(lockPatience)
 	defer patience.Stop()
 	select {
-	case g.turn <- struct{}{}:
-		return g.file.Close()
+	case l.turn <- struct{}{}:
+		return l.file.Close()
 	case <-patience.C:
 		go func() {
-			g.turn <- struct{}{}
-			_ = g.file.Close() // only ever locked, never written
+			l.turn <- struct{}{}
+			_ = l.file.Close() // only ever locked, never written
 		}()
 		return nil
 	}

@@ -1,4 +1,4 @@
-package sqlitebackend
+package sqlitedb
 
 import (
 	"context"
@@ -13,11 +13,11 @@ import (
 )
 
 // mustOpen opens a database that is closed with the test.
-func mustOpen(t testing.TB, path string, options Options) *database {
+func mustOpen(t testing.TB, path string, options Options) *Database {
 	t.Helper()
-	d, err := openFile(context.Background(), path, options)
+	d, err := Open(context.Background(), path, options)
 	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, d.close()) })
+	t.Cleanup(func() { require.NoError(t, d.Close()) })
 	return d
 }
 
@@ -34,7 +34,7 @@ func TestOpenSettings(t *testing.T) {
 	for _, mode := range []struct {
 		options     Options
 		synchronous string
-	}{{Options{}, "2"}, {Options{Synchronous: Normal}, "1"}} {
+	}{{Options{}, "2"}, {Options{Normal: true}, "1"}} {
 		d := mustOpen(t, newPath(t), mode.options)
 		writer, err := d.takeWriter(t.Context())
 		require.NoError(t, err)
@@ -70,7 +70,7 @@ func TestOpenPathWithSpecialCharacters(t *testing.T) {
 			require.Equal(t, name, filepath.Base(d.file))
 			entries, err := os.ReadDir(folder)
 			require.NoError(t, err)
-			require.Len(t, entries, 3, "the file, its -wal and its -shm, and nothing else")
+			require.Len(t, entries, 4, "the file, its -wal, its -shm and its -gate, and nothing else")
 		})
 	}
 }
@@ -83,7 +83,7 @@ func TestOpenRelativePath(t *testing.T) {
 }
 
 func TestOpenMemory(t *testing.T) {
-	d := mustOpen(t, memoryPath, Options{})
+	d := mustOpen(t, MemoryPath, Options{})
 	require.Empty(t, d.file)
 	_, err := d.writer.Exec("CREATE TABLE here (x)")
 	require.NoError(t, err)
@@ -108,7 +108,7 @@ func TestOpenErrors(t *testing.T) {
 		contains   string
 	}{
 		{"no directory", filepath.Join(folder, "missing", "leases.db"), fs.ErrNotExist, "missing"},
-		{"not a database", text, ErrNotDatabase, "text.db"},
+		{"not a database", text, ErrNotDatabase, "not an SQLite database"},
 		{"a directory", folder, nil, "not a regular file"},
 		{"a file as directory", filepath.Join(text, "leases.db"), nil, "not a directory"},
 		{"empty", "", nil, "empty path"},
@@ -116,10 +116,7 @@ func TestOpenErrors(t *testing.T) {
 		{"URI", "file:leases.db", nil, "not a URI"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			_, err := openFile(t.Context(), c.path, Options{})
-			var openError *OpenError
-			require.ErrorAs(t, err, &openError)
-			require.Equal(t, c.path, openError.Path)
+			_, err := Open(t.Context(), c.path, Options{})
 			require.ErrorContains(t, err, c.contains)
 			if c.is != nil {
 				require.ErrorIs(t, err, c.is)
@@ -134,19 +131,8 @@ func TestOpenErrors(t *testing.T) {
 func TestOpenEndedContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err := openFile(ctx, newPath(t), Options{})
+	_, err := Open(ctx, newPath(t), Options{})
 	require.ErrorIs(t, err, context.Canceled)
-}
-
-func TestOptionsSettle(t *testing.T) {
-	var none *Options
-	filled, err := none.settle()
-	require.NoError(t, err)
-	require.Equal(t, Options{Namespace: "default", Synchronous: Full}, filled)
-	for _, bad := range []Options{{Namespace: "a\x00"}, {Namespace: "\xff"}, {Namespace: string(make([]byte, 200))}, {Synchronous: 7}} {
-		_, err := bad.settle()
-		require.Error(t, err)
-	}
 }
 
 // An application may bring a driver whose errors have another shape.

@@ -1,9 +1,11 @@
-package sqlitebackend
+package sqlitedb
 
 import (
 	"context"
 	"sync"
 	"time"
+
+	"github.com/leasekit/leasekit/internal/hints"
 )
 
 // How often the poller looks: every fiftieth of the time since something last
@@ -18,13 +20,13 @@ const (
 	pollShare   = 50
 )
 
-// poller notices the commits of other processes while somebody waits for
+// Poller notices the commits of other processes while somebody waits for
 // them. There is one for each store.
 //
 // It calls noticed after changed has reported a change, in a goroutine that
-// runs only between the first watch and the last stop.
-type poller struct {
-	changed func(context.Context) (bool, error) // writer.changed
+// runs only between the first Watch and the last stop.
+type Poller struct {
+	changed func(context.Context) (bool, error) // Writer.Changed
 	noticed func()
 
 	mutex   sync.Mutex
@@ -35,13 +37,14 @@ type poller struct {
 	running sync.WaitGroup
 }
 
-func newPoller(changed func(context.Context) (bool, error), noticed func()) *poller {
-	return &poller{changed: changed, noticed: noticed}
+// NewPoller returns a poller that does not look yet.
+func NewPoller(changed func(context.Context) (bool, error), noticed func()) *Poller {
+	return &Poller{changed: changed, noticed: noticed}
 }
 
-// watch makes the poller look until stop is called, and often at first. stop
-// may be called again. On a closed poller watch does nothing.
-func (p *poller) watch() (stop func()) {
+// Watch makes the poller look until stop is called, and often at first. stop
+// may be called again. On a closed poller Watch does nothing.
+func (p *Poller) Watch() (stop func()) {
 	p.mutex.Lock()
 	defer p.mutex.Unlock()
 	if p.closed {
@@ -54,7 +57,7 @@ func (p *poller) watch() (stop func()) {
 		p.cancel, p.arrived = cancel, arrived
 		p.running.Go(func() { p.look(ctx, arrived) })
 	} else {
-		hint(p.arrived)
+		hints.Send(p.arrived)
 	}
 	return sync.OnceFunc(func() {
 		p.mutex.Lock()
@@ -66,9 +69,9 @@ func (p *poller) watch() (stop func()) {
 	})
 }
 
-// close ends the looking, whoever still waits, and returns when noticed is
+// Close ends the looking, whoever still waits, and returns when noticed is
 // called no more.
-func (p *poller) close() {
+func (p *Poller) Close() {
 	p.mutex.Lock()
 	p.closed = true
 	if p.cancel != nil {
@@ -78,7 +81,7 @@ func (p *poller) close() {
 	p.running.Wait()
 }
 
-func (p *poller) look(ctx context.Context, arrived <-chan struct{}) {
+func (p *Poller) look(ctx context.Context, arrived <-chan struct{}) {
 	last := time.Now() // when something last happened
 	timer := time.NewTimer(pollFastest)
 	defer timer.Stop()

@@ -1,4 +1,4 @@
-package sqlitebackend
+package sqlitedb
 
 import (
 	"context"

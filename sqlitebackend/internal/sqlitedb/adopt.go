@@ -1,4 +1,4 @@
-package sqlitebackend
+package sqlitedb
 
 import (
 	"context"
@@ -15,28 +15,17 @@ import (
 // of connections, so the writer borrows one for each batch.
 const fewestToDedicate = 3
 
-// adopt uses the database of an application through the application's own
+// Adopt uses the database of an application through the application's own
 // pool, which stays the application's to close. It changes nothing in the
 // database and refuses one whose settings would lose leases, or under which
-// the application itself would see errors because of us. Errors are
-// [*OpenError]; [ErrUnsafeSettings] lists everything that is wrong at once.
+// the application itself would see errors because of us. [ErrUnsafeSettings]
+// lists everything that is wrong at once. With an error the database that is
+// returned, if any, is good for its name only.
 //
 // What it cannot see: settings that were made on some connections of the pool
 // only (with Exec instead of in the data source name), and a limit on the
 // lifetime of the only connection of a database in memory.
-func adopt(ctx context.Context, pool *bun.DB, options Options) (*database, error) {
-	d, err := inspectPool(ctx, pool, options)
-	if err != nil {
-		name := "the application's database"
-		if d != nil {
-			name = d.name
-		}
-		return nil, &OpenError{Path: name, Err: err}
-	}
-	return d, nil
-}
-
-func inspectPool(ctx context.Context, pool *bun.DB, options Options) (*database, error) {
+func Adopt(ctx context.Context, pool *bun.DB, options Options) (*Database, error) {
 	if pool == nil {
 		return nil, errors.New("nil *bun.DB")
 	}
@@ -44,7 +33,7 @@ func inspectPool(ctx context.Context, pool *bun.DB, options Options) (*database,
 		return nil, fmt.Errorf("dialect is %s, not SQLite", name)
 	}
 	limit := pool.Stats().MaxOpenConnections // 0: none
-	d := &database{writer: pool, reader: pool, borrow: limit > 0 && limit < fewestToDedicate}
+	d := &Database{writer: pool, reader: pool, borrow: limit > 0 && limit < fewestToDedicate}
 
 	connection, err := pool.Conn(ctx)
 	if err != nil {
@@ -60,13 +49,14 @@ func inspectPool(ctx context.Context, pool *bun.DB, options Options) (*database,
 
 	d.file, d.name = found.file, found.file
 	if d.file == "" {
-		d.name, d.borrow = memoryPath, true
+		d.name, d.borrow = MemoryPath, true
 	}
 	if problems := found.problems(limit, d.borrow, options); len(problems) > 0 {
 		return d, fmt.Errorf("%w: %s", ErrUnsafeSettings, strings.Join(problems, "; "))
 	}
 	d.pragmas = writerPragmas(options)
-	return d, nil
+	d.lock, err = openFileLock(d.file)
+	return d, err
 }
 
 func explainPool(err error) error {
@@ -113,6 +103,7 @@ func inspect(ctx context.Context, connection bun.Conn) (settings, error) {
 // problems lists what is wrong with the settings, each with what to do.
 func (s settings) problems(limit int, borrow bool, options Options) []string {
 	var problems []string
+	_, level := options.synchronous()
 	add := func(format string, args ...any) {
 		problems = append(problems, fmt.Sprintf(format, args...))
 	}
@@ -141,7 +132,7 @@ func (s settings) problems(limit int, borrow bool, options Options) []string {
 	case s.synchronous == 0:
 		// Even if only other connections have it: they run checkpoints too.
 		add("synchronous is OFF: a power loss can damage the database: set it to NORMAL or FULL")
-	case borrow && s.synchronous < options.Synchronous.level():
+	case borrow && s.synchronous < level:
 		add("synchronous is NORMAL and the pool's limit of %d connections leaves none for Leasekit alone:"+
 			" set it to FULL, allow %d connections, or ask for Options.Synchronous: Normal", limit, fewestToDedicate)
 	}

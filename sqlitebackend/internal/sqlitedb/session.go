@@ -1,4 +1,4 @@
-package sqlitebackend
+package sqlitedb
 
 import (
 	"context"
@@ -8,18 +8,18 @@ import (
 	"github.com/uptrace/bun"
 )
 
-// session is the writer's connection with the statements prepared on it.
+// Session is the writer's connection with the statements prepared on it.
 // Everything runs without a deadline: a statement that a context interrupts
 // takes the whole transaction with it, and the driver may report an error for
 // a commit that has happened.
-type session struct {
+type Session struct {
 	connection bun.Conn
 	identity   any // the driver's connection, to tell connections apart
 	statements map[string]*sql.Stmt
 }
 
-func newSession(connection bun.Conn) (*session, error) {
-	s := &session{connection: connection, statements: make(map[string]*sql.Stmt)}
+func newSession(connection bun.Conn) (*Session, error) {
+	s := &Session{connection: connection, statements: make(map[string]*sql.Stmt)}
 	err := connection.Raw(func(driverConnection any) error {
 		s.identity = driverConnection
 		return nil
@@ -32,7 +32,7 @@ func newSession(connection bun.Conn) (*session, error) {
 const maxStatements = 300
 
 // statement returns the prepared statement of a query text.
-func (s *session) statement(query string) (*sql.Stmt, error) {
+func (s *Session) statement(query string) (*sql.Stmt, error) {
 	if statement, ok := s.statements[query]; ok {
 		return statement, nil
 	}
@@ -48,17 +48,28 @@ func (s *session) statement(query string) (*sql.Stmt, error) {
 	return statement, nil
 }
 
-// exec runs a query that returns no rows.
-func (s *session) exec(query string, args ...any) (sql.Result, error) {
-	statement, err := s.statement(query)
-	if err != nil {
-		return nil, err
-	}
-	return statement.ExecContext(context.Background(), args...)
+// Exec runs a query that returns no rows.
+func (s *Session) Exec(query string, args ...any) error {
+	_, err := s.Change(query, args...)
+	return err
 }
 
-// get reads the first row of a query; false if there is none.
-func (s *session) get(query string, args []any, into ...any) (bool, error) {
+// Change is [Session.Exec] that returns how many rows were changed.
+func (s *Session) Change(query string, args ...any) (int, error) {
+	statement, err := s.statement(query)
+	if err != nil {
+		return 0, err
+	}
+	result, err := statement.ExecContext(context.Background(), args...)
+	if err != nil {
+		return 0, err
+	}
+	n, err := result.RowsAffected()
+	return int(n), err
+}
+
+// Get reads the first row of a query; false if there is none.
+func (s *Session) Get(query string, args []any, into ...any) (bool, error) {
 	statement, err := s.statement(query)
 	if err != nil {
 		return false, err
@@ -70,9 +81,9 @@ func (s *session) get(query string, args []any, into ...any) (bool, error) {
 	return err == nil, err
 }
 
-// each calls row for every row of a query, until it returns an error. Within
+// Each calls row for every row of a query, until it returns an error. Within
 // row no other query may run.
-func (s *session) each(query string, args []any, row func(scan func(into ...any) error) error) (err error) {
+func (s *Session) Each(query string, args []any, row func(scan func(into ...any) error) error) (err error) {
 	statement, err := s.statement(query)
 	if err != nil {
 		return err
@@ -91,7 +102,7 @@ func (s *session) each(query string, args []any, row func(scan func(into ...any)
 }
 
 // close closes the statements, not the connection.
-func (s *session) close() {
+func (s *Session) close() {
 	for _, statement := range s.statements {
 		_ = statement.Close()
 	}

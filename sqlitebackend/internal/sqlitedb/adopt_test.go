@@ -1,4 +1,4 @@
-package sqlitebackend
+package sqlitedb
 
 import (
 	"context"
@@ -45,17 +45,15 @@ func TestAdoptRefusesUnsafeSettings(t *testing.T) {
 		{"no waiting", "?_pragma=journal_mode(WAL)", 0, Options{}, []string{"busy_timeout is 0"}},
 		{"no syncing", "?_pragma=journal_mode(WAL)&_pragma=busy_timeout(1)&_pragma=synchronous(OFF)", 0, Options{}, []string{"synchronous is OFF"}},
 		{"read-only connections", goodSettings + "&_query_only=1", 0, Options{}, []string{"query_only"}},
-		{"one process only", goodSettings + "&_pragma=locking_mode(EXCLUSIVE)", 1, Options{Synchronous: Normal}, []string{"locking_mode"}},
+		{"one process only", goodSettings + "&_pragma=locking_mode(EXCLUSIVE)", 1, Options{Normal: true}, []string{"locking_mode"}},
 		{"borrowed and less than asked for", goodSettings, 1, Options{}, []string{"synchronous is NORMAL", "allow 3 connections"}},
 		{"everything at once", "?_pragma=synchronous(0)", 0, Options{}, []string{"journal_mode", "busy_timeout", "synchronous"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			path := newPath(t)
-			_, err := adopt(t.Context(), application(t, "file:"+path+c.settings, c.limit), c.options)
+			d, err := Adopt(t.Context(), application(t, "file:"+path+c.settings, c.limit), c.options)
 			require.ErrorIs(t, err, ErrUnsafeSettings)
-			var openError *OpenError
-			require.ErrorAs(t, err, &openError)
-			require.Equal(t, path, openError.Path)
+			require.Equal(t, path, d.Name())
 			for _, text := range c.contains {
 				require.ErrorContains(t, err, text)
 			}
@@ -64,14 +62,14 @@ func TestAdoptRefusesUnsafeSettings(t *testing.T) {
 }
 
 func TestAdoptMemory(t *testing.T) {
-	_, err := adopt(t.Context(), application(t, memoryPath, 0), Options{})
+	_, err := Adopt(t.Context(), application(t, MemoryPath, 0), Options{})
 	require.ErrorIs(t, err, ErrUnsafeSettings)
 	require.ErrorContains(t, err, "SetMaxOpenConns(1)")
 
-	_, err = adopt(t.Context(), application(t, "", 1), Options{})
+	_, err = Adopt(t.Context(), application(t, "", 1), Options{})
 	require.ErrorIs(t, err, ErrUnsafeSettings, "a temporary file")
 
-	d, err := adopt(t.Context(), application(t, memoryPath, 1), Options{})
+	d, err := Adopt(t.Context(), application(t, MemoryPath, 1), Options{})
 	require.NoError(t, err)
 	require.True(t, d.borrow)
 	require.Empty(t, d.file)
@@ -80,9 +78,9 @@ func TestAdoptMemory(t *testing.T) {
 func TestAdoptNotADatabase(t *testing.T) {
 	path := newPath(t)
 	require.NoError(t, os.WriteFile(path, make([]byte, 4096), 0o600))
-	_, err := adopt(t.Context(), application(t, path, 0), Options{})
+	_, err := Adopt(t.Context(), application(t, path, 0), Options{})
 	require.ErrorIs(t, err, ErrNotDatabase)
-	_, err = adopt(t.Context(), nil, Options{})
+	_, err = Adopt(t.Context(), nil, Options{})
 	require.ErrorContains(t, err, "nil")
 }
 
@@ -92,7 +90,7 @@ func TestAdoptDedicatedConnection(t *testing.T) {
 	for _, limit := range []int{0, 3, 10} {
 		path := newPath(t)
 		pool := application(t, "file:"+path+goodSettings, limit)
-		d, err := adopt(t.Context(), pool, Options{})
+		d, err := Adopt(t.Context(), pool, Options{})
 		require.NoError(t, err)
 		require.False(t, d.borrow)
 		require.Equal(t, path, d.file)
@@ -105,7 +103,7 @@ func TestAdoptDedicatedConnection(t *testing.T) {
 			require.Equal(t, "1", pragma(t, connection, "synchronous"))
 			require.Equal(t, "5000", pragma(t, connection, "busy_timeout"))
 		})
-		require.NoError(t, d.close())
+		require.NoError(t, d.Close())
 		require.NoError(t, pool.Ping(), "the pool stays the application's")
 	}
 }
@@ -114,21 +112,21 @@ func TestAdoptDedicatedConnection(t *testing.T) {
 func TestAdoptBorrowsFromSmallPool(t *testing.T) {
 	for _, limit := range []int{1, 2} {
 		pool := application(t, "file:"+newPath(t)+fullSettings, limit)
-		d, err := adopt(t.Context(), pool, Options{})
+		d, err := Adopt(t.Context(), pool, Options{})
 		require.NoError(t, err)
 		require.True(t, d.borrow)
-		w := mustWriter(t, d, hooks{})
-		require.NoError(t, w.do(t.Context(), createCounters))
-		require.NoError(t, w.do(t.Context(), increment("a")))
+		w := mustWriter(t, d, Hooks{})
+		require.NoError(t, w.Do(t.Context(), Call{}, createCounters))
+		require.NoError(t, w.Do(t.Context(), Call{}, increment("a")))
 
 		// The application has all connections of its pool: none was kept.
 		release := takeAll(t, pool, limit)
 		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
-		require.ErrorIs(t, w.do(ctx, increment("a")), context.DeadlineExceeded)
+		require.ErrorIs(t, w.Do(ctx, Call{}, increment("a")), context.DeadlineExceeded)
 		cancel()
 		release(func(bun.Conn) {})
 
-		require.NoError(t, w.do(t.Context(), increment("a")))
+		require.NoError(t, w.Do(t.Context(), Call{}, increment("a")))
 		require.Equal(t, 2, value(t, d, "a"))
 	}
 }

@@ -1,4 +1,4 @@
-package sqlitebackend
+package hints
 
 import (
 	"sync"
@@ -19,17 +19,17 @@ func hinted(channel <-chan struct{}) bool {
 }
 
 func TestWakers(t *testing.T) {
-	var w wakers
-	w.wake("nobody")
-	w.wakeAll()
-	first, stopFirst := w.subscribe("a")
-	second, stopSecond := w.subscribe("a")
-	other, stopOther := w.subscribe("b")
+	var hub Hub
+	hub.Notify("nobody")
+	hub.NotifyAll()
+	first, stopFirst := hub.Subscribe("a")
+	second, stopSecond := hub.Subscribe("a")
+	other, stopOther := hub.Subscribe("b")
 	require.False(t, hinted(first), "what came before is not kept")
-	require.True(t, w.has("a"))
+	require.True(t, hub.Has("a"))
 
-	w.wake("a")
-	w.wake("a", "c")
+	hub.Notify("a")
+	hub.Notify("a", "c")
 	require.True(t, hinted(first))
 	require.False(t, hinted(first), "several become one")
 	require.True(t, hinted(second), "all who wait for one ID")
@@ -37,32 +37,32 @@ func TestWakers(t *testing.T) {
 
 	stopFirst()
 	stopFirst()
-	w.wakeAll()
+	hub.NotifyAll()
 	require.False(t, hinted(first))
 	require.True(t, hinted(second))
 	require.True(t, hinted(other))
 
 	stopSecond()
 	stopOther()
-	require.False(t, w.has("a"))
-	require.Empty(t, w.hints, "nothing is left behind")
+	require.False(t, hub.Has("a"))
+	require.Empty(t, hub.hints, "nothing is left behind")
 }
 
 func TestWakersConcurrently(t *testing.T) {
-	var w wakers
+	var hub Hub
 	var running sync.WaitGroup
 	for i := range 8 {
 		running.Go(func() {
 			id := lease.ID(rune('a' + i%4))
 			for range 200 {
-				hint, stop := w.subscribe(id)
-				w.wake(id)
+				hint, stop := hub.Subscribe(id)
+				hub.Notify(id)
 				<-hint
-				w.wakeAll()
+				hub.NotifyAll()
 				stop()
 			}
 		})
 	}
 	running.Wait()
-	require.Empty(t, w.hints)
+	require.Empty(t, hub.hints)
 }

@@ -1,4 +1,4 @@
-package sqlitebackend
+package sqlitedb
 
 import (
 	"os"
@@ -29,16 +29,16 @@ func TestOpenReadOnly(t *testing.T) {
 	folder := t.TempDir()
 	require.NoError(t, os.Chmod(filepath.Dir(folder), 0o755)) // whatever the umask
 	path := filepath.Join(folder, "leases.db")
-	d, err := openFile(t.Context(), path, Options{})
+	d, err := Open(t.Context(), path, Options{})
 	require.NoError(t, err)
-	require.NoError(t, d.close())
+	require.NoError(t, d.Close())
 	require.NoError(t, os.Chmod(path, 0o444))
 	require.NoError(t, os.Chmod(folder, 0o555))
 	t.Cleanup(func() { require.NoError(t, os.Chmod(folder, 0o755)) })
 
 	for _, name := range []string{"leases.db", "new.db"} {
 		withoutRights(t, func() {
-			_, err := openFile(t.Context(), filepath.Join(folder, name), Options{})
+			_, err := Open(t.Context(), filepath.Join(folder, name), Options{})
 			require.ErrorIs(t, err, ErrReadOnly, name)
 		})
 	}

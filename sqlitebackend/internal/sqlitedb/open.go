@@ -1,4 +1,4 @@
-package sqlitebackend
+package sqlitedb
 
 import (
 	"context"
@@ -18,69 +18,49 @@ import (
 	"modernc.org/sqlite"
 )
 
-// memoryPath is the path that stands for a private database in memory.
-const memoryPath = ":memory:"
+// MemoryPath is the path that stands for a private database in memory.
+const MemoryPath = ":memory:"
 
-// database is an SQLite database with its connections: our own pools, or the
-// pool of an application.
-//
-// The writer has one connection to itself for as long as it lives (dedicated),
-// so that it can keep prepared statements and settings of its own. Only where
-// a pool is too small for that, and in memory, it borrows one for each batch.
-type database struct {
-	name    string   // for messages: what the caller knows the database by
-	file    string   // as SQLite has resolved it; empty for a database in memory
-	writer  *bun.DB  // where the writer's connection comes from
-	reader  *bun.DB  // for reads outside of the writer; may be the same pool
-	owned   bool     // the pools are ours, to be closed
-	borrow  bool     // the writer gives its connection back after each batch
-	pragmas []string // settings of a dedicated connection for writing
-}
-
-// openFile opens the database file at path, and makes it if need be, with one
-// connection for writing and a few for reading. Errors are [*OpenError].
-func openFile(ctx context.Context, path string, options Options) (*database, error) {
-	d, err := openPools(ctx, path, options)
-	if err != nil {
-		return nil, &OpenError{Path: path, Err: err}
-	}
-	return d, nil
-}
-
-func openPools(ctx context.Context, path string, options Options) (*database, error) {
-	if path == memoryPath {
+// Open opens the database file at path, and makes it if need be, with one
+// connection for writing and a few for reading. [MemoryPath] is a private
+// database in memory.
+func Open(ctx context.Context, path string, options Options) (*Database, error) {
+	if path == MemoryPath {
 		return openMemory(ctx)
 	}
 	absolute, err := checkPath(path)
 	if err != nil {
 		return nil, err
 	}
-	d := &database{name: path, owned: true, pragmas: writerPragmas(options)}
+	d := &Database{name: path, owned: true, pragmas: writerPragmas(options)}
 	if d.writer, err = openPool(fileURI(absolute, "_txlock=immediate"), 1); err != nil {
 		return nil, err
 	}
 	readers := min(4, max(2, runtime.GOMAXPROCS(0)))
 	patience := fmt.Sprintf("_pragma=busy_timeout(%d)", readPatience.Milliseconds())
 	if d.reader, err = openPool(fileURI(absolute, patience, "_query_only=1"), readers); err != nil {
-		return nil, errors.Join(err, d.close())
+		return nil, errors.Join(err, d.Close())
 	}
 	if err = d.prepareFile(ctx); err != nil {
-		return nil, errors.Join(explain(absolute, err), d.close())
+		return nil, errors.Join(explain(absolute, err), d.Close())
+	}
+	if d.lock, err = openFileLock(d.file); err != nil {
+		return nil, errors.Join(err, d.Close())
 	}
 	return d, nil
 }
 
 // openMemory opens a private database in memory. Each connection would get one
 // of its own, so there is a single one for everything.
-func openMemory(ctx context.Context) (*database, error) {
-	pool, err := openPool(memoryPath, 1)
+func openMemory(ctx context.Context) (*Database, error) {
+	pool, err := openPool(MemoryPath, 1)
 	if err != nil {
 		return nil, err
 	}
 	if err := pool.PingContext(ctx); err != nil {
 		return nil, errors.Join(err, pool.Close())
 	}
-	return &database{name: memoryPath, writer: pool, reader: pool, owned: true, borrow: true}, nil
+	return &Database{name: MemoryPath, writer: pool, reader: pool, owned: true, borrow: true}, nil
 }
 
 func openPool(dsn string, size int) (*bun.DB, error) {
@@ -97,12 +77,13 @@ func openPool(dsn string, size int) (*bun.DB, error) {
 // writerPragmas are the settings of a connection that only the writer uses.
 // busy_timeout is 0 because retryBusy does the waiting.
 func writerPragmas(options Options) []string {
+	synchronous, _ := options.synchronous()
 	pragmas := []string{
 		"PRAGMA busy_timeout = 0",
-		"PRAGMA synchronous = " + options.Synchronous.String(),
+		"PRAGMA synchronous = " + synchronous,
 		"PRAGMA journal_size_limit = 67108864",
 	}
-	if options.Synchronous == Full {
+	if !options.Normal {
 		// macOS keeps what fsync wrote in the drive's cache; only this moves
 		// it to the disk. Elsewhere it does nothing.
 		pragmas = append(pragmas, "PRAGMA fullfsync = 1", "PRAGMA checkpoint_fullfsync = 1")
@@ -111,7 +92,7 @@ func writerPragmas(options Options) []string {
 }
 
 // prepareFile switches the file to WAL and learns its resolved name.
-func (d *database) prepareFile(ctx context.Context) error {
+func (d *Database) prepareFile(ctx context.Context) error {
 	connection, err := d.takeWriter(ctx)
 	if err != nil {
 		return err
@@ -146,7 +127,7 @@ func mainFile(ctx context.Context, connection bun.Conn) (string, error) {
 
 // takeWriter takes a connection for writing from the pool. It may wait for the
 // application to return one, until ctx ends.
-func (d *database) takeWriter(ctx context.Context) (bun.Conn, error) {
+func (d *Database) takeWriter(ctx context.Context) (bun.Conn, error) {
 	connection, err := d.writer.Conn(ctx)
 	if err != nil || d.borrow {
 		return connection, err
@@ -169,25 +150,13 @@ func (d *database) takeWriter(ctx context.Context) (bun.Conn, error) {
 // giveBack returns a connection of takeWriter. A broken one (it may be inside
 // a transaction) is closed instead, except in memory, where the connection is
 // the database. So is one of an application's pool whose settings we changed.
-func (d *database) giveBack(connection bun.Conn, broken bool) {
+func (d *Database) giveBack(connection bun.Conn, broken bool) {
 	changed := !d.owned && !d.borrow
 	if d.file != "" && (broken || changed) {
 		// database/sql closes a connection that its driver calls bad.
 		_ = connection.Raw(func(any) error { return driver.ErrBadConn })
 	}
 	_ = connection.Close() // nothing is lost: commits have been answered
-}
-
-// close closes the pools if they are ours.
-func (d *database) close() error {
-	if !d.owned {
-		return nil
-	}
-	var err error
-	if d.reader != nil && d.reader != d.writer {
-		err = d.reader.Close()
-	}
-	return errors.Join(err, d.writer.Close())
 }
 
 // checkPath refuses what SQLite would misunderstand or report badly, and

@@ -1,4 +1,4 @@
-package sqlitebackend
+package sqlitedb
 
 import (
 	"context"
@@ -69,7 +69,7 @@ ON CONFLICT (version) DO UPDATE SET
 	name = excluded.name, applied_at = excluded.applied_at, status = excluded.status, error = excluded.error
 WHERE lease_migrations.status = 'failed' -- by now another process may have applied it`
 
-// migrate brings the database to the newest of the folder's migrations.
+// Migrate brings the database to the newest of the folder's migrations.
 //
 // Each migration and its record are one transaction: it is applied and known
 // to be, or neither, also after kill -9. BEGIN IMMEDIATE is the lock between
@@ -81,27 +81,25 @@ WHERE lease_migrations.status = 'failed' -- by now another process may have appl
 //
 // A ctx that ends stops the waiting and the step to the next migration, never
 // a migration half-way.
-func (d *database) migrate(ctx context.Context, folder fs.FS) error {
+func (d *Database) Migrate(ctx context.Context, folder fs.FS) error {
 	migrations, err := loadMigrations(folder)
 	if err != nil {
-		return &OpenError{Path: d.name, Err: err}
+		return err
 	}
 	connection, err := d.takeWriter(ctx)
 	if err != nil {
-		return &OpenError{Path: d.name, Err: err}
+		return err
 	}
-	m := migrator{connection: connection, migrations: migrations}
+	m := migrator{connection: connection, migrations: migrations, lock: d.lock}
 	err = m.run(ctx)
 	d.giveBack(connection, m.broken)
-	if err != nil {
-		return &OpenError{Path: d.name, Err: err}
-	}
-	return nil
+	return err
 }
 
 type migrator struct {
 	connection bun.Conn
 	migrations []migration
+	lock       *fileLock
 	broken     bool // the connection may be inside a transaction
 }
 
@@ -181,6 +179,10 @@ func (m *migrator) record(ctx context.Context, of migration, status, failure str
 // hears of ctx.
 func (m *migrator) transaction(ctx context.Context, body func(context.Context) error) error {
 	uncancelled := context.WithoutCancel(ctx)
+	if err := m.lock.lock(ctx); err != nil {
+		return err
+	}
+	defer m.lock.unlock()
 	if err := retryBusy(ctx, func() error { return m.exec(uncancelled, "BEGIN IMMEDIATE") }); err != nil {
 		return err
 	}

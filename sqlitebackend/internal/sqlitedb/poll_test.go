@@ -1,17 +1,18 @@
-package sqlitebackend
+package sqlitedb
 
 import (
 	"bufio"
 	"context"
 	"errors"
-	"fmt"
-	"os"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/leasekit/leasekit/internal/hints"
+	"github.com/leasekit/leasekit/internal/proctest"
 )
 
 // looks is a store that the poller looks at, in a bubble.
@@ -65,8 +66,8 @@ func (l *looks) changeNow() {
 func TestPollerLooksOftenAtFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := &looks{}
-		p := newPoller(store.changed, store.notice)
-		stop := p.watch()
+		p := NewPoller(store.changed, store.notice)
+		stop := p.Watch()
 		_, shortest, longest := store.during(50 * time.Millisecond)
 		require.Equal(t, pollFastest, shortest)
 		require.LessOrEqual(t, longest, pollFastest+time.Millisecond/2)
@@ -82,7 +83,7 @@ func TestPollerLooksOftenAtFirst(t *testing.T) {
 		require.Equal(t, pollFastest, shortest, "something happens: look more often")
 
 		store.during(2 * time.Second)
-		stopSecond := p.watch()
+		stopSecond := p.Watch()
 		_, _, longest = store.during(20 * time.Millisecond)
 		require.Equal(t, pollFastest, longest, "somebody new waits")
 		require.Equal(t, 1, store.noticed)
@@ -94,7 +95,7 @@ func TestPollerLooksOftenAtFirst(t *testing.T) {
 		stopSecond()
 		count, _, _ = store.during(time.Second)
 		require.Zero(t, count, "nobody waits")
-		p.close()
+		p.Close()
 	})
 }
 
@@ -102,9 +103,9 @@ func TestPollerStartsAgainAndCloses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := &looks{err: errors.New("busy")}
 		store.changeNow()
-		p := newPoller(store.changed, store.notice)
+		p := NewPoller(store.changed, store.notice)
 		for range 3 {
-			stop := p.watch()
+			stop := p.Watch()
 			count, _, _ := store.during(10 * time.Millisecond)
 			require.NotZero(t, count)
 			stop()
@@ -112,10 +113,10 @@ func TestPollerStartsAgainAndCloses(t *testing.T) {
 		}
 		require.Zero(t, store.noticed, "an error is no change")
 
-		stop := p.watch()
-		p.close() // although somebody waits
+		stop := p.Watch()
+		p.Close() // although somebody waits
 		stop()
-		p.watch()()
+		p.Watch()()
 		count, _, _ := store.during(time.Second)
 		require.Zero(t, count)
 	})
@@ -123,78 +124,74 @@ func TestPollerStartsAgainAndCloses(t *testing.T) {
 
 func init() {
 	roles["commit"] = func(path string, orders *bufio.Scanner) error {
-		d, err := openFile(context.Background(), path, quick)
+		d, err := Open(context.Background(), path, quick)
 		if err != nil {
 			return err
 		}
-		g, err := openGate(d.file)
-		if err != nil {
-			return err
-		}
-		w := newWriter(d, g, hooks{})
-		fmt.Fprintln(os.Stdout, "ready")
+		w := NewWriter(d, Hooks{})
+		proctest.Say("ready")
 		for orders.Scan() {
-			if err := w.do(context.Background(), increment(orders.Text())); err != nil {
+			if err := w.Do(context.Background(), Call{}, increment(orders.Text())); err != nil {
 				return err
 			}
-			fmt.Fprintln(os.Stdout, "done")
+			proctest.Say("done")
 		}
-		return errors.Join(w.close(), d.close())
+		return errors.Join(w.Close(), d.Close())
 	}
 }
 
 func TestPollerNoticesAnotherProcess(t *testing.T) {
-	d, w := newCounters(t, hooks{})
-	child := startProcess(t, "commit", d.file)
-	child.expect("ready")
+	d, w := newCounters(t, Hooks{})
+	child := proctest.Start(t, "commit", d.file)
+	child.Expect("ready")
 	noticed := make(chan struct{}, 1)
-	p := newPoller(w.changed, func() { hint(noticed) })
-	defer p.close()
-	stop := p.watch()
+	p := NewPoller(w.Changed, func() { hints.Send(noticed) })
+	defer p.Close()
+	stop := p.Watch()
 	defer stop()
 	<-noticed // what was before the first look is not known
 	for i := range 20 {
-		child.tell("a")
+		child.Tell("a")
 		<-noticed
 		require.Equal(t, i+1, value(t, d, "a"))
 	}
-	child.finish()
+	child.Finish()
 }
 
 // Own commits are not changes, those of any other connection are, on whatever
 // connection they are looked for.
 func TestWriterChanged(t *testing.T) {
-	changed := func(w *writer) bool {
+	changed := func(w *Writer) bool {
 		t.Helper()
-		yes, err := w.changed(t.Context())
+		yes, err := w.Changed(t.Context())
 		require.NoError(t, err)
 		return yes
 	}
-	d, w := newCounters(t, hooks{})
-	other := mustWriter(t, mustOpen(t, d.file, quick), hooks{})
+	d, w := newCounters(t, Hooks{})
+	other := mustWriter(t, mustOpen(t, d.file, quick), Hooks{})
 	require.True(t, changed(w), "nothing is known before the first look")
 	for range 10 {
-		require.NoError(t, w.do(t.Context(), increment("a")))
+		require.NoError(t, w.Do(t.Context(), Call{}, increment("a")))
 		require.False(t, changed(w))
 	}
-	require.NoError(t, other.do(t.Context(), increment("a")))
+	require.NoError(t, other.Do(t.Context(), Call{}, increment("a")))
 	require.True(t, changed(w))
 	require.False(t, changed(w))
 
 	// The look comes after a batch of our own: still seen.
-	require.NoError(t, other.do(t.Context(), increment("a")))
-	require.NoError(t, w.do(t.Context(), increment("a")))
+	require.NoError(t, other.Do(t.Context(), Call{}, increment("a")))
+	require.NoError(t, w.Do(t.Context(), Call{}, increment("a")))
 	require.True(t, changed(w))
 	require.False(t, changed(w))
 
 	// An application's small pool.
 	for _, limit := range []int{1, 2} {
-		shared, err := adopt(t.Context(), application(t, "file:"+d.file+fullSettings, limit), Options{})
+		shared, err := Adopt(t.Context(), application(t, "file:"+d.file+fullSettings, limit), Options{})
 		require.NoError(t, err)
-		borrowing := mustWriter(t, shared, hooks{})
+		borrowing := mustWriter(t, shared, Hooks{})
 		require.True(t, changed(borrowing))
 		require.False(t, changed(borrowing))
-		require.NoError(t, other.do(t.Context(), increment("a")))
+		require.NoError(t, other.Do(t.Context(), Call{}, increment("a")))
 		require.True(t, changed(borrowing))
 		require.False(t, changed(borrowing))
 	}

@@ -1,12 +1,12 @@
 //go:build !(darwin || dragonfly || freebsd || linux || netbsd || openbsd)
 
-package sqlitebackend
+package sqlitedb
 
 import "os"
 
-// Where flock is missing there is no gate: processes that want to write ask
+// Where flock is missing there is no fileLock: processes that want to write ask
 // SQLite again at random moments (retryBusy), which is less fair.
-const gatesWork = false
+const flockWorks = false
 
 func tryLockFile(*os.File) bool { return true }
 

@@ -1,17 +1,18 @@
-package sqlitebackend
+package sqlitedb
 
 import (
 	"bufio"
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"strconv"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/leasekit/leasekit/internal/proctest"
 )
 
 func init() {
@@ -22,16 +23,12 @@ func init() {
 // increment a counter N times each, "flood" writes for ever, "hang" writes and
 // then keeps its transaction open for ever.
 func writeForTest(path string, orders *bufio.Scanner) error {
-	d, err := openFile(context.Background(), path, quick)
+	d, err := Open(context.Background(), path, quick)
 	if err != nil {
 		return err
 	}
-	g, err := openGate(d.file)
-	if err != nil {
-		return err
-	}
-	w := newWriter(d, g, hooks{})
-	fmt.Fprintln(os.Stdout, "ready")
+	w := NewWriter(d, Hooks{})
+	proctest.Say("ready")
 	for orders.Scan() {
 		order, times, goroutines := "", 0, 0
 		if _, err := fmt.Sscan(orders.Text()+" 0 0", &order, &times, &goroutines); err != nil {
@@ -41,36 +38,36 @@ func writeForTest(path string, orders *bufio.Scanner) error {
 		case "count":
 			err = inParallel(goroutines, func(int) error {
 				for range times {
-					if err := w.do(context.Background(), increment("n")); err != nil {
+					if err := w.Do(context.Background(), Call{}, increment("n")); err != nil {
 						return err
 					}
 				}
 				return nil
 			})
 		case "flood":
-			fmt.Fprintln(os.Stdout, "flooding")
+			proctest.Say("flooding")
 			err = inParallel(16, func(g int) error {
 				for {
-					if err := w.do(context.Background(), both(strconv.Itoa(g))); err != nil {
+					if err := w.Do(context.Background(), Call{}, both(strconv.Itoa(g))); err != nil {
 						return err
 					}
 				}
 			})
 		case "hang":
-			err = w.do(context.Background(), func(b *batch) error {
+			err = w.Do(context.Background(), Call{}, func(b *Batch) error {
 				if err := increment("lost")(b); err != nil {
 					return err
 				}
-				fmt.Fprintln(os.Stdout, "inside")
+				proctest.Say("inside")
 				select {}
 			})
 		}
 		if err != nil {
 			return err
 		}
-		fmt.Fprintln(os.Stdout, "done")
+		proctest.Say("done")
 	}
-	return errors.Join(w.close(), d.close())
+	return errors.Join(w.Close(), d.Close())
 }
 
 func inParallel(goroutines int, f func(g int) error) error {
@@ -84,8 +81,8 @@ func inParallel(goroutines int, f func(g int) error) error {
 }
 
 // both changes two rows that must agree.
-func both(name string) operation {
-	return func(b *batch) error {
+func both(name string) Operation {
+	return func(b *Batch) error {
 		if err := increment(name + "/left")(b); err != nil {
 			return err
 		}
@@ -93,7 +90,7 @@ func both(name string) operation {
 	}
 }
 
-func checkIntegrity(t testing.TB, d *database) {
+func checkIntegrity(t testing.TB, d *Database) {
 	t.Helper()
 	var verdict string
 	require.NoError(t, d.reader.QueryRow("PRAGMA integrity_check").Scan(&verdict))
@@ -104,27 +101,27 @@ func checkIntegrity(t testing.TB, d *database) {
 // and nobody sees SQLITE_BUSY.
 func TestProcessesShareAFile(t *testing.T) {
 	const processes, goroutines, times = 3, 8, 30
-	d, w := newCounters(t, hooks{})
-	children := make([]*process, processes)
+	d, w := newCounters(t, Hooks{})
+	children := make([]*proctest.Process, processes)
 	for i := range children {
-		children[i] = startProcess(t, "write", d.file)
-		children[i].expect("ready")
+		children[i] = proctest.Start(t, "write", d.file)
+		children[i].Expect("ready")
 	}
 	for _, child := range children {
-		child.order(fmt.Sprintf("count %d %d", times, goroutines))
+		child.Order(fmt.Sprintf("count %d %d", times, goroutines))
 	}
 	require.NoError(t, inParallel(goroutines, func(int) error {
 		for range times {
-			if err := w.do(context.Background(), increment("n")); err != nil {
+			if err := w.Do(context.Background(), Call{}, increment("n")); err != nil {
 				return err
 			}
 		}
 		return nil
 	}))
 	for _, child := range children {
-		child.expect("done")
+		child.Expect("done")
 	}
-	finishAll(children)
+	proctest.FinishAll(children)
 	require.Equal(t, (processes+1)*goroutines*times, value(t, d, "n"))
 	checkIntegrity(t, d)
 }
@@ -132,20 +129,20 @@ func TestProcessesShareAFile(t *testing.T) {
 // A process is killed in the middle of a batch: the others go on at once, and
 // nothing of its batch is kept.
 func TestProcessKilledInsideBatch(t *testing.T) {
-	d, w := newCounters(t, hooks{})
+	d, w := newCounters(t, Hooks{})
 	for range 3 {
-		child := startProcess(t, "write", d.file)
-		child.expect("ready")
-		child.order("hang")
-		child.expect("inside")
+		child := proctest.Start(t, "write", d.file)
+		child.Expect("ready")
+		child.Order("hang")
+		child.Expect("inside")
 
 		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
-		require.ErrorIs(t, w.do(ctx, increment("a")), context.DeadlineExceeded, "the child holds the gate")
+		require.ErrorIs(t, w.Do(ctx, Call{}, increment("a")), context.DeadlineExceeded, "the child holds the gate")
 		cancel()
 		result := make(chan error)
-		go func() { result <- w.do(context.Background(), increment("a")) }()
+		go func() { result <- w.Do(context.Background(), Call{}, increment("a")) }()
 		waitQueued(w, 1)
-		child.kill()
+		child.Kill()
 		require.NoError(t, <-result)
 	}
 	require.Equal(t, 3, value(t, d, "a"))
@@ -156,25 +153,25 @@ func TestProcessKilledInsideBatch(t *testing.T) {
 // Processes that write as fast as they can are killed at random moments.
 func TestProcessesKilledWhileWriting(t *testing.T) {
 	const rounds = 8
-	d, w := newCounters(t, hooks{})
-	flood := func() *process {
-		child := startProcess(t, "write", d.file)
-		child.expect("ready")
-		child.order("flood")
-		child.expect("flooding")
+	d, w := newCounters(t, Hooks{})
+	flood := func() *proctest.Process {
+		child := proctest.Start(t, "write", d.file)
+		child.Expect("ready")
+		child.Order("flood")
+		child.Expect("flooding")
 		return child
 	}
 	standing := flood()
 	for range rounds {
 		child := flood()
 		for range 5 { // some batches of ours go between theirs
-			require.NoError(t, w.do(t.Context(), both("parent")))
+			require.NoError(t, w.Do(t.Context(), Call{}, both("parent")))
 		}
-		child.kill()
+		child.Kill()
 	}
-	standing.kill()
+	standing.Kill()
 
-	require.NoError(t, w.do(t.Context(), both("parent")))
+	require.NoError(t, w.Do(t.Context(), Call{}, both("parent")))
 	require.Equal(t, rounds*5+1, value(t, d, "parent/left"))
 	names := []string{"parent"}
 	for g := range 16 {
@@ -188,21 +185,21 @@ func TestProcessesKilledWhileWriting(t *testing.T) {
 
 // A process that writes as fast as it can does not starve another one.
 func TestProcessesTakeTurns(t *testing.T) {
-	d, w := newCounters(t, hooks{})
-	children := []*process{startProcess(t, "write", d.file), startProcess(t, "write", d.file)}
+	d, w := newCounters(t, Hooks{})
+	children := []*proctest.Process{proctest.Start(t, "write", d.file), proctest.Start(t, "write", d.file)}
 	for _, child := range children {
-		child.expect("ready")
-		child.order("flood")
-		child.expect("flooding")
+		child.Expect("ready")
+		child.Order("flood")
+		child.Expect("flooding")
 	}
 	var longest time.Duration
 	for range 50 {
 		start := time.Now()
-		require.NoError(t, w.do(t.Context(), increment("a")))
+		require.NoError(t, w.Do(t.Context(), Call{}, increment("a")))
 		longest = max(longest, time.Since(start))
 	}
 	for _, child := range children {
-		child.kill()
+		child.Kill()
 	}
 	t.Logf("longest wait for a turn: %v", longest)
 	// About 10 ms on two cores; much more under the race detector on a busy

@@ -1,16 +1,17 @@
-package sqlitebackend
+package sqlitedb
 
 import (
 	"bufio"
 	"context"
 	"database/sql"
 	"fmt"
-	"os"
 	"testing"
 	"testing/fstest"
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/leasekit/leasekit/internal/proctest"
 )
 
 func files(texts ...string) fstest.MapFS {
@@ -40,14 +41,14 @@ type migrationRow struct {
 	Error     string
 }
 
-func migrationRows(t testing.TB, d *database) []migrationRow {
+func migrationRows(t testing.TB, d *Database) []migrationRow {
 	t.Helper()
 	var rows []migrationRow
 	require.NoError(t, d.reader.NewSelect().Table("lease_migrations").Order("version").Scan(context.Background(), &rows))
 	return rows
 }
 
-func countRows(t testing.TB, d *database, table string) int {
+func countRows(t testing.TB, d *Database, table string) int {
 	t.Helper()
 	var n int
 	require.NoError(t, d.reader.NewSelect().Table(table).ColumnExpr("count(*)").Scan(context.Background(), &n))
@@ -57,10 +58,10 @@ func countRows(t testing.TB, d *database, table string) int {
 func TestMigrateInSteps(t *testing.T) {
 	d := mustOpen(t, newPath(t), quick)
 	before := time.Now().UnixMilli()
-	require.NoError(t, d.migrate(t.Context(), files(firstStep)))
+	require.NoError(t, d.Migrate(t.Context(), files(firstStep)))
 	require.Equal(t, 2, countRows(t, d, "log"))
-	require.NoError(t, d.migrate(t.Context(), files(firstStep)), "nothing to do")
-	require.NoError(t, d.migrate(t.Context(), files(firstStep, secondStep)))
+	require.NoError(t, d.Migrate(t.Context(), files(firstStep)), "nothing to do")
+	require.NoError(t, d.Migrate(t.Context(), files(firstStep, secondStep)))
 	require.Equal(t, 1, countRows(t, d, "things"))
 	rows := migrationRows(t, d)
 	require.Len(t, rows, 2)
@@ -74,20 +75,20 @@ func TestMigrateInSteps(t *testing.T) {
 }
 
 func TestMigrateInMemoryAndSmallPool(t *testing.T) {
-	d := mustOpen(t, memoryPath, quick)
-	require.NoError(t, d.migrate(t.Context(), files(firstStep, secondStep)))
+	d := mustOpen(t, MemoryPath, quick)
+	require.NoError(t, d.Migrate(t.Context(), files(firstStep, secondStep)))
 	require.Len(t, migrationRows(t, d), 2)
 
-	d, err := adopt(t.Context(), application(t, "file:"+newPath(t)+fullSettings, 1), Options{})
+	d, err := Adopt(t.Context(), application(t, "file:"+newPath(t)+fullSettings, 1), Options{})
 	require.NoError(t, err)
-	require.NoError(t, d.migrate(t.Context(), files(firstStep, secondStep)))
+	require.NoError(t, d.Migrate(t.Context(), files(firstStep, secondStep)))
 	require.Len(t, migrationRows(t, d), 2)
 }
 
 func TestMigrateFailureIsRecordedAndTriedAgain(t *testing.T) {
 	d := mustOpen(t, newPath(t), quick)
 	for range 2 {
-		err := d.migrate(t.Context(), files(firstStep, brokenStep, secondStep))
+		err := d.Migrate(t.Context(), files(firstStep, brokenStep, secondStep))
 		var failure *MigrationError
 		require.ErrorAs(t, err, &failure)
 		require.Equal(t, 2, failure.Version)
@@ -102,7 +103,7 @@ func TestMigrateFailureIsRecordedAndTriedAgain(t *testing.T) {
 		require.NoError(t, d.reader.QueryRow("SELECT count(*) FROM sqlite_master WHERE name = 'more'").Scan(&tables))
 		require.Zero(t, tables, "nothing of a failed migration is kept")
 	}
-	require.NoError(t, d.migrate(t.Context(), files(firstStep, secondStep)), "mended")
+	require.NoError(t, d.Migrate(t.Context(), files(firstStep, secondStep)), "mended")
 	rows := migrationRows(t, d)
 	require.Equal(t, "applied", rows[1].Status)
 	require.Empty(t, rows[1].Error)
@@ -110,9 +111,9 @@ func TestMigrateFailureIsRecordedAndTriedAgain(t *testing.T) {
 
 func TestMigrateRefusesNewerSchema(t *testing.T) {
 	d := mustOpen(t, newPath(t), quick)
-	require.NoError(t, d.migrate(t.Context(), files(firstStep, secondStep)))
+	require.NoError(t, d.Migrate(t.Context(), files(firstStep, secondStep)))
 	before := migrationRows(t, d)
-	err := d.migrate(t.Context(), files(firstStep))
+	err := d.Migrate(t.Context(), files(firstStep))
 	require.ErrorIs(t, err, ErrNewerSchema)
 	require.ErrorContains(t, err, "version 2, this program knows 1")
 	require.Equal(t, before, migrationRows(t, d))
@@ -121,7 +122,7 @@ func TestMigrateRefusesNewerSchema(t *testing.T) {
 // A record of success is never replaced by another process' failure.
 func TestMigrateKeepsAppliedRecord(t *testing.T) {
 	d := mustOpen(t, newPath(t), quick)
-	require.NoError(t, d.migrate(t.Context(), files(firstStep)))
+	require.NoError(t, d.Migrate(t.Context(), files(firstStep)))
 	connection, err := d.takeWriter(t.Context())
 	require.NoError(t, err)
 	m := migrator{connection: connection}
@@ -138,10 +139,10 @@ func TestMigrateWaitsForLock(t *testing.T) {
 
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
-	require.ErrorIs(t, d.migrate(ctx, files(firstStep)), context.DeadlineExceeded)
+	require.ErrorIs(t, d.Migrate(ctx, files(firstStep)), context.DeadlineExceeded)
 
 	done := make(chan error)
-	go func() { done <- d.migrate(context.Background(), files(firstStep)) }()
+	go func() { done <- d.Migrate(context.Background(), files(firstStep)) }()
 	require.NoError(t, tx.Rollback())
 	require.NoError(t, <-done)
 }
@@ -161,19 +162,19 @@ func TestLoadMigrations(t *testing.T) {
 
 func init() {
 	roles["migrate"] = func(path string, orders *bufio.Scanner) error {
-		fmt.Fprintln(os.Stdout, "ready")
+		proctest.Say("ready")
 		for orders.Scan() {
-			d, err := openFile(context.Background(), orders.Text(), quick)
+			d, err := Open(context.Background(), orders.Text(), quick)
 			if err != nil {
 				return err
 			}
-			if err := d.migrate(context.Background(), files(firstStep, secondStep)); err != nil {
+			if err := d.Migrate(context.Background(), files(firstStep, secondStep)); err != nil {
 				return err
 			}
-			if err := d.close(); err != nil {
+			if err := d.Close(); err != nil {
 				return err
 			}
-			fmt.Fprintln(os.Stdout, "done")
+			proctest.Say("done")
 		}
 		return nil
 	}
@@ -183,22 +184,22 @@ func init() {
 // once.
 func TestMigrateInSeveralProcessesAtOnce(t *testing.T) {
 	const processes, rounds = 4, 5
-	children := make([]*process, processes)
+	children := make([]*proctest.Process, processes)
 	for i := range children {
-		children[i] = startProcess(t, "migrate", "")
-		children[i].expect("ready")
+		children[i] = proctest.Start(t, "migrate", "")
+		children[i].Expect("ready")
 	}
 	for range rounds {
 		path := newPath(t)
 		for _, child := range children {
-			child.order(path)
+			child.Order(path)
 		}
 		for _, child := range children {
-			child.expect("done")
+			child.Expect("done")
 		}
 		d := mustOpen(t, path, quick)
 		require.Len(t, migrationRows(t, d), 2)
 		require.Equal(t, 1, countRows(t, d, "things"))
 	}
-	finishAll(children)
+	proctest.FinishAll(children)
 }

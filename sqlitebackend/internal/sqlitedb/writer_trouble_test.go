@@ -1,4 +1,4 @@
-package sqlitebackend
+package sqlitedb
 
 import (
 	"context"
@@ -17,62 +17,58 @@ import (
 // A full disk is the fault of no operation: all are told the same, with the
 // cause, and the writer works again when there is room.
 func TestWriterDiskFull(t *testing.T) {
-	for _, path := range []string{newPath(t), memoryPath} {
+	for _, path := range []string{newPath(t), MemoryPath} {
 		d := mustOpen(t, path, quick)
-		w := mustWriter(t, d, hooks{})
-		require.NoError(t, w.do(t.Context(), createCounters))
-		require.NoError(t, w.do(t.Context(), func(b *batch) error {
-			_, err := b.get("PRAGMA max_page_count = 4", nil, new(int))
+		w := mustWriter(t, d, Hooks{})
+		require.NoError(t, w.Do(t.Context(), Call{}, createCounters))
+		require.NoError(t, w.Do(t.Context(), Call{}, func(b *Batch) error {
+			_, err := b.Get("PRAGMA max_page_count = 4", nil, new(int))
 			return err
 		}))
-		fill := func(b *batch) error {
-			_, err := b.exec("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10)" +
+		fill := func(b *Batch) error {
+			return b.Exec("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10)" +
 				" INSERT INTO counters SELECT 'fill' || printf('%4000d', i), 1 FROM n")
-			return err
 		}
 		var ran atomic.Int64
-		neighbour := func(b *batch) error { ran.Add(1); return increment("a")(b) }
+		neighbour := func(b *Batch) error { ran.Add(1); return increment("a")(b) }
 		for _, err := range together(t, w, neighbour, neighbour, fill) {
 			require.ErrorIs(t, err, lease.ErrUnavailable)
 			require.Equal(t, codeFull, resultCode(err))
 		}
 		require.EqualValues(t, 2, ran.Load(), "no replay")
 		require.Zero(t, value(t, d, "a"))
-		require.NoError(t, w.do(t.Context(), func(b *batch) error {
-			_, err := b.get("PRAGMA max_page_count = 1000000", nil, new(int))
+		require.NoError(t, w.Do(t.Context(), Call{}, func(b *Batch) error {
+			_, err := b.Get("PRAGMA max_page_count = 1000000", nil, new(int))
 			return err
 		}))
-		require.NoError(t, w.do(t.Context(), fill))
+		require.NoError(t, w.Do(t.Context(), Call{}, fill))
 	}
 }
 
 // A connection that fails between batches is replaced without anybody
 // noticing; one that fails inside is replaced for the next batch.
 func TestWriterReplacesBrokenConnections(t *testing.T) {
-	d, w := newCounters(t, hooks{})
+	d, w := newCounters(t, Hooks{})
 	spoil := func() {
 		w.session.close() // the driver does not survive the other order
 		_ = w.session.connection.Raw(func(any) error { return driver.ErrBadConn })
 	}
-	w.turn <- struct{}{}
-	spoil()
-	<-w.turn
-	require.NoError(t, w.do(t.Context(), increment("a")))
+	require.NoError(t, w.queue.Exclusive(t.Context(), func() error { spoil(); return nil }))
+	require.NoError(t, w.Do(t.Context(), Call{}, increment("a")))
 
-	w.turn <- struct{}{}
-	_, err := w.session.exec("BEGIN") // a transaction that nobody ends
-	require.NoError(t, err)
-	<-w.turn
-	require.NoError(t, w.do(t.Context(), increment("a")))
+	require.NoError(t, w.queue.Exclusive(t.Context(), func() error {
+		return w.session.Exec("BEGIN") // a transaction that nobody ends
+	}))
+	require.NoError(t, w.Do(t.Context(), Call{}, increment("a")))
 
-	require.Error(t, w.do(t.Context(), func(b *batch) error { spoil(); return increment("b")(b) }))
-	require.NoError(t, w.do(t.Context(), increment("a")))
+	require.Error(t, w.Do(t.Context(), Call{}, func(b *Batch) error { spoil(); return increment("b")(b) }))
+	require.NoError(t, w.Do(t.Context(), Call{}, increment("a")))
 
 	// The transaction ends inside an operation: nobody knows what was kept.
-	err = w.do(t.Context(), func(b *batch) error { _, err := b.exec("ROLLBACK"); return err })
+	err := w.Do(t.Context(), Call{}, func(b *Batch) error { return b.Exec("ROLLBACK") })
 	require.ErrorIs(t, err, lease.ErrUnavailable)
 	require.ErrorContains(t, err, "outcome unknown")
-	require.NoError(t, w.do(t.Context(), increment("a")))
+	require.NoError(t, w.Do(t.Context(), Call{}, increment("a")))
 	require.Equal(t, 4, value(t, d, "a"))
 	require.Zero(t, value(t, d, "b"))
 }
@@ -82,23 +78,23 @@ func TestWriterWaitsForLock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		path := newPath(t)
 		d, foreign := mustOpen(t, path, quick), mustOpen(t, path, quick)
-		w := mustWriter(t, d, hooks{})
-		require.NoError(t, w.do(t.Context(), createCounters))
+		w := mustWriter(t, d, Hooks{})
+		require.NoError(t, w.Do(t.Context(), Call{}, createCounters))
 		tx, err := foreign.writer.BeginTx(t.Context(), nil)
 		require.NoError(t, err)
 
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-		require.ErrorIs(t, w.do(ctx, increment("a")), context.DeadlineExceeded)
+		require.ErrorIs(t, w.Do(ctx, Call{}, increment("a")), context.DeadlineExceeded)
 		cancel()
 
 		start := time.Now()
-		err = w.do(t.Context(), increment("a"))
+		err = w.Do(t.Context(), Call{}, increment("a"))
 		require.ErrorIs(t, err, lease.ErrUnavailable)
 		require.True(t, isBusy(err))
 		require.InDelta(t, busyPatience, time.Since(start), float64(time.Second))
 
 		result := make(chan error)
-		go func() { result <- w.do(context.Background(), increment("a")) }()
+		go func() { result <- w.Do(context.Background(), Call{}, increment("a")) }()
 		require.NoError(t, sleep(t.Context(), time.Second))
 		require.NoError(t, tx.Rollback())
 		require.NoError(t, <-result)
@@ -114,14 +110,14 @@ func TestWriterSeveralHandlesInBubble(t *testing.T) {
 		path := newPath(t)
 		d := mustOpen(t, path, quick)
 		foreign := mustOpen(t, path, quick)
-		require.NoError(t, mustWriter(t, d, hooks{}).do(t.Context(), createCounters))
+		require.NoError(t, mustWriter(t, d, Hooks{}).Do(t.Context(), Call{}, createCounters))
 		var running sync.WaitGroup
 		for range handles {
-			w := mustWriter(t, mustOpen(t, path, quick), hooks{})
+			w := mustWriter(t, mustOpen(t, path, quick), Hooks{})
 			for range goroutines {
 				running.Go(func() {
 					for range rounds {
-						if err := w.do(context.Background(), increment("a")); err != nil {
+						if err := w.Do(context.Background(), Call{}, increment("a")); err != nil {
 							t.Error(err)
 						}
 					}

@@ -1,6 +1,6 @@
 //go:build darwin || dragonfly || freebsd || linux || netbsd || openbsd
 
-package sqlitebackend
+package sqlitedb
 
 import (
 	"errors"
@@ -8,7 +8,7 @@ import (
 	"syscall"
 )
 
-const gatesWork = true
+const flockWorks = true
 
 // tryLockFile takes the lock if that needs no waiting. A file system without
 // such locks counts as free: SQLite's own lock decides then.

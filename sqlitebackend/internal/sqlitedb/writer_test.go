@@ -1,4 +1,4 @@
-package sqlitebackend
+package sqlitedb
 
 import (
 	"context"
@@ -13,41 +13,37 @@ import (
 )
 
 // quick are the options of tests that do not turn the power off.
-var quick = Options{Synchronous: Normal}
+var quick = Options{Normal: true}
 
 // mustWriter starts a writer that is closed with the test.
-func mustWriter(t testing.TB, d *database, h hooks) *writer {
+func mustWriter(t testing.TB, d *Database, h Hooks) *Writer {
 	t.Helper()
-	g, err := openGate(d.file)
-	require.NoError(t, err)
-	w := newWriter(d, g, h)
-	t.Cleanup(func() { require.NoError(t, w.close()) })
+	w := NewWriter(d, h)
+	t.Cleanup(func() { require.NoError(t, w.Close()) })
 	return w
 }
 
 // newCounters opens a new file with a table of counters.
-func newCounters(t testing.TB, h hooks) (*database, *writer) {
+func newCounters(t testing.TB, h Hooks) (*Database, *Writer) {
 	t.Helper()
 	d := mustOpen(t, newPath(t), quick)
 	w := mustWriter(t, d, h)
-	require.NoError(t, w.do(context.Background(), createCounters))
+	require.NoError(t, w.Do(context.Background(), Call{}, createCounters))
 	return d, w
 }
 
-func createCounters(b *batch) error {
-	_, err := b.exec("CREATE TABLE IF NOT EXISTS counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID")
-	return err
+func createCounters(b *Batch) error {
+	return b.Exec("CREATE TABLE IF NOT EXISTS counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID")
 }
 
-func increment(name string) operation {
-	return func(b *batch) error {
-		_, err := b.exec("INSERT INTO counters VALUES (?, 1) ON CONFLICT DO UPDATE SET value = value + 1", name)
-		return err
+func increment(name string) Operation {
+	return func(b *Batch) error {
+		return b.Exec("INSERT INTO counters VALUES (?, 1) ON CONFLICT DO UPDATE SET value = value + 1", name)
 	}
 }
 
 // value reads a counter outside of the writer; 0 if there is none.
-func value(t testing.TB, d *database, name string) int {
+func value(t testing.TB, d *Database, name string) int {
 	t.Helper()
 	var n int
 	require.NoError(t, d.reader.NewRaw("SELECT coalesce(max(value), 0) FROM counters WHERE name = ?", name).
@@ -57,39 +53,48 @@ func value(t testing.TB, d *database, name string) int {
 
 // together queues the operations while nobody can lead, so that they share a
 // batch (up to its limit) in this order, and returns their errors.
-func together(t testing.TB, w *writer, operations ...operation) []error {
+func together(t testing.TB, w *Writer, operations ...Operation) []error {
 	t.Helper()
 	calls := make([]func() error, len(operations))
 	for i, op := range operations {
-		calls[i] = func() error { return w.do(context.Background(), op) }
+		calls[i] = func() error { return w.Do(context.Background(), Call{}, op) }
 	}
 	return callTogether(t, w, calls...)
 }
 
-// callTogether is together for functions that queue one operation each.
-func callTogether(t testing.TB, w *writer, calls ...func() error) []error {
+// callTogether is together for functions that queue one Operation each.
+func callTogether(t testing.TB, w *Writer, calls ...func() error) []error {
 	t.Helper()
-	w.turn <- struct{}{}
+	release := holdTurn(t, w)
 	results := make([]error, len(calls))
 	var running sync.WaitGroup
 	for i, call := range calls {
 		running.Go(func() { results[i] = call() })
 		waitQueued(w, i+1)
 	}
-	<-w.turn
+	release()
 	running.Wait()
 	return results
 }
 
+// holdTurn keeps batches from running until release is called.
+func holdTurn(t testing.TB, w *Writer) (release func()) {
+	t.Helper()
+	held, let := make(chan struct{}), make(chan struct{})
+	result := make(chan error, 1)
+	go func() {
+		result <- w.queue.Exclusive(context.Background(), func() error { close(held); <-let; return nil })
+	}()
+	<-held
+	return func() {
+		close(let)
+		require.NoError(t, <-result)
+	}
+}
+
 // waitQueued returns when n calls are queued.
-func waitQueued(w *writer, n int) {
-	for {
-		w.mutex.Lock()
-		queued := len(w.queue)
-		w.mutex.Unlock()
-		if queued == n {
-			return
-		}
+func waitQueued(w *Writer, n int) {
+	for w.queue.Len() != n {
 		runtime.Gosched()
 	}
 }
@@ -104,12 +109,12 @@ func noErrors(t testing.TB, results []error) {
 func TestWriterSharesTransactions(t *testing.T) {
 	for _, c := range []struct{ operations, transactions int }{{1, 1}, {50, 1}, {maxBatch, 1}, {2*maxBatch + 1, 3}} {
 		var begun, finished int
-		d, w := newCounters(t, hooks{
-			begin:  func(*batch) error { begun++; return nil },
-			finish: func(*batch) error { finished++; return nil },
+		d, w := newCounters(t, Hooks{
+			Begin:  func(*Batch) error { begun++; return nil },
+			Finish: func(*Batch) error { finished++; return nil },
 		})
 		begun, finished = 0, 0
-		operations := make([]operation, c.operations)
+		operations := make([]Operation, c.operations)
 		for i := range operations {
 			operations[i] = increment("a")
 		}
@@ -123,19 +128,19 @@ func TestWriterSharesTransactions(t *testing.T) {
 var errOwn = errors.New("the operation's own")
 
 // thenFail writes and then fails.
-func thenFail(err error) operation {
-	return func(b *batch) error { return errors.Join(increment("failed")(b), err) }
+func thenFail(err error) Operation {
+	return func(b *Batch) error { return errors.Join(increment("failed")(b), err) }
 }
 
 func TestWriterFailureLeavesNeighboursAlone(t *testing.T) {
-	for name, bad := range map[string]operation{
+	for name, bad := range map[string]Operation{
 		"an error":     thenFail(errOwn),
-		"a panic":      func(b *batch) error { _ = increment("failed")(b); panic(errOwn.Error()) },
-		"a constraint": func(b *batch) error { _, err := b.exec("INSERT INTO counters VALUES ('failed', NULL)"); return err },
-		"a bad query":  func(b *batch) error { _ = increment("failed")(b); _, err := b.exec("SELECT nonsense"); return err },
+		"a panic":      func(b *Batch) error { _ = increment("failed")(b); panic(errOwn.Error()) },
+		"a constraint": func(b *Batch) error { return b.Exec("INSERT INTO counters VALUES ('failed', NULL)") },
+		"a bad query":  func(b *Batch) error { _ = increment("failed")(b); return b.Exec("SELECT nonsense") },
 	} {
 		t.Run(name, func(t *testing.T) {
-			d, w := newCounters(t, hooks{})
+			d, w := newCounters(t, Hooks{})
 			results := together(t, w, increment("a"), increment("b"), bad, increment("a"), bad, increment("c"))
 			for i, err := range results {
 				if i == 2 || i == 4 {
@@ -149,21 +154,21 @@ func TestWriterFailureLeavesNeighboursAlone(t *testing.T) {
 			require.Equal(t, 1, value(t, d, "b"))
 			require.Equal(t, 1, value(t, d, "c"))
 			require.Zero(t, value(t, d, "failed"))
-			require.Error(t, w.do(t.Context(), bad), "alone, too")
-			require.NoError(t, w.do(t.Context(), increment("a")))
+			require.Error(t, w.Do(t.Context(), Call{}, bad), "alone, too")
+			require.NoError(t, w.Do(t.Context(), Call{}, increment("a")))
 		})
 	}
 }
 
 // violateAtCommit breaks a constraint that is checked by COMMIT only.
-func violateAtCommit(b *batch) error {
+func violateAtCommit(b *Batch) error {
 	for _, query := range []string{
 		"PRAGMA defer_foreign_keys = 1", // for this transaction
 		"CREATE TABLE IF NOT EXISTS child (parent REFERENCES counters (name) DEFERRABLE INITIALLY DEFERRED)",
 		"INSERT INTO counters VALUES ('failed', 1)",
 		"INSERT INTO child VALUES ('nobody')",
 	} {
-		if _, err := b.exec(query); err != nil {
+		if err := b.Exec(query); err != nil {
 			return err
 		}
 	}
@@ -173,8 +178,8 @@ func violateAtCommit(b *batch) error {
 func TestWriterConstraintCheckedByCommit(t *testing.T) {
 	d := mustOpen(t, newPath(t), quick)
 	d.pragmas = append(d.pragmas, "PRAGMA foreign_keys = 1")
-	w := mustWriter(t, d, hooks{})
-	require.NoError(t, w.do(t.Context(), createCounters))
+	w := mustWriter(t, d, Hooks{})
+	require.NoError(t, w.Do(t.Context(), Call{}, createCounters))
 	results := together(t, w, increment("a"), violateAtCommit, increment("b"))
 	require.NoError(t, results[0])
 	require.ErrorContains(t, results[1], "FOREIGN KEY")
@@ -184,8 +189,8 @@ func TestWriterConstraintCheckedByCommit(t *testing.T) {
 }
 
 func TestWriterPanicNamesItsPlace(t *testing.T) {
-	_, w := newCounters(t, hooks{})
-	err := w.do(t.Context(), func(*batch) error { panic("with this") })
+	_, w := newCounters(t, Hooks{})
+	err := w.Do(t.Context(), Call{}, func(*Batch) error { panic("with this") })
 	var panicked *panicError
 	require.ErrorAs(t, err, &panicked)
 	require.ErrorContains(t, err, "with this")
@@ -195,35 +200,34 @@ func TestWriterPanicNamesItsPlace(t *testing.T) {
 func TestWriterHooks(t *testing.T) {
 	// As a store does: read once, count in memory, write once.
 	var writes int
-	h := hooks{
-		begin: func(b *batch) error {
+	h := Hooks{
+		Begin: func(b *Batch) error {
 			n := 0
-			b.state = &n
-			_, err := b.get("SELECT value FROM counters WHERE name = 'n'", nil, &n)
+			b.State = &n
+			_, err := b.Get("SELECT value FROM counters WHERE name = 'n'", nil, &n)
 			if err != nil { // the table is not there yet
-				b.state = nil
+				b.State = nil
 			}
 			return nil
 		},
-		finish: func(b *batch) error {
-			n, ok := b.state.(*int)
+		Finish: func(b *Batch) error {
+			n, ok := b.State.(*int)
 			if !ok {
 				return nil
 			}
 			writes++
-			_, err := b.exec("INSERT INTO counters VALUES ('n', ?) ON CONFLICT DO UPDATE SET value = excluded.value", *n)
-			return err
+			return b.Exec("INSERT INTO counters VALUES ('n', ?) ON CONFLICT DO UPDATE SET value = excluded.value", *n)
 		},
 	}
-	count := func(b *batch) error { *b.state.(*int)++; return nil }
+	count := func(b *Batch) error { *b.State.(*int)++; return nil }
 	d, w := newCounters(t, h)
 	writes = 0
 	noErrors(t, together(t, w, count, count, count))
 	require.Equal(t, 1, writes)
 	require.Equal(t, 3, value(t, d, "n"))
 
-	// What a failed operation counted in memory is forgotten with it.
-	countThenFail := func(b *batch) error { _ = count(b); return errOwn }
+	// What a failed Operation counted in memory is forgotten with it.
+	countThenFail := func(b *Batch) error { _ = count(b); return errOwn }
 	results := together(t, w, count, countThenFail, count)
 	require.ErrorIs(t, results[1], errOwn)
 	require.Equal(t, 5, value(t, d, "n"))
@@ -231,9 +235,9 @@ func TestWriterHooks(t *testing.T) {
 
 func TestWriterHookErrors(t *testing.T) {
 	var failBegin, failFinish bool
-	d, w := newCounters(t, hooks{
-		begin:  func(*batch) error { return map[bool]error{true: errOwn}[failBegin] },
-		finish: func(*batch) error { return map[bool]error{true: errOwn}[failFinish] },
+	d, w := newCounters(t, Hooks{
+		Begin:  func(*Batch) error { return map[bool]error{true: errOwn}[failBegin] },
+		Finish: func(*Batch) error { return map[bool]error{true: errOwn}[failFinish] },
 	})
 	failBegin = true
 	for _, err := range together(t, w, increment("a"), increment("a")) {
@@ -245,23 +249,23 @@ func TestWriterHookErrors(t *testing.T) {
 	}
 	failFinish = false
 	require.Zero(t, value(t, d, "a"))
-	require.NoError(t, w.do(t.Context(), increment("a")))
+	require.NoError(t, w.Do(t.Context(), Call{}, increment("a")))
 }
 
 func TestWriterReads(t *testing.T) {
-	_, w := newCounters(t, hooks{})
+	_, w := newCounters(t, Hooks{})
 	noErrors(t, together(t, w, increment("a"), increment("b")))
 	var names []string
 	var found, missing bool
-	require.NoError(t, w.do(t.Context(), func(b *batch) (err error) {
+	require.NoError(t, w.Do(t.Context(), Call{}, func(b *Batch) (err error) {
 		names = nil
-		if missing, err = b.get("SELECT value FROM counters WHERE name = ?", []any{"z"}, new(int)); err != nil {
+		if missing, err = b.Get("SELECT value FROM counters WHERE name = ?", []any{"z"}, new(int)); err != nil {
 			return err
 		}
-		if found, err = b.get("SELECT value FROM counters WHERE name = ?", []any{"a"}, new(int)); err != nil {
+		if found, err = b.Get("SELECT value FROM counters WHERE name = ?", []any{"a"}, new(int)); err != nil {
 			return err
 		}
-		return b.each("SELECT name FROM counters WHERE value < ? ORDER BY name", []any{9}, func(scan func(...any) error) error {
+		return b.Each("SELECT name FROM counters WHERE value < ? ORDER BY name", []any{9}, func(scan func(...any) error) error {
 			names = append(names, "")
 			return scan(&names[len(names)-1])
 		})
@@ -270,8 +274,8 @@ func TestWriterReads(t *testing.T) {
 	require.True(t, found)
 	require.False(t, missing)
 	// Rows that are left in the middle do not block the commit.
-	require.ErrorIs(t, w.do(t.Context(), func(b *batch) error {
-		return b.each("SELECT name FROM counters", nil, func(func(...any) error) error { return errOwn })
+	require.ErrorIs(t, w.Do(t.Context(), Call{}, func(b *Batch) error {
+		return b.Each("SELECT name FROM counters", nil, func(func(...any) error) error { return errOwn })
 	}), errOwn)
-	require.NoError(t, w.do(t.Context(), increment("a")))
+	require.NoError(t, w.Do(t.Context(), Call{}, increment("a")))
 }
