@@ -2,7 +2,6 @@ package backend
 
 import (
 	"context"
-	"time"
 
 	"github.com/leasekit/leasekit/lease"
 )
@@ -40,7 +39,7 @@ func (e *engine) force(ctx context.Context, q lease.Query, f lease.Revocation) (
 	var all []lease.Lease
 	for {
 		args.Op = string(lease.NewID())
-		start := time.Now()
+		start := lease.Clock()
 		reply, err := e.store.Force(ctx, args)
 		e.called(ctx, op, start, err)
 		if err != nil {

@@ -49,7 +49,7 @@ func (e *engine) config(ctx context.Context, op string) (*lease.Config, error) {
 
 // readConfig reads the configuration from the store, and the copy with it.
 func (e *engine) readConfig(ctx context.Context, op string) (lease.Config, error) {
-	known, start := e.settings.current.Load(), time.Now()
+	known, start := e.settings.current.Load(), lease.Clock()
 	c, err := e.store.Config(ctx)
 	e.called(ctx, "config", start, err)
 	if err != nil {
@@ -103,7 +103,7 @@ func (e *engine) SetConfig(ctx context.Context, c lease.Config) (lease.Config, e
 	} {
 		*d = roundUp(*d)
 	}
-	known, start := e.settings.current.Load(), time.Now()
+	known, start := e.settings.current.Load(), lease.Clock()
 	fresh, err := e.store.SetConfig(ctx, c)
 	e.called(ctx, op, start, err)
 	if err != nil {

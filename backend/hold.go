@@ -54,7 +54,7 @@ func (e *engine) renew(ctx context.Context, args RenewArgs) (lease.Lease, error)
 			continue
 		}
 		args.MaxTTL, args.ConfigVersion = c.TTLCap(), c.Version
-		asked := time.Now()
+		asked := lease.Clock()
 		reply, err := e.store.Renew(ctx, args)
 		e.called(ctx, op, asked, err)
 		if err != nil {
@@ -73,7 +73,7 @@ func (e *engine) renew(ctx context.Context, args RenewArgs) (lease.Lease, error)
 }
 
 // renewed turns a reply into Renew's result.
-func (e *engine) renewed(ctx context.Context, args RenewArgs, asked time.Time, reply RenewReply) (lease.Lease, error) {
+func (e *engine) renewed(ctx context.Context, args RenewArgs, asked time.Duration, reply RenewReply) (lease.Lease, error) {
 	const op = "renew"
 	switch reply.Outcome {
 	case Done:
@@ -142,7 +142,7 @@ func (e *engine) release(ctx context.Context, args ReleaseArgs) (ReleaseReply, e
 	const op = "release"
 	var pauses backoff
 	for {
-		start := time.Now()
+		start := lease.Clock()
 		reply, err := e.store.Release(ctx, args)
 		e.called(ctx, op, start, err)
 		if err == nil {

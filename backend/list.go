@@ -3,7 +3,6 @@ package backend
 import (
 	"context"
 	"iter"
-	"time"
 
 	"github.com/leasekit/leasekit/lease"
 )
@@ -63,7 +62,7 @@ func (e *engine) page(ctx context.Context, op string, q lease.Query, cursor stri
 		return ListReply{}, err
 	}
 	defer leave()
-	start := time.Now()
+	start := lease.Clock()
 	page, err := e.store.List(ctx, q, cursor)
 	e.called(ctx, "list", start, err)
 	if err != nil {
@@ -84,7 +83,7 @@ func (e *engine) stats(ctx context.Context, op string) (lease.Stats, error) {
 		return lease.Stats{}, err
 	}
 	defer leave()
-	start := time.Now()
+	start := lease.Clock()
 	s, err := e.store.Stats(ctx)
 	e.called(ctx, "stats", start, err)
 	if err != nil {

@@ -198,9 +198,9 @@ func (e *engine) concludedRelease(ctx context.Context, ref lease.Ref, start time
 	}
 }
 
-// called tells of a store call.
-func (e *engine) called(ctx context.Context, op string, start time.Time, err error) {
+// called tells of a store call that began at start, by lease.Clock.
+func (e *engine) called(ctx context.Context, op string, start time.Duration, err error) {
 	if e.observer.StoreCall != nil {
-		e.observer.StoreCall(ctx, op, time.Since(start), err)
+		e.observer.StoreCall(ctx, op, lease.Clock()-start, err)
 	}
 }

@@ -22,7 +22,7 @@ func (e *engine) sweep(ctx context.Context, op string, between time.Duration) (l
 	begin := time.Now()
 	err := func() error {
 		for {
-			start := time.Now()
+			start := lease.Clock()
 			reply, err := e.store.Sweep(ctx, sweepStep)
 			e.called(ctx, op, start, err)
 			if err != nil {

@@ -79,7 +79,7 @@ type withdrawal struct {
 // tried is how a try to withdraw ended.
 type tried struct {
 	reply WithdrawReply
-	asked time.Time // the start of the try
+	asked time.Duration // the start of the try, by lease.Clock
 	err   error
 }
 
@@ -139,7 +139,7 @@ func (e *engine) withdraw(w withdrawal) (again bool) {
 	final := e.closed()
 	ctx, cancel := context.WithTimeout(valued{e.last, w.values}, withdrawTry)
 	defer cancel()
-	t := tried{asked: time.Now(), err: ctx.Err()}
+	t := tried{asked: lease.Clock(), err: ctx.Err()}
 	if t.err == nil {
 		t.reply, t.err = e.store.Withdraw(ctx, w.args)
 		e.called(ctx, op, t.asked, t.err)

@@ -26,15 +26,14 @@ import (
 //     would be renewed too late makes room for those that can be in time.
 //   - Renewals of leases that were granted together spread out by themselves,
 //     a hundred or so at a time.
-//   - It notices within half a second that the machine was suspended or its
-//     wall clock set forward, and then drops the leases that this ended.
+//   - It notices within half a second that the machine was suspended, and then
+//     drops the leases that this ended. A step of the wall clock does nothing.
 //
 // A Keeper is made by [NewKeeper], and may be used by many goroutines at once.
 // While it keeps nothing it has no goroutine.
 type Keeper struct {
 	acquirer Acquirer
 	options  KeeperOptions
-	start    time.Time // what moments are counted from
 	calls    context.Context
 	stop     context.CancelFunc // ends calls
 	running  sync.WaitGroup     // the loop and the workers
@@ -48,12 +47,11 @@ type Keeper struct {
 	looping  bool
 	took     time.Duration // how long renewals take at present, on average
 	closed   bool
-	draw     float64       // the jitter of the neighbours that come in at present ...
-	drawn    int           // ... and how many have come so far
-	skew     time.Duration // wall clock minus monotonic clock, as the schedule knows it
+	draw     float64 // the jitter of the neighbours that come in at present ...
+	drawn    int     // ... and how many have come so far
 }
 
-// moment is a time on the monotonic clock, counted from the Keeper's start.
+// moment is a reading of [Clock].
 type moment = time.Duration
 
 // KeeperOptions are what a [Keeper] may be told. The zero value is the default.
@@ -100,7 +98,7 @@ type KeepOptions struct {
 // have, the Keeper is closed as soon as a is. Otherwise it notices that a is
 // closed when it next renews.
 func NewKeeper(a Acquirer, o *KeeperOptions) *Keeper {
-	k := &Keeper{acquirer: a, start: time.Now(), wake: make(chan struct{}, 1)}
+	k := &Keeper{acquirer: a, wake: make(chan struct{}, 1)}
 	if o != nil {
 		k.options = *o
 	}
@@ -139,7 +137,7 @@ func (k *Keeper) keep(parent context.Context, l Lease, o *KeepOptions) (*Held, e
 	if err := k.usable(); err != nil {
 		return nil, err
 	}
-	if l.Deadline().IsZero() || l.ID == "" || l.Token == 0 {
+	if !l.measured() || l.ID == "" || l.Token == 0 {
 		return nil, Invalid("lease", "not an active lease that a Manager returned")
 	}
 	h := &Held{keeper: k, parent: parent, lease: l, place: -1}
@@ -158,13 +156,13 @@ func (k *Keeper) keep(parent context.Context, l Lease, o *KeepOptions) (*Held, e
 	if k.closed {
 		return nil, closedKeeper()
 	}
-	now := k.now()
+	now := Clock()
 	h.progress.Store(int64(now))
 	if h.options.MaxLifetime > 0 {
 		h.until = now + h.options.MaxLifetime
 	}
 	h.jitter = k.jitter()
-	h.plan(now, firstRenewal(h.jitter))
+	h.plan(firstRenewal(h.jitter))
 	h.due = h.nextDue()
 	heap.Push(&k.schedule, h)
 	if !k.looping {

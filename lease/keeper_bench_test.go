@@ -23,7 +23,7 @@ type willing struct {
 
 func (w willing) grant(ref lease.Ref) lease.Lease {
 	return lease.Lease{ID: ref.ID, Holder: ref.Holder, Token: ref.Token, Status: lease.Active, TTL: w.ttl}.
-		Measured(time.Now(), w.ttl)
+		Measured(lease.Clock(), w.ttl)
 }
 
 func (w willing) Renew(ctx context.Context, ref lease.Ref, _ time.Duration) (lease.Lease, error) {

@@ -24,7 +24,7 @@ type Held struct {
 	due       moment
 	next      moment // the next attempt to renew
 	deadline  moment // when it counts as lost
-	until     moment // the end of its lifetime; 0: none
+	until     moment // the end of its lifetime, with MaxLifetime
 	failures  uint8  // attempts that failed in a row
 	busy      bool   // a worker renews it, or is about to
 	resting   bool   // it is not renewed any more, or not until Progress if stalled
@@ -112,7 +112,7 @@ func (h *Held) Progress() {
 		return
 	}
 	k := h.keeper
-	h.progress.Store(int64(k.now()))
+	h.progress.Store(int64(Clock()))
 	if !h.stalled.Load() {
 		return
 	}
@@ -186,7 +186,7 @@ func (h *Held) expiry() error {
 	case h.capped:
 		return fmt.Errorf("%w: it was kept for MaxLifetime, %v", lost, h.options.MaxLifetime)
 	case h.stalled.Load():
-		idle := h.keeper.now() - moment(h.progress.Load())
+		idle := Clock() - moment(h.progress.Load())
 		return fmt.Errorf("%w: no progress for %v", lost, idle.Round(time.Millisecond))
 	case h.failure != nil:
 		return fmt.Errorf("%w: %w", lost, h.failure)

@@ -22,7 +22,7 @@ func (k *Keeper) work() {
 			return
 		}
 		h := heap.Pop(&k.ready).(*Held)
-		now := k.now()
+		now := Clock()
 		old, left, ttl := h.lease, h.deadline-now, h.lifetimeTTL(now)
 		unsure := h.failures > 0
 		postponed := k.tooLate(h, left)
@@ -137,12 +137,12 @@ func (k *Keeper) settle(h *Held, old, got Lease, last bool, took time.Duration, 
 	if h.lease.ID != old.ID { // Replace was faster
 		return ignored
 	}
-	now := k.now()
+	now := Clock()
 	switch {
 	case err == nil:
 		h.take(got)
 		h.resting, h.capped = last, last
-		h.plan(now, nextRenewal(h.jitter))
+		h.plan(nextRenewal(h.jitter))
 		return renewed
 	case errors.Is(err, ErrLost) && h.replacing:
 		// Most likely it is Replace that ended it: its result is on the way.
@@ -158,7 +158,7 @@ func (k *Keeper) settle(h *Held, old, got Lease, last bool, took time.Duration, 
 	case refused(err):
 		if got.Valid() {
 			h.take(got)
-			h.plan(now, 1)
+			h.plan(1)
 		}
 		h.failure, h.resting = err, true
 		return ignored
@@ -197,7 +197,7 @@ func (h *Held) pause() time.Duration {
 // lifetimeTTL is the TTL to renew with: 0, the lease's own, unless MaxLifetime
 // ends before that would.
 func (h *Held) lifetimeTTL(now moment) time.Duration {
-	if h.until == 0 {
+	if h.options.MaxLifetime == 0 {
 		return 0
 	}
 	if left := h.until - now; left < h.lease.TTL {

@@ -38,7 +38,7 @@ func (h *Held) Replace(ctx context.Context, f func(ctx context.Context, l Lease)
 	if err != nil {
 		return Lease{}, err
 	}
-	if got.Deadline().IsZero() {
+	if !got.measured() {
 		return Lease{}, Invalid("replace", "f returned what is not a lease that Acquire or TryAcquire returned")
 	}
 	adopted = true
@@ -92,12 +92,12 @@ func (h *Held) adopt(old, got Lease) error {
 		h.gone = true
 		k.end(h, &LostError{Op: "keep", Ref: old.Ref(), Err: ErrReplaced, Successor: got.ID})
 	case h.err == nil:
-		now := k.now()
+		now := Clock()
 		h.progress.Store(int64(now))
 		h.stalled.Store(false)
 		h.resting = false
 		h.take(got)
-		h.plan(now, nextRenewal(h.jitter))
+		h.plan(nextRenewal(h.jitter))
 		k.reschedule(h)
 	}
 	err := h.err

@@ -6,15 +6,9 @@ import (
 	"time"
 )
 
-const (
-	// clockPoll is how often the two clocks are compared: timers stand still
-	// while the machine is suspended, and do not see the wall clock being set.
-	clockPoll = 500 * time.Millisecond
-
-	// clockStep is the least step of the wall clock that matters. What slewing
-	// adds up to meanwhile is far below it.
-	clockStep = 10 * time.Millisecond
-)
+// clockPoll is how often the loop reads the clock at least: timers stand still
+// while the machine is suspended, the clock does not.
+const clockPoll = 500 * time.Millisecond
 
 // neighbours is how many leases, kept one after the other, share a jitter: a
 // full batch of a store. A store that has them side by side renews them with a
@@ -37,28 +31,31 @@ func (k *Keeper) jitter() float64 {
 // The moments of renewal, as shares of the time from the call that brought the
 // lease to its local deadline. The first renewal comes anywhere in the earlier
 // half of a third, which takes apart what was granted together; later ones
-// keep a jitter of a tenth.
+// keep a jitter. It is not even around a third, since that time is a hundredth
+// shorter than the TTL, and plan rounds down.
 func firstRenewal(jitter float64) float64 { return (1 + jitter) / 6 }
-func nextRenewal(jitter float64) float64  { return (0.9 + jitter/5) / 3 }
+func nextRenewal(jitter float64) float64  { return (0.94 + 0.16*jitter) / 3 }
 
 // plan sets when the lease that was just brought has to be renewed, and when
 // it counts as lost.
-func (h *Held) plan(now moment, share float64) {
-	remaining := h.lease.Remaining()
-	h.deadline = now + remaining - h.early()
-	if h.until > 0 && h.deadline >= h.until {
+func (h *Held) plan(share float64) {
+	h.deadline = h.lease.deadline() - h.early()
+	if h.options.MaxLifetime > 0 && h.deadline >= h.until {
 		h.deadline, h.resting, h.capped = h.until, true, true
 	}
-	asked := now + remaining - h.lease.lasts
+	asked := h.lease.asked
 	wait := moment(share * float64(h.lease.lasts))
 	// Renewals that are due at nearly the same time are due together, which
 	// saves wake-ups and gives the store something to merge. Both parts are
 	// rounded, down, so that what was renewed together stays together.
 	if together := min(h.lease.lasts/300, 100*time.Millisecond); together > 0 {
-		asked, wait = asked.Truncate(together), wait.Truncate(together)
+		asked, wait = floor(asked, together), floor(wait, together)
 	}
 	h.next = asked + wait
 }
+
+// floor rounds down to a multiple of unit, below zero too.
+func floor(d, unit time.Duration) time.Duration { return d - ((d%unit)+unit)%unit }
 
 // early is how long before the local deadline the lease counts as lost: for
 // the holder's code to hear of it, on a busy machine, while it is still true
@@ -80,8 +77,7 @@ func (k *Keeper) loop() {
 	defer timer.Stop()
 	for {
 		k.mu.Lock()
-		k.checkClocks()
-		now := k.now()
+		now := Clock()
 		lost, skipped := k.collect(now)
 		idle := len(k.schedule) == 0
 		k.looping = !idle
@@ -139,31 +135,6 @@ func (k *Keeper) collect(now moment) (lost, skipped []*Held) {
 	}
 	return lost, skipped
 }
-
-// checkClocks reckons all deadlines anew when the wall clock has moved against
-// the monotonic one, as it does by a suspension.
-func (k *Keeper) checkClocks() {
-	now := time.Now()
-	skew := now.Round(0).Sub(k.start.Round(0)) - now.Sub(k.start)
-	if step := skew - k.skew; -clockStep < step && step < clockStep {
-		return
-	}
-	k.skew = skew
-	for _, h := range k.schedule {
-		// What is left of the lease may be less than the timers think, never
-		// more.
-		left := h.lease.Remaining() - h.early()
-		if sooner := h.deadline - (now.Sub(k.start) + left); sooner > 0 {
-			h.deadline -= sooner
-			h.next -= sooner
-			h.due = h.nextDue()
-		}
-	}
-	heap.Init(&k.schedule)
-}
-
-// now is the current moment.
-func (k *Keeper) now() moment { return time.Since(k.start) }
 
 // reschedule puts the lease in its new place in the schedule.
 func (k *Keeper) reschedule(h *Held) {
