@@ -2,6 +2,7 @@ package lease
 
 import (
 	"container/heap"
+	"context"
 	"math/rand/v2"
 	"time"
 )
@@ -40,8 +41,13 @@ func nextRenewal(jitter float64) float64  { return (0.94 + 0.16*jitter) / 3 }
 // it counts as lost.
 func (h *Held) plan(share float64) {
 	h.deadline = h.lease.deadline() - h.early()
-	if h.options.MaxLifetime > 0 && h.deadline >= h.until {
-		h.deadline, h.resting, h.capped = h.until, true, true
+	if lifetime := h.options.MaxLifetime; lifetime > 0 {
+		if end := h.until - min(h.early(), lifetime/20); h.deadline >= end {
+			h.deadline = end
+			if h.phase() == phaseWaiting {
+				h.enter(phaseFinishing)
+			}
+		}
 	}
 	asked := h.lease.asked
 	wait := moment(share * float64(h.lease.lasts))
@@ -64,10 +70,13 @@ func (h *Held) early() time.Duration { return min(h.lease.lasts/20, time.Second)
 
 // nextDue is when something has to be done about the lease.
 func (h *Held) nextDue() moment {
-	if h.busy || h.resting {
-		return h.deadline
+	switch h.phase() {
+	case phaseWaiting:
+		return min(h.next, h.deadline)
+	case phaseOver:
+		return h.until
 	}
-	return min(h.next, h.deadline)
+	return h.deadline
 }
 
 // loop waits for the next thing to be due and does it, until there is nothing
@@ -75,10 +84,15 @@ func (h *Held) nextDue() moment {
 func (k *Keeper) loop() {
 	timer := time.NewTimer(clockPoll)
 	defer timer.Stop()
+	if k.options.Watch != nil {
+		ctx, cancel := context.WithCancel(k.calls)
+		defer cancel()
+		k.running.Go(func() { k.follow(ctx) })
+	}
 	for {
 		k.mu.Lock()
 		now := Clock()
-		lost, skipped := k.collect(now)
+		ended, skipped := k.collect(now)
 		idle := len(k.schedule) == 0
 		k.looping = !idle
 		wait := clockPoll
@@ -86,7 +100,7 @@ func (k *Keeper) loop() {
 			wait = min(wait, k.schedule[0].due-now)
 		}
 		k.mu.Unlock()
-		for _, h := range lost {
+		for _, h := range ended {
 			k.tellLost(h)
 		}
 		if skip := k.options.Observer.Skipped; skip != nil {
@@ -109,31 +123,45 @@ func (k *Keeper) loop() {
 }
 
 // collect ends what has reached its deadline and hands to the workers what has
-// to be renewed.
-func (k *Keeper) collect(now moment) (lost, skipped []*Held) {
+// to be renewed, or released.
+func (k *Keeper) collect(now moment) (ended, skipped []*Held) {
 	for len(k.schedule) > 0 && k.schedule[0].due <= now {
 		h := k.schedule[0]
 		switch idle := now - moment(h.progress.Load()); {
+		case h.phase() == phaseOver:
+			k.unschedule(h)
+			k.work(h)
+			continue
+		case now >= h.deadline && h.phase() == phaseFinishing:
+			k.finish(h)
+			ended = append(ended, h)
+			continue
 		case now >= h.deadline:
-			h.expired = true
-			k.end(h, h.expiry())
-			lost = append(lost, h)
+			k.end(h, phaseExpired, h.expiry())
+			ended = append(ended, h)
 			continue
 		case h.options.Progress > 0 && idle > h.options.Progress:
-			h.resting = true
-			h.stalled.Store(true)
+			h.enter(phaseStalled)
 			skipped = append(skipped, h)
+		case h.usedUp():
+			h.failure = h.limit()
+			h.enter(phaseResting)
 		default:
-			h.busy = true
-			heap.Push(&k.ready, h)
-			if k.workers < k.options.Concurrency {
-				k.workers++
-				k.running.Go(k.work)
-			}
+			h.enter(phaseRenewing)
+			k.work(h)
 		}
 		k.reschedule(h)
 	}
-	return lost, skipped
+	return ended, skipped
+}
+
+// work hands the lease to a worker.
+func (k *Keeper) work(h *Held) {
+	heap.Push(&k.ready, h)
+	if k.workers < k.options.Concurrency {
+		k.workers++
+		k.running.Go(k.worker)
+	}
 }
 
 // reschedule puts the lease in its new place in the schedule.
@@ -154,18 +182,6 @@ func (k *Keeper) poke() {
 	select {
 	case k.wake <- struct{}{}:
 	default:
-	}
-}
-
-// end takes the lease out of the schedule. The caller calls tell or tellLost
-// once it has unlocked the Keeper.
-func (k *Keeper) end(h *Held, err error) {
-	h.err = err
-	if h.place >= 0 {
-		heap.Remove(&k.schedule, h.place)
-	}
-	if len(k.schedule) == 0 {
-		k.poke() // for the loop to return
 	}
 }
 
