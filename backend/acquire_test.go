@@ -32,7 +32,7 @@ func TestTryAcquireFillsInDefaults(t *testing.T) {
 				ID: l.ID, Holder: "h", Claims: lease.Paths("a", "b"), TTL: time.Hour, MaxRenewals: 4,
 				Priority: 2, Labels: map[string]string{"k": "v"},
 			},
-			Attempt: string(l.ID), HeadStart: time.Minute, Quota: 9, ConfigVersion: 2,
+			Attempt: string(l.ID), HeadStart: time.Minute, Quota: 9, Blockers: true, ConfigVersion: 2,
 		}}, asks)
 	})
 }

@@ -80,6 +80,7 @@ func (a *attempt) args(c *lease.Config) (AcquireArgs, error) {
 		HeadStart:     time.Duration(r.Priority) * c.PriorityBoost,
 		Deadlock:      c.DeadlockCheck && place > 0,
 		Quota:         c.MaxLeasesPerHolder,
+		Blockers:      true,
 		ConfigVersion: c.Version,
 	}, nil
 }

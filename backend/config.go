@@ -50,13 +50,13 @@ func (e *engine) config(ctx context.Context, op string) (*lease.Config, error) {
 // readConfig reads the configuration from the store, and the copy with it.
 func (e *engine) readConfig(ctx context.Context, op string) (lease.Config, error) {
 	known, start := e.settings.current.Load(), lease.Clock()
-	c, err := e.store.Config(ctx)
+	reply, err := e.store.Config(ctx)
 	e.called(ctx, "config", start, err)
 	if err != nil {
 		return lease.Config{}, storeError(ctx, op, err)
 	}
-	e.settings.learn(known, c)
-	return c, nil
+	e.settings.learn(known, reply.Config)
+	return reply.Config, nil
 }
 
 // current reports whether the copy that a request was found to violate still

@@ -111,13 +111,13 @@ func (e *engine) events(ctx context.Context, op string, r *reader) ([]lease.Even
 		limit = min(limit, r.query.Limit-r.count)
 	}
 	start := lease.Clock()
-	events, next, wait, err := e.store.Events(ctx, r.query, limit)
+	reply, err := e.store.Events(ctx, EventsArgs{Query: r.query, Limit: limit})
 	e.called(ctx, "events", start, err)
 	if err != nil {
 		return nil, 0, storeError(ctx, op, err)
 	}
-	r.query.After = next
-	return events, wait, nil
+	r.query.After = reply.Next
+	return reply.Events, reply.Wait, nil
 }
 
 // pass yields an event, and reports whether to go on. Tokens are shown only to

@@ -23,6 +23,7 @@ type Request struct {
 	QueueTTL    time.Duration     // TryAcquire with an ID: keep a place in line that lapses unless asked for again within it; [MinQueueTTL] to [MaxQueueTTL]; 0: no place
 	Priority    int               // -100..100: each step is a head start of Config.PriorityBoost in the queue
 	Replace     Ref               // the lease given up in the same step, if this request is granted
+	Parent      Ref               // the lease under whose cover this one is taken; the claims lie within that one's
 	Distinct    bool              // the holder's own other leases and waiters count against this request too
 	Labels      map[string]string // free text for people and tools: reason, branch, pid
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/uptrace/bun"
 
+	"github.com/leasekit/leasekit/backend"
 	"github.com/leasekit/leasekit/backend/rules"
 	"github.com/leasekit/leasekit/lease"
 )
@@ -186,18 +187,19 @@ const eventScan = 1000
 const eventWait = 25 * time.Millisecond
 
 // Events implements [backend.Store].
-func (s *Store) Events(ctx context.Context, q lease.Query, limit int) (found []lease.Event, next lease.Seq, wait time.Duration, err error) {
-	err = s.look(ctx, "history", func(v *view) error {
-		found, next, err = v.events(q, limit)
+func (s *Store) Events(ctx context.Context, a backend.EventsArgs) (backend.EventsReply, error) {
+	var reply backend.EventsReply
+	err := s.look(ctx, "history", func(v *view) (err error) {
+		reply.Events, reply.Next, err = v.events(a.Query, a.Limit)
 		return err
 	})
 	if err != nil {
-		return nil, 0, 0, err
+		return backend.EventsReply{}, err
 	}
-	if len(found) < limit {
-		wait = eventWait
+	if len(reply.Events) < a.Limit {
+		reply.Wait = eventWait
 	}
-	return found, next, wait, nil
+	return reply, nil
 }
 
 const oldestEvent = `SELECT coalesce(min(place) - ?1, ?3) FROM lease_history WHERE place > ?1 AND place < ?2`

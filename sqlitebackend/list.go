@@ -134,8 +134,9 @@ func (v *view) page(q lease.Query, after int64) (backend.ListReply, error) {
 
 // Waiters is that of [rules.Tx].
 func (v *view) Waiters(o rules.Overlap) ([]*rules.Record, error) {
-	up := above(o.Claim.Path)
-	places, err := v.tx.Tx.QueryContext(v.ctx, mergedText(o.Claim, len(up)), waitersArgs(v.namespace, o, up, o.Limit)...)
+	c := o.Claims[0] // it is asked for one at a time
+	up := above(c.Path)
+	places, err := v.tx.Tx.QueryContext(v.ctx, mergedText(c, len(up)), waitersArgs(v.namespace, c, o, up, o.Limit)...)
 	if err != nil {
 		return nil, err
 	}

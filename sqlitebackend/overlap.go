@@ -154,16 +154,16 @@ func joined(kinds []int) string {
 }
 
 // leasesArgs and waitersArgs return the parameters. Nobody has the empty name.
-func leasesArgs(namespace int64, o rules.Overlap, above []string) []any {
-	low, high := below(o.Claim.Path)
-	args := append(make([]any, 0, 5+len(above)), namespace, o.Skip, o.Claim.Path, low, high)
+func leasesArgs(namespace int64, c lease.Claim, o rules.Overlap, above []string) []any {
+	low, high := below(c.Path)
+	args := append(make([]any, 0, 5+len(above)), namespace, o.Skip, c.Path, low, high)
 	for _, p := range above {
 		args = append(args, p)
 	}
 	return args
 }
 
-func waitersArgs(namespace int64, o rules.Overlap, above []string, limit int) []any {
+func waitersArgs(namespace int64, c lease.Claim, o rules.Overlap, above []string, limit int) []any {
 	after, before := rules.Place{Key: math.MinInt64}, rules.Place{Key: math.MaxInt64}
 	if o.After != nil {
 		after = *o.After
@@ -171,8 +171,8 @@ func waitersArgs(namespace int64, o rules.Overlap, above []string, limit int) []
 	if o.Before != nil {
 		before = *o.Before
 	}
-	low, high := below(o.Claim.Path)
-	args := append(make([]any, 0, 10+len(above)), namespace, o.Skip, o.Claim.Path, low, high,
+	low, high := below(c.Path)
+	args := append(make([]any, 0, 10+len(above)), namespace, o.Skip, c.Path, low, high,
 		after.Key, after.Arrival, before.Key, before.Arrival, limit)
 	for _, p := range above {
 		args = append(args, p)
@@ -182,25 +182,29 @@ func waitersArgs(namespace int64, o rules.Overlap, above []string, limit int) []
 
 // Leases implements [rules.Tx].
 func (t *transaction) Leases(o rules.Overlap) ([]*rules.Record, error) {
-	up := above(o.Claim.Path)
 	var found []int64
-	err := t.Each(t.overlapText(leasesOver, o.Claim, len(up)), leasesArgs(t.namespace, o, up), func(scan func(...any) error) error {
-		var arrival int64
-		if err := scan(&arrival); err != nil {
-			return err
+	for _, c := range o.Claims {
+		up, n := above(c.Path), 0
+		err := t.Each(t.overlapText(leasesOver, c, len(up)), leasesArgs(t.namespace, c, o, up), func(scan func(...any) error) error {
+			var arrival int64
+			if err := scan(&arrival); err != nil {
+				return err
+			}
+			if !slices.Contains(found, arrival) {
+				found = append(found, arrival)
+				n++
+			}
+			if n == o.Limit {
+				return errEnough
+			}
+			return nil
+		})
+		if err != nil && !errors.Is(err, errEnough) {
+			return nil, err
 		}
-		if !slices.Contains(found, arrival) {
-			found = append(found, arrival)
-		}
-		if len(found) == o.Limit {
-			return errEnough
-		}
-		return nil
-	})
-	if err != nil && !errors.Is(err, errEnough) {
-		return nil, err
 	}
-	return t.records(found)
+	slices.Sort(found)
+	return t.records(found[:min(len(found), o.Limit)])
 }
 
 // errEnough ends the reading of rows.
@@ -208,9 +212,18 @@ var errEnough = errors.New("enough")
 
 // Waiters implements [rules.Tx].
 func (t *transaction) Waiters(o rules.Overlap) ([]*rules.Record, error) {
-	places, err := t.places(o)
-	if err != nil {
-		return nil, err
+	var places []rules.Place
+	for _, c := range o.Claims {
+		more, err := t.places(c, o)
+		if err != nil {
+			return nil, err
+		}
+		places = append(places, more...)
+	}
+	if len(o.Claims) > 1 {
+		slices.SortFunc(places, comparePlaces)
+		places = slices.Compact(places)
+		places = places[:min(len(places), o.Limit)]
 	}
 	arrivals := make([]int64, len(places))
 	for i, p := range places {
@@ -225,13 +238,13 @@ func (t *transaction) Waiters(o rules.Overlap) ([]*rules.Record, error) {
 // several times cheaper than SQLite's merge.
 const fewWaiters = 64
 
-// places returns the places of the first waiters that overlap.
-func (t *transaction) places(o rules.Overlap) ([]rules.Place, error) {
-	up := above(o.Claim.Path)
+// places returns the places of the first waiters that overlap with a claim.
+func (t *transaction) places(c lease.Claim, o rules.Overlap) ([]rules.Place, error) {
+	up := above(c.Path)
 	var found []rules.Place
 	read := func(of overlapping, limit int) error {
 		found = found[:0]
-		return t.Each(t.overlapText(of, o.Claim, len(up)), waitersArgs(t.namespace, o, up, limit), func(scan func(...any) error) error {
+		return t.Each(t.overlapText(of, c, len(up)), waitersArgs(t.namespace, c, o, up, limit), func(scan func(...any) error) error {
 			var p rules.Place
 			err := scan(&p.Key, &p.Arrival)
 			found = append(found, p)

@@ -119,20 +119,30 @@ func (t *transaction) WaitersOf(holder string, limit int) ([]*rules.Record, erro
 	if t.counters.Waiting == 0 {
 		return nil, nil
 	}
-	if limit == 0 {
-		limit = -1 // none, to SQLite
-	}
 	return t.some(`SELECT `+columns+` FROM leases INDEXED BY leases_holder
 		WHERE namespace = ? AND holder = ? AND ended_at = 0 AND status = 'pending' ORDER BY key, arrival LIMIT ?`,
 		t.namespace, holder, limit)
 }
 
-// Replacing implements [rules.Tx].
-func (t *transaction) Replacing(id lease.ID) ([]*rules.Record, error) {
+// Dependents implements [rules.Tx].
+func (t *transaction) Dependents(id lease.ID, limit int) ([]*rules.Record, error) {
 	return t.some(`SELECT `+columns+` FROM leases INDEXED BY leases_replace
-		WHERE namespace = ? AND replace_id = ? AND ended_at = 0 AND status = 'pending' ORDER BY key, arrival`,
-		t.namespace, id)
+		WHERE namespace = ? AND replace_id = ? AND ended_at = 0 AND status = 'pending' ORDER BY key, arrival LIMIT ?`,
+		t.namespace, id, limit)
 }
+
+// Chained implements [rules.Tx].
+func (t *transaction) Chained(lease.ID, lease.Status, int) ([]*rules.Record, error) { return nil, nil }
+
+// Count implements [rules.Tx].
+func (t *transaction) Count(holder string) (n int, err error) {
+	_, err = t.Get(`SELECT count(*) FROM leases INDEXED BY leases_holder
+		WHERE namespace = ? AND holder = ? AND ended_at = 0`, []any{t.namespace, holder}, &n)
+	return n, err
+}
+
+// Gone implements [rules.Tx].
+func (t *transaction) Gone(string) bool { return false }
 
 // Put implements [rules.Tx].
 func (t *transaction) Put(r *rules.Record) error {

@@ -63,7 +63,7 @@ type Store struct {
 	namespace int64
 
 	wall      func() time.Time             // the machine's clock
-	latest    rules.Latest                 // how far the store's clock has gone
+	latest    latest                       // how far the store's clock has gone
 	seenWakes atomic.Int64                 // the newest leases.woken that was passed on
 	config    atomic.Pointer[lease.Config] // as last read
 	refused   atomic.Uint64                // refusals that no transaction has written yet
@@ -210,7 +210,7 @@ func run[T any](ctx context.Context, s *Store, id lease.ID, f func(*rules.Step) 
 	err := s.writer.Do(ctx, sqlitedb.Call{Subject: id}, func(b *sqlitedb.Batch) error {
 		tx := b.State.(*transaction)
 		tx.woken = nil
-		st, err := rules.Begin(tx, s.wall())
+		st, err := rules.Begin(tx)
 		if err != nil {
 			return err
 		}

@@ -19,6 +19,8 @@ type transaction struct {
 	config   lease.Config
 	counters rules.Counters // as the steps change them
 	loaded   rules.Counters // as they were read
+	offset   int64          // of the clock
+	before   int64          // the offset as it was read
 	ended    int            // rows of leases that have ended
 	wakes    int64          // the newest leases.woken
 	written  bool           // something else than the counters has changed
@@ -39,7 +41,7 @@ func (s *Store) begin(b *sqlitedb.Batch) error {
 	found, err := b.Get(`SELECT k.seq, k.token, k.arrivals, k.waiting, k.buried, k.now, k."offset", k.refused,
 			k.ended, k.wakes, c.version
 		FROM lease_counters k JOIN lease_configs c USING (namespace) WHERE k.namespace = ?`, []any{s.namespace},
-		&c.Seq, &c.Token, &c.Arrivals, &c.Waiting, &c.Tombstones, &c.Now, &c.Offset, &c.Refused,
+		&c.Seq, &c.Token, &c.Arrivals, &c.Waiting, &c.Tombstones, &c.Now, &tx.offset, &c.Refused,
 		&tx.ended, &tx.wakes, &version)
 	if err != nil {
 		return err
@@ -47,8 +49,8 @@ func (s *Store) begin(b *sqlitedb.Batch) error {
 	if !found {
 		return sqlitedb.Unavailable("begin", errNamespaceGone)
 	}
-	tx.loaded = *c
-	s.latest.Merge(c)
+	tx.loaded, tx.before = *c, tx.offset
+	s.latest.merge(&c.Now, &tx.offset)
 	tx.counters.Refused += s.refused.Load()
 	if known := s.config.Load(); known != nil && known.Version == version {
 		tx.config = *known
@@ -67,9 +69,9 @@ func (s *Store) finish(b *sqlitedb.Batch) error {
 	if err := tx.writeEvents(); err != nil {
 		return err
 	}
-	s.latest.Merge(&tx.counters)
+	s.latest.merge(&tx.counters.Now, &tx.offset)
 	c := tx.counters
-	if !tx.written && c.Offset == tx.loaded.Offset {
+	if !tx.written && tx.offset == tx.before {
 		// A refusal is no reason to write: what it counted is kept for the next
 		// transaction that has one.
 		s.refused.Store(c.Refused - tx.loaded.Refused)
@@ -77,7 +79,7 @@ func (s *Store) finish(b *sqlitedb.Batch) error {
 	}
 	err := b.Exec(`UPDATE lease_counters SET seq = ?, token = ?, arrivals = ?, waiting = ?, buried = ?, now = ?,
 		"offset" = ?, refused = ?, ended = ?, wakes = ? WHERE namespace = ?`,
-		int64(c.Seq), int64(c.Token), c.Arrivals, c.Waiting, c.Tombstones, c.Now, c.Offset, int64(c.Refused), tx.ended, tx.wakes, tx.namespace)
+		int64(c.Seq), int64(c.Token), c.Arrivals, c.Waiting, c.Tombstones, c.Now, tx.offset, int64(c.Refused), tx.ended, tx.wakes, tx.namespace)
 	if err == nil {
 		s.refused.Store(0)
 	}
@@ -85,8 +87,9 @@ func (s *Store) finish(b *sqlitedb.Batch) error {
 }
 
 // Load implements [rules.Tx].
-func (t *transaction) Load() (*rules.Counters, lease.Config, error) {
-	return &t.counters, t.config, nil
+func (t *transaction) Load() (rules.State, error) {
+	now := clock(t.store.wall(), t.counters.Now, &t.offset)
+	return rules.State{Counters: &t.counters, Config: t.config, Clock: now}, nil
 }
 
 // change executes a statement that changes something.

@@ -21,6 +21,7 @@ type view struct {
 	tx        bun.Tx
 	namespace int64
 	counters  rules.Counters
+	offset    int64 // of the clock
 	config    lease.Config
 	now       int64 // the store's clock, ms
 }
@@ -49,13 +50,17 @@ const loadView = `SELECT k.seq, k.token, k.waiting, k.now, k."offset", k.refused
 func (v *view) load(s *Store) error {
 	var config []byte
 	c := &v.counters
-	err := v.row([]any{&c.Seq, &c.Token, &c.Waiting, &c.Now, &c.Offset, &c.Refused, &config}, loadView, v.namespace)
+	err := v.row([]any{&c.Seq, &c.Token, &c.Waiting, &c.Now, &v.offset, &c.Refused, &config}, loadView, v.namespace)
+	if errors.Is(err, sql.ErrNoRows) {
+		return errNamespaceGone
+	}
 	if err != nil {
 		return err
 	}
-	s.latest.Merge(c)
-	v.now, _ = c.Clock(s.wall())
-	s.latest.Merge(c)
+	s.latest.merge(&c.Now, &v.offset)
+	c.Now = clock(s.wall(), c.Now, &v.offset).UnixMilli()
+	v.now = c.Now
+	s.latest.merge(&c.Now, &v.offset)
 	return json.Unmarshal(config, &v.config)
 }
 

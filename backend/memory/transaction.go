@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/leasekit/leasekit/backend/rules"
 	"github.com/leasekit/leasekit/lease"
@@ -30,8 +31,8 @@ type transaction struct {
 	woken []lease.ID
 }
 
-func (t *transaction) Load() (*rules.Counters, lease.Config, error) {
-	return &t.counters, t.config, nil
+func (t *transaction) Load() (rules.State, error) {
+	return rules.State{Counters: &t.counters, Config: t.config, Clock: time.Now()}, nil
 }
 
 func (t *transaction) Find(id lease.ID) (*rules.Record, error) {
@@ -52,7 +53,7 @@ func (t *transaction) Update(r *rules.Record, _ lease.Status) error {
 // copied keeps what is stored apart from what callers may change.
 func copied(r *rules.Record) *rules.Record {
 	c := *r
-	c.Claims, c.Labels = slices.Clone(r.Claims), maps.Clone(r.Labels)
+	c.Claims, c.Chain, c.Labels = slices.Clone(r.Claims), slices.Clone(r.Chain), maps.Clone(r.Labels)
 	return &c
 }
 
@@ -89,7 +90,9 @@ func (n *namespace) byArrival() []*rules.Record {
 
 func overlaps(r *rules.Record, o rules.Overlap) bool {
 	return (o.Skip == "" || r.Holder != o.Skip) &&
-		slices.ContainsFunc(r.Claims, func(c lease.Claim) bool { return lease.Conflict(c, o.Claim) })
+		slices.ContainsFunc(r.Claims, func(c lease.Claim) bool {
+			return slices.ContainsFunc(o.Claims, func(d lease.Claim) bool { return lease.Conflict(c, d) })
+		})
 }
 
 func (t *transaction) Leases(o rules.Overlap) ([]*rules.Record, error) {
@@ -118,11 +121,29 @@ func (t *transaction) WaitersOf(holder string, limit int) ([]*rules.Record, erro
 	})
 }
 
-func (t *transaction) Replacing(id lease.ID) ([]*rules.Record, error) {
-	return t.pick(0, place, func(r *rules.Record) bool {
-		return r.Status == lease.Pending && r.Replace.ID == id
+func (t *transaction) Count(holder string) (int, error) {
+	n := 0
+	for _, r := range t.records {
+		if !r.Status.Ended() && r.Holder == holder {
+			n++
+		}
+	}
+	return n, nil
+}
+
+func (t *transaction) Dependents(id lease.ID, limit int) ([]*rules.Record, error) {
+	return t.pick(limit, place, func(r *rules.Record) bool {
+		return r.Status == lease.Pending && (r.Replace.ID == id || r.Parent.ID == id)
 	})
 }
+
+func (t *transaction) Chained(id lease.ID, status lease.Status, limit int) ([]*rules.Record, error) {
+	return t.pick(limit, arrival, func(r *rules.Record) bool {
+		return r.Status == status && slices.Contains(r.Chain, id)
+	})
+}
+
+func (t *transaction) Gone(string) bool { return false }
 
 func (t *transaction) Select(q lease.Query, after int64, limit int) ([]*rules.Record, error) {
 	return t.pick(limit, arrival, func(r *rules.Record) bool {

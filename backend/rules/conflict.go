@@ -123,7 +123,8 @@ func (s *Step) leasesBefore(r *Record, limit int) ([]*Record, error) {
 	if !r.Distinct {
 		o.Skip = r.Holder
 	}
-	for _, o.Claim = range r.Claims {
+	for _, c := range r.Claims {
+		o.Claims = []lease.Claim{c}
 		for {
 			es, err := s.tx.Leases(o)
 			if err != nil {
@@ -166,8 +167,8 @@ func (s *Step) earlier(r *Record, x *exception, yield func(u *Record) (bool, err
 	if s.counters.Waiting == 0 {
 		return nil
 	}
-	for _, o.Claim = range r.Claims {
-		o.After = nil
+	for _, c := range r.Claims {
+		o.Claims, o.After = []lease.Claim{c}, nil
 		for more := true; more; {
 			us, err := s.tx.Waiters(o)
 			if err != nil {
@@ -181,7 +182,7 @@ func (s *Step) earlier(r *Record, x *exception, yield func(u *Record) (bool, err
 				return err
 			}
 			if len(us) > 0 {
-				all, err := x.hasAll(o.Claim)
+				all, err := x.hasAll(c)
 				if err != nil {
 					return err
 				}

@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"math"
 	"slices"
 
 	"github.com/leasekit/leasekit/lease"
@@ -160,7 +161,7 @@ func (w *walk) ahead(u *Record, c lease.Claim) (bool, error) {
 // between returns the waiters that conflict with a claim from a place on (nil:
 // from the first) and before another.
 func (s *Step) between(c lease.Claim, from *Place, before Place) ([]*Record, error) {
-	o := Overlap{Claim: c, Before: &before, Limit: page}
+	o := Overlap{Claims: []lease.Claim{c}, Before: &before, Limit: page}
 	if from != nil {
 		o.After = &Place{from.Key, from.Arrival - 1} // arrivals are unique
 	}
@@ -198,7 +199,7 @@ func (w *walk) holder(h string) (bool, error) {
 		return met, nil
 	}
 	w.holders = append(w.holders, h)
-	us, err := w.step.liveWaitersOf(h, max(w.left, 0))
+	us, err := w.step.liveWaitersOf(h, w.most())
 	if err != nil {
 		return false, err
 	}
@@ -216,7 +217,15 @@ func (w *walk) holder(h string) (bool, error) {
 	return false, nil
 }
 
-// liveWaitersOf returns a holder's waiters, at most limit (0: all).
+// most is how many waiters of a holder a walk looks at.
+func (w *walk) most() int {
+	if w.left < 0 {
+		return math.MaxInt32
+	}
+	return w.left
+}
+
+// liveWaitersOf returns a holder's waiters, at most limit.
 func (s *Step) liveWaitersOf(holder string, limit int) ([]*Record, error) {
 	us, err := s.tx.WaitersOf(holder, limit)
 	if err != nil {
@@ -249,7 +258,7 @@ func (s *Step) cycle(r *Record) ([]string, error) {
 				continue
 			}
 			visited = append(visited, e.Holder)
-			us, err := s.liveWaitersOf(e.Holder, 0)
+			us, err := s.liveWaitersOf(e.Holder, math.MaxInt32)
 			if err != nil {
 				return nil, err
 			}

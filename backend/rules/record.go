@@ -19,7 +19,10 @@ type Record struct {
 	Priority    int
 	Distinct    bool
 	Replace     lease.Ref
+	Parent      lease.Ref  // the lease under whose cover this is
+	Chain       []lease.ID // the parent and the parent's chain
 
+	Client   string // who keeps the place, of a store that may know that it is gone; "" for nobody
 	Attempts string // that asked for it, one a line: see backend.AcquireArgs; "" if none can take it back
 	Arrival  int64  // of the first ask, unique and rising: the order of List, and of equal keys
 	Key      int64  // place in the queue: arrival time less the head start
@@ -65,7 +68,7 @@ func (r *Record) Lease() lease.Lease {
 		ID: r.ID, Token: r.Token, Holder: r.Holder, Claims: r.Claims, Status: r.Status,
 		EndReason: r.EndReason, TTL: span(r.TTL), Renewals: r.Renewals, MaxRenewals: r.MaxRenewals,
 		Priority: r.Priority, Distinct: r.Distinct, Labels: r.Labels,
-		Replaced: r.Replace.ID, ReplacedBy: r.Successor, Revoked: lease.Revocation{Actor: r.Actor, Reason: r.Reason},
+		Replaced: r.Replace.ID, ReplacedBy: r.Successor, Parent: r.Parent.ID, Revoked: lease.Revocation{Actor: r.Actor, Reason: r.Reason},
 		CreatedAt: moment(r.Created), GrantedAt: moment(r.Granted), ExpiresAt: moment(r.Deadline),
 		UpdatedAt: moment(r.Updated),
 	}

@@ -70,7 +70,7 @@ func (s *Step) hint(r *Record) error {
 		return nil
 	}
 	for _, c := range r.Claims {
-		us, err := s.tx.Waiters(Overlap{Claim: c, Skip: r.Holder, Limit: 1})
+		us, err := s.tx.Waiters(Overlap{Claims: []lease.Claim{c}, Skip: r.Holder, Limit: 1})
 		if err != nil {
 			return err
 		}
@@ -113,7 +113,8 @@ func Contend(tx interface {
 	var since time.Time
 	var seen []*Record
 	o := Overlap{Limit: lease.MaxContention}
-	for _, o.Claim = range r.Claims {
+	for _, c := range r.Claims {
+		o.Claims = []lease.Claim{c}
 		us, err := tx.Waiters(o)
 		if err != nil {
 			return k, err

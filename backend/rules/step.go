@@ -30,6 +30,7 @@ type Step struct {
 	config   lease.Config
 	now      int64 // the store's clock, ms, rounded down: what is over is judged by it
 	up       int64 // the same, rounded up: what is granted lasts from it
+	client   string
 
 	ends   int                  // how many leases and waiters it has ended
 	freed  []freed              // what may let waiters be granted
@@ -37,14 +38,15 @@ type Step struct {
 	passed map[lease.Claim]bool // of which it has woken one untested
 }
 
-// Begin starts a step. Read wall (time.Now) inside the transaction.
-func Begin(tx Tx, wall time.Time) (*Step, error) {
-	counters, config, err := tx.Load()
+// Begin starts a step.
+func Begin(tx Tx) (*Step, error) {
+	state, err := tx.Load()
 	if err != nil {
 		return nil, err
 	}
-	s := &Step{tx: tx, counters: counters, config: config}
-	s.now, s.up = counters.Clock(wall)
+	s := &Step{tx: tx, counters: state.Counters, config: state.Config, client: state.Client}
+	s.now, s.up = state.clock()
+	s.counters.Now = s.now
 	return s, nil
 }
 

@@ -41,7 +41,7 @@ func (s *Step) wake() error {
 
 func (s *Step) wakeFreed(f freed) error {
 	if f.ended != "" {
-		us, err := s.tx.Replacing(f.ended)
+		us, err := s.tx.Dependents(f.ended, maxEnds)
 		if err != nil {
 			return err
 		}
@@ -87,7 +87,7 @@ const firstPage = 4
 // excepted: whose holder that one waits for.
 func (s *Step) candidates(c lease.Claim, f freed) ([]*Record, error) {
 	var found []*Record
-	o := Overlap{Claim: c, After: f.after, Limit: firstPage}
+	o := Overlap{Claims: []lease.Claim{c}, After: f.after, Limit: firstPage}
 	if s.tested >= maxTested {
 		return nil, s.wakeNext(o)
 	}
@@ -127,13 +127,13 @@ const maxTested = 64
 // wakeNext wakes the first who waits in o. It asks, and comes across what this
 // step leaves undone.
 func (s *Step) wakeNext(o Overlap) error {
-	if s.passed[o.Claim] {
+	if s.passed[o.Claims[0]] {
 		return nil
 	}
 	if s.passed == nil {
 		s.passed = map[lease.Claim]bool{}
 	}
-	s.passed[o.Claim] = true
+	s.passed[o.Claims[0]] = true
 	for o.Limit = page; ; {
 		us, err := s.tx.Waiters(o)
 		if err != nil {
@@ -168,7 +168,7 @@ func (s *Step) passOn(r *Record) error {
 			continue // it lets nobody past
 		}
 		c.Mode = lease.Exclusive // whoever has this path in a claim
-		us, err := s.tx.Waiters(Overlap{Claim: c, After: &place, Limit: 2})
+		us, err := s.tx.Waiters(Overlap{Claims: []lease.Claim{c}, After: &place, Limit: 2})
 		if err != nil {
 			return err
 		}
@@ -273,7 +273,7 @@ func (s *Step) joinMatters(r *Record) (bool, error) {
 	}
 	place := r.Place()
 	for _, c := range r.Claims {
-		behind, err := s.tx.Waiters(Overlap{Claim: c, Skip: r.Holder, After: &place, Limit: 1})
+		behind, err := s.tx.Waiters(Overlap{Claims: []lease.Claim{c}, Skip: r.Holder, After: &place, Limit: 1})
 		if err != nil || len(behind) > 0 {
 			return len(behind) > 0, err
 		}
