@@ -72,7 +72,7 @@ func (e *engine) inLine(ctx context.Context, a *attempt) (lease.Lease, error) {
 			a.trouble = err
 		case transient(err) && ctx.Err() == nil && a.timedOut():
 			a.trouble = err
-			return e.abandon(ctx, a, a.gaveUp(lease.ErrTimeout))
+			return e.abandon(ctx, a, a.gaveUp(a.timeoutError()))
 		default:
 			return e.abandon(ctx, a, err)
 		}

@@ -55,6 +55,8 @@ func (a *attempt) args(c *lease.Config) (AcquireArgs, error) {
 	switch {
 	case r.TTL == 0:
 		r.TTL = c.DefaultTTL
+	case r.TTL == lease.KeepTTL:
+		r.TTL = c.KeepTTL
 	case r.TTL > c.TTLCap():
 		return AcquireArgs{}, lease.Invalid("ttl", "%v, more than max_ttl %v", r.TTL, c.TTLCap())
 	}

@@ -98,7 +98,7 @@ func (e *engine) SetConfig(ctx context.Context, c lease.Config) (lease.Config, e
 		return lease.Config{}, err
 	}
 	for _, d := range []*time.Duration{
-		&c.DefaultTTL, &c.MaxTTL, &c.AcquireTimeout, &c.WaiterTTL, &c.SweepInterval,
+		&c.DefaultTTL, &c.KeepTTL, &c.MaxTTL, &c.AcquireTimeout, &c.WaiterTTL, &c.SweepInterval,
 		&c.HistoryRetention, &c.EndedRetention, &c.PriorityBoost,
 	} {
 		*d = roundUp(*d)

@@ -28,8 +28,10 @@ func normalize(r lease.Request, blocking bool) (lease.Request, error) {
 		return r, err
 	}
 	r.Claims = claims
-	if r.TTL, err = checkTTL(r.TTL); err != nil {
-		return r, err
+	if r.TTL != lease.KeepTTL {
+		if r.TTL, err = checkTTL(r.TTL); err != nil {
+			return r, err
+		}
 	}
 	switch {
 	case r.MaxRenewals < lease.NoRenewals:

@@ -203,7 +203,7 @@ var renewCases = append([]testCase{
 	{"Renew/Cap", "a renewal obeys a cap that came after the grant: more is invalid, never clamped", func(h *harness) {
 		l := h.hold("a", lease.Paths("f"))
 		limit := h.units(300)
-		h.set(func(c *lease.Config) { c.MaxTTL, c.DefaultTTL = limit, limit })
+		h.capTTL(limit)
 		_, err := h.M.Renew(h.Context(), l.Ref(), 0) // its own TTL is more
 		h.invalid(err, "ttl")
 		_, err = h.M.Renew(h.Context(), l.Ref(), limit+time.Millisecond)

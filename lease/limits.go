@@ -23,9 +23,10 @@ const (
 	MaxQueueTTL    = time.Hour              // likewise
 )
 
-// Special values of [Request.MaxRenewals], [Request.Timeout] and their
-// defaults in [Config].
+// Special values of [Request.TTL], [Request.MaxRenewals] and [Request.Timeout],
+// and of the defaults of the latter two in [Config].
 const (
+	KeepTTL    = time.Duration(-1) // TTL: Config.KeepTTL, for a lease that is kept renewed
 	Unlimited  = -1                // MaxRenewals: as often as wanted
 	NoRenewals = -2                // MaxRenewals: never
 	NoTimeout  = time.Duration(-1) // Timeout: only the context ends the wait

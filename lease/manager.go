@@ -16,7 +16,9 @@ type Acquirer interface {
 	TryAcquire(ctx context.Context, r Request) (Lease, error)
 
 	// Acquire waits in line, fairly, until the request is granted, its Timeout
-	// has run out (ErrTimeout), or ctx ends. A wait outlasts a store that is
+	// (Config.AcquireTimeout, 30 seconds, unless it has one of its own) has run
+	// out (ErrTimeout), or ctx ends: a ctx without a deadline does not make it
+	// wait for ever, NoTimeout does. A wait outlasts a store that is
 	// out of reach for less than Config.WaiterTTL; after that its place in line
 	// has lapsed, and it gives up with ErrUnavailable whatever its Timeout. It
 	// has three outcomes: granted; certainly not granted; unknown
