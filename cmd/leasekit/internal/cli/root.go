@@ -1,0 +1,60 @@
+// Package cli is the command line: one file a command.
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/leasekit/leasekit/cmd/leasekit/internal/cmdenv"
+	"github.com/leasekit/leasekit/cmd/leasekit/internal/exit"
+)
+
+// Main runs the command line and returns the exit status. It never exits the
+// process itself.
+func Main(ctx context.Context, env *cmdenv.Env, args []string) int {
+	root := New(env)
+	root.SetArgs(args)
+	return report(env, root.ExecuteContext(ctx))
+}
+
+// New returns the root command with all others below it.
+func New(env *cmdenv.Env) *cobra.Command {
+	root := &cobra.Command{
+		Use:           "leasekit",
+		Short:         "Leases on files and other paths, for scripts, people and coding agents",
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          cobra.NoArgs,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.SetIn(env.In)
+	root.SetOut(env.Out)
+	root.SetErr(env.Err)
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return &exit.Error{Status: exit.Usage, Code: "usage", Next: cmd.CommandPath() + " --help", Err: err}
+	})
+	flags := root.PersistentFlags()
+	flags.StringVar(&env.Store, "store", "", "store: a file, or sqlite:, redis:, rediss: and what follows (default: LEASEKIT_STORE, .leasekit.json, the git directory)")
+	flags.StringVar(&env.Namespace, "namespace", "", "namespace inside the store (default: LEASEKIT_NAMESPACE)")
+	root.AddCommand()
+	return root
+}
+
+// report writes the error for people and returns its exit status.
+func report(env *cmdenv.Env, err error) int {
+	e := exit.Of(err)
+	if e.Err == nil {
+		return e.Status
+	}
+	if errors.Is(e.Err, context.Canceled) && e.Code == "cancelled" {
+		return e.Status
+	}
+	_, _ = fmt.Fprintf(env.Err, "leasekit: %v\n", e.Err)
+	if e.Next != "" {
+		_, _ = fmt.Fprintf(env.Err, "next: %s\n", e.Next)
+	}
+	return e.Status
+}
