@@ -3,8 +3,6 @@ package cli
 
 import (
 	"context"
-	"errors"
-	"fmt"
 
 	"github.com/spf13/cobra"
 
@@ -17,7 +15,8 @@ import (
 func Main(ctx context.Context, env *cmdenv.Env, args []string) int {
 	root := New(env)
 	root.SetArgs(args)
-	return report(env, root.ExecuteContext(ctx))
+	cmd, err := root.ExecuteContextC(ctx)
+	return report(env, cmd, err)
 }
 
 // New returns the root command with all others below it.
@@ -39,22 +38,8 @@ func New(env *cmdenv.Env) *cobra.Command {
 	flags := root.PersistentFlags()
 	flags.StringVar(&env.Store, "store", "", "store: a file, or sqlite:, redis:, rediss: and what follows (default: LEASEKIT_STORE, .leasekit.json, the git directory)")
 	flags.StringVar(&env.Namespace, "namespace", "", "namespace inside the store (default: LEASEKIT_NAMESPACE)")
-	root.AddCommand()
+	root.AddCommand(
+		newRun(env),
+	)
 	return root
-}
-
-// report writes the error for people and returns its exit status.
-func report(env *cmdenv.Env, err error) int {
-	e := exit.Of(err)
-	if e.Err == nil {
-		return e.Status
-	}
-	if errors.Is(e.Err, context.Canceled) && e.Code == "cancelled" {
-		return e.Status
-	}
-	_, _ = fmt.Fprintf(env.Err, "leasekit: %v\n", e.Err)
-	if e.Next != "" {
-		_, _ = fmt.Fprintf(env.Err, "next: %s\n", e.Next)
-	}
-	return e.Status
 }

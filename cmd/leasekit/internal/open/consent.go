@@ -33,7 +33,7 @@ func (e *ConsentError) Unwrap() error { return ErrConsent }
 // configured sets the store that the configuration file names. A database file
 // inside the file's own tree needs no consent, if the file is the user's own.
 func (l *Location) configured(getenv func(string) string) error {
-	c := l.Config
+	c := l.Settings
 	address, err := normalize(c.Store, l.Root)
 	if err != nil {
 		return fmt.Errorf("%s: store: %w", c.File, err)
@@ -71,7 +71,7 @@ func Allow(c *Config, getenv func(string) string) error {
 func FindConfig(dir string) (*Config, error) {
 	l := Location{Dir: dir}
 	err := l.look()
-	return l.Config, err
+	return l.Settings, err
 }
 
 // consentKey names the record of consent to this file's store and namespace.

@@ -44,10 +44,10 @@ type Location struct {
 	Namespace string // empty: the store's default
 	Source    Source
 
-	Dir    string  // the working directory, without symbolic links
-	Root   string  // the tree's top folder; file names become paths below it
-	Git    *Git    // the work tree of the working directory; nil: none
-	Config *Config // the configuration file; nil: none
+	Dir      string  // the working directory, without symbolic links
+	Root     string  // the tree's top folder; file names become paths below it
+	Git      *Git    // the work tree of the working directory; nil: none
+	Settings *Config // the configuration file; nil: none
 
 	private string // a folder to make for the user alone before the store is opened
 }
@@ -56,8 +56,10 @@ type Location struct {
 // or the embedded default, which is a file in the git directory that all linked
 // work trees share, or one in the user's state directory.
 //
-// The tree's top folder is that of the configuration file, if the store is named
-// there, else that of the git work tree, else the file system's root.
+// The tree's top folder is that of the configuration file, if it names a store,
+// else that of the git work tree, else the file system's root. Who chose the store
+// does not matter for it, so a child that has the store from its environment
+// gives a file the same path.
 func Locate(o Options) (Location, error) {
 	if o.Getenv == nil {
 		o.Getenv = func(string) string { return "" }
@@ -73,8 +75,11 @@ func Locate(o Options) (Location, error) {
 	if l.Git != nil {
 		l.Root = l.Git.Root
 	}
-	if l.Config != nil {
-		l.Namespace = l.Config.Namespace
+	if l.Settings != nil {
+		l.Namespace = l.Settings.Namespace
+		if l.Settings.Store != "" {
+			l.Root = filepath.Dir(l.Settings.File)
+		}
 	}
 	if n := o.Getenv(EnvNamespace); n != "" {
 		l.Namespace = n
@@ -88,12 +93,12 @@ func Locate(o Options) (Location, error) {
 // look finds the configuration file and the work tree, in one walk upwards.
 func (l *Location) look() error {
 	for folder := range parents(l.Dir) {
-		if l.Config == nil {
+		if l.Settings == nil {
 			c, err := readConfig(filepath.Join(folder, ConfigName))
 			if err != nil && !errors.Is(err, fs.ErrNotExist) {
 				return err
 			}
-			l.Config = c
+			l.Settings = c
 		}
 		if l.Git == nil {
 			if g, ok := findGit(folder); ok {
@@ -111,8 +116,7 @@ func (l *Location) choose(o Options) error {
 		return l.named(o.Store, FromFlag)
 	case o.Getenv(EnvStore) != "":
 		return l.named(o.Getenv(EnvStore), FromEnvironment)
-	case l.Config != nil && l.Config.Store != "":
-		l.Root = filepath.Dir(l.Config.File)
+	case l.Settings != nil && l.Settings.Store != "":
 		return l.configured(o.Getenv)
 	case l.Git != nil:
 		l.Source = FromGit

@@ -37,7 +37,7 @@ func (l Location) Path(name string) (string, error) {
 // tree returns the top folder of the tree that a file counts to, and what its
 // paths begin with.
 func (l Location) tree(file string) (root, prefix string) {
-	if l.Git == nil || l.Config != nil && l.Config.Worktrees == Shared {
+	if l.Git == nil || l.Settings != nil && l.Settings.Worktrees == Shared {
 		return l.sharedRoot(file), ""
 	}
 	if g, ok := gitAbove(file); ok && g.Common == l.Git.Common {

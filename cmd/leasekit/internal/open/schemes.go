@@ -3,6 +3,7 @@ package open
 import (
 	"context"
 	"errors"
+	"io"
 	"net/url"
 	"slices"
 
@@ -13,42 +14,31 @@ import (
 	"github.com/leasekit/leasekit/sqlitebackend"
 )
 
-func openSQLite(ctx context.Context, t target) (lease.Manager, error) {
-	name, _ := File(t.url)
-	return sqlitebackend.Open(ctx, name, &sqlitebackend.Options{Namespace: t.namespace, Engine: t.engine})
+// schemes has the stores by the scheme of their URLs.
+var schemes = map[string]opener{
+	"sqlite": openSQLite,
+	"redis":  openRedis,
+	"rediss": openRedis,
 }
 
-func openRedis(ctx context.Context, t target) (lease.Manager, error) {
+func openSQLite(ctx context.Context, t target) (lease.Manager, io.Closer, error) {
+	name, _ := File(t.url)
+	m, err := sqlitebackend.Open(ctx, name, &sqlitebackend.Options{Namespace: t.namespace, Engine: t.engine})
+	return m, nil, err
+}
+
+func openRedis(ctx context.Context, t target) (lease.Manager, io.Closer, error) {
 	client, err := redisClient(t.url)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	m, err := redisbackend.Open(ctx, client, &redisbackend.Options{
 		Namespace: t.namespace, Engine: t.engine, Warn: t.warn,
 	})
 	if err != nil {
-		return nil, errors.Join(err, client.Close())
+		return nil, nil, errors.Join(err, client.Close())
 	}
-	return closing{Manager: m, client: client}, nil
-}
-
-// closing is a Manager whose client is closed with it.
-type closing struct {
-	lease.Manager
-	client redis.UniversalClient
-}
-
-// Close closes the Manager, then the client.
-func (c closing) Close() error {
-	return errors.Join(c.Manager.Close(), c.client.Close())
-}
-
-// Closing tells a lease.Keeper that the Manager is closed.
-func (c closing) Closing() <-chan struct{} {
-	if m, ok := c.Manager.(interface{ Closing() <-chan struct{} }); ok {
-		return m.Closing()
-	}
-	return nil
+	return m, client, nil
 }
 
 // redisClient returns the client for a URL: with master_name it speaks to

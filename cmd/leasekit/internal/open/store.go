@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -13,8 +14,9 @@ import (
 	"github.com/leasekit/leasekit/lease"
 )
 
-// opener opens the store that a URL names.
-type opener func(ctx context.Context, target target) (lease.Manager, error)
+// opener opens the store that a URL names. The closer, if there is one, is closed
+// after the Manager.
+type opener func(ctx context.Context, t target) (lease.Manager, io.Closer, error)
 
 // target is what an opener needs to know.
 type target struct {
@@ -24,17 +26,22 @@ type target struct {
 	warn      func(problem string)
 }
 
-// schemes has the stores by the scheme of their URLs.
-var schemes = map[string]opener{
-	"sqlite": openSQLite,
-	"redis":  openRedis,
-	"rediss": openRedis,
-}
-
-// Store is an open store. Close it.
+// Store is an open store. Close it. Its Manager is the store's own, with the
+// methods that a lease.Keeper looks for.
 type Store struct {
 	lease.Manager
 	Location
+
+	client io.Closer // nil: none
+}
+
+// Close closes the Manager, and what it spoke through.
+func (s *Store) Close() error {
+	err := s.Manager.Close()
+	if s.client != nil {
+		err = errors.Join(err, s.client.Close())
+	}
+	return err
 }
 
 // OpenOptions change how a store is opened. Nil is the default.
@@ -80,11 +87,11 @@ func (l Location) Open(ctx context.Context, o *OpenOptions) (*Store, error) {
 	if o.Observer != nil {
 		t.engine = &backend.Options{Observer: o.Observer}
 	}
-	m, err := open(ctx, t)
+	m, client, err := open(ctx, t)
 	if err != nil {
 		return fail(err)
 	}
-	return &Store{Manager: m, Location: l}, nil
+	return &Store{Manager: m, Location: l, client: client}, nil
 }
 
 // makePrivate makes a folder that only its user can look into.
