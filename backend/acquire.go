@@ -3,7 +3,6 @@ package backend
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"github.com/leasekit/leasekit/lease"
 )
@@ -35,12 +34,7 @@ func (e *engine) run(
 		return lease.Lease{}, err
 	}
 	l, err := how(ctx, a)
-	switch {
-	case err != nil && e.observer.Refused != nil:
-		e.observer.Refused(a.request, time.Since(a.start), err)
-	case err == nil && e.observer.Granted != nil:
-		e.observer.Granted(l, time.Since(a.start))
-	}
+	e.concluded(ctx, a, l, err)
 	return l, err
 }
 
@@ -60,7 +54,7 @@ func (e *engine) inLine(ctx context.Context, a *attempt) (lease.Lease, error) {
 	}
 	// The subscription comes first: a hint that is sent between the answer and
 	// the wait is then not missed.
-	hint, stop := e.store.Wake(a.request.ID)
+	hint, stop := e.store.Subscribe(a.request.ID)
 	defer stop()
 	w := waiting{hint: hint, poll: firstPoll}
 	for {
@@ -69,10 +63,10 @@ func (e *engine) inLine(ctx context.Context, a *attempt) (lease.Lease, error) {
 		case err == nil && reply.Outcome != Queued:
 			return e.settle(ctx, a, reply)
 		case err == nil:
-			if a.queued == nil && e.observer.Queued != nil {
-				e.observer.Queued(a.request.ID, reply.Position)
-			}
 			kept := reply // so that only a reply that is kept is allocated
+			if a.queued == nil {
+				e.joined(ctx, a, &kept)
+			}
 			a.queued, a.trouble = &kept, nil
 		case a.queued != nil && transient(err):
 			a.trouble = err
@@ -87,7 +81,7 @@ func (e *engine) inLine(ctx context.Context, a *attempt) (lease.Lease, error) {
 			return e.abandon(ctx, a, err)
 		}
 		if e.observer.Woken != nil {
-			e.observer.Woken(a.request.ID, why)
+			e.observer.Woken(ctx, a.request.ID, why)
 		}
 	}
 }
@@ -111,7 +105,7 @@ func (e *engine) settle(ctx context.Context, a *attempt, reply AcquireReply) (le
 		if r.Replace != (lease.Ref{}) {
 			ref = r.Replace
 		}
-		return lease.Lease{}, e.lost(a.op, ref, reply.End)
+		return lease.Lease{}, e.lost(ctx, a.op, ref, reply.End)
 	case Withdrawn:
 		// Not granted for certain, and no live attempt is ever withdrawn: asking
 		// anew is the answer.

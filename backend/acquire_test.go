@@ -317,7 +317,7 @@ func TestGrantWinsOverTimeout(t *testing.T) {
 func TestWithdrawalIsRetried(t *testing.T) {
 	var reported []error
 	o := &backend.Options{Observer: &backend.Observer{
-		Withdrawn: func(_ backend.WithdrawArgs, err error) { reported = append(reported, err) },
+		Withdrawn: func(_ context.Context, _ backend.WithdrawArgs, err error) { reported = append(reported, err) },
 	}}
 	manage(t, o, func(t *testing.T, s *script, m lease.Manager) {
 		s.acquire = answers(failing)

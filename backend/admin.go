@@ -2,14 +2,13 @@ package backend
 
 import (
 	"context"
-	"time"
 
 	"github.com/leasekit/leasekit/lease"
 )
 
 // ForceRelease ends what q selects. If it fails midway it returns what it had
 // ended along with the error.
-func (e *engine) ForceRelease(ctx context.Context, q lease.Query, f lease.Force) ([]lease.Lease, error) {
+func (e *engine) ForceRelease(ctx context.Context, q lease.Query, f lease.Revocation) ([]lease.Lease, error) {
 	const op = "force release"
 	ctx, leave, err := e.enter(ctx, op)
 	if err != nil {
@@ -26,13 +25,23 @@ func (e *engine) ForceRelease(ctx context.Context, q lease.Query, f lease.Force)
 	if q.Empty() && !q.All {
 		return nil, lease.Invalid("query", "selects everything; set All if that is meant")
 	}
-	args, limit := ForceArgs{Query: q, Force: f}, q.Limit
+	all, err := e.force(ctx, q, f)
+	if e.observer.Forced != nil {
+		e.observer.Forced(ctx, f, all, err)
+	}
+	return all, err
+}
+
+// force ends what q selects, step by step.
+func (e *engine) force(ctx context.Context, q lease.Query, f lease.Revocation) ([]lease.Lease, error) {
+	const op = "force release"
+	args, limit := ForceArgs{Query: q, Revocation: f}, q.Limit
 	var all []lease.Lease
 	for {
 		args.Op = string(lease.NewID())
-		start := time.Now()
+		start := lease.Clock()
 		reply, err := e.store.Force(ctx, args)
-		e.called(op, start, err)
+		e.called(ctx, op, start, err)
 		if err != nil {
 			return all, storeError(ctx, op, err)
 		}

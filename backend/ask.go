@@ -23,11 +23,12 @@ type attempt struct {
 
 	// Of the asks so far:
 	config  *lease.Config // the one that the last ask was filled in from
-	asked   time.Time     // start of the last store call
+	asked   time.Duration // start of the last store call, by lease.Clock
 	sent    bool          // the store may have a trace of the attempt
 	again   bool          // it has answered
 	queued  *AcquireReply // the last reply that kept a place; nil if none did
-	kept    time.Time     // when that place has lapsed for certain unless another ask reached the store
+	since   time.Time     // when the first of them came
+	kept    time.Duration // when, by lease.Clock, that place has lapsed for certain unless another ask reached the store
 	trouble error         // why the last ask had no reply; nil if it had one
 }
 
@@ -159,15 +160,15 @@ func (e *engine) send(ctx context.Context, a *attempt, args AcquireArgs) (Acquir
 		bounded, stop = either(bounded, e.closing)
 		defer stop()
 	}
-	a.asked = time.Now()
+	a.asked = lease.Clock()
 	reply, err := e.store.Acquire(bounded, args)
-	e.called("acquire", a.asked, err)
+	e.called(ctx, "acquire", a.asked, err)
 	if err != nil {
 		a.sent = true
 		return reply, storeError(ctx, a.op, err)
 	}
 	if reply.Outcome == Queued {
-		a.kept = time.Now().Add(args.PlaceTTL)
+		a.kept = lease.Clock() + args.PlaceTTL
 	}
 	return reply, nil
 }
@@ -184,10 +185,11 @@ func (a *attempt) askDeadline() (at time.Time, limited bool) {
 	if a.queued == nil {
 		return at, limited
 	}
-	end := a.kept
-	if now := time.Now(); !now.Before(end) { // this process was stopped: the store may keep a new place
-		end = now.Add(a.config.WaiterTTL)
+	left := a.kept - lease.Clock()
+	if left <= 0 { // this process was stopped: the store may keep a new place
+		left = a.config.WaiterTTL
 	}
+	end := time.Now().Add(left)
 	if limited && at.Before(end) {
 		end = at
 	}

@@ -28,7 +28,7 @@ func TestCloseRefusesLaterCalls(t *testing.T) {
 			"Config":     func() error { _, err := m.Config(ctx); return err },
 			"SetConfig":  func() error { _, err := m.SetConfig(ctx, lease.DefaultConfig()); return err },
 			"ForceRelease": func() error {
-				_, err := m.ForceRelease(ctx, lease.Query{All: true}, lease.Force{Actor: "a"})
+				_, err := m.ForceRelease(ctx, lease.Query{All: true}, lease.Revocation{Actor: "a"})
 				return err
 			},
 			"List":    func() error { return lastError(m.List(ctx, lease.Query{})) },

@@ -49,9 +49,9 @@ func (e *engine) config(ctx context.Context, op string) (*lease.Config, error) {
 
 // readConfig reads the configuration from the store, and the copy with it.
 func (e *engine) readConfig(ctx context.Context, op string) (lease.Config, error) {
-	known, start := e.settings.current.Load(), time.Now()
+	known, start := e.settings.current.Load(), lease.Clock()
 	c, err := e.store.Config(ctx)
-	e.called("config", start, err)
+	e.called(ctx, "config", start, err)
 	if err != nil {
 		return lease.Config{}, storeError(ctx, op, err)
 	}
@@ -103,12 +103,15 @@ func (e *engine) SetConfig(ctx context.Context, c lease.Config) (lease.Config, e
 	} {
 		*d = roundUp(*d)
 	}
-	known, start := e.settings.current.Load(), time.Now()
+	known, start := e.settings.current.Load(), lease.Clock()
 	fresh, err := e.store.SetConfig(ctx, c)
-	e.called(op, start, err)
+	e.called(ctx, op, start, err)
 	if err != nil {
 		return lease.Config{}, storeError(ctx, op, err)
 	}
 	e.settings.learn(known, fresh)
+	if e.observer.Configured != nil {
+		e.observer.Configured(ctx, fresh)
+	}
 	return fresh, nil
 }

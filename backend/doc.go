@@ -4,6 +4,6 @@
 // atomic, and nothing else. [New] is the engine that turns a Store into a
 // Manager: it validates, fills in defaults, waits, withdraws what was
 // abandoned, watches and sweeps. Package conformance checks a Store, package
-// backend/step is the state machine that stores written in Go share, and
+// backend/rules is the state machine that stores written in Go share, and
 // package backend/memory is the smallest store there is.
 package backend

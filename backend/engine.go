@@ -75,13 +75,13 @@ func New(s Store, o *Options) lease.Manager {
 // is taken back. Later calls of Close return the same result.
 func (e *engine) Close() error { return e.close() }
 
-// Closing returns a channel that is closed when Close begins. [lease.KeepAlive]
+// Closing returns a channel that is closed when Close begins. [lease.NewKeeper]
 // looks for it.
 func (e *engine) Closing() <-chan struct{} { return e.closing.Done() }
 
 // Calls returns a context that ends when Close ends the calls that are under
 // way. A call made with a context derived from it costs less: there is nothing
-// to tie it to. [lease.KeepAlive] looks for it.
+// to tie it to. [lease.NewKeeper] looks for it.
 func (e *engine) Calls() context.Context { return e.bound }
 
 // boundTo is the key under which the contexts of Calls name their engine.
@@ -147,13 +147,6 @@ func (e *engine) background(f func()) {
 
 // closed reports whether Close has begun.
 func (e *engine) closed() bool { return e.closing.Err() != nil }
-
-// called tells the observer of a store call.
-func (e *engine) called(op string, start time.Time, err error) {
-	if e.observer.StoreCall != nil {
-		e.observer.StoreCall(op, time.Since(start), err)
-	}
-}
 
 // pause waits for d. It reports whether ctx still lives.
 func pause(ctx context.Context, d time.Duration) bool {

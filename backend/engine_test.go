@@ -175,6 +175,6 @@ func (instant) Release(context.Context, backend.ReleaseArgs) (backend.ReleaseRep
 	return backend.ReleaseReply{}, nil
 }
 
-func (instant) Wake(lease.ID) (<-chan struct{}, func()) { return nil, func() {} }
+func (instant) Subscribe(lease.ID) (<-chan struct{}, func()) { return nil, func() {} }
 
 func (instant) Close() error { return nil }

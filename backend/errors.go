@@ -50,13 +50,13 @@ func ended(ctx context.Context) error {
 }
 
 // lost returns the error for the outcome Gone.
-func (e *engine) lost(op string, ref lease.Ref, end End) error {
+func (e *engine) lost(ctx context.Context, op string, ref lease.Ref, end End) error {
 	err := &lease.LostError{
 		Op: op, Ref: ref, Err: end.Err,
 		Successor: end.Successor, Actor: end.Actor, Reason: end.Reason,
 	}
 	if e.observer.Lost != nil {
-		e.observer.Lost(err)
+		e.observer.Lost(ctx, err)
 	}
 	return err
 }

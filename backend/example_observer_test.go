@@ -15,9 +15,13 @@ import (
 func ExampleObserver() {
 	ctx := context.Background()
 	observer := &backend.Observer{
-		Granted: func(l lease.Lease, _ time.Duration) { fmt.Println("granted", l.Claims, "to", l.Holder) },
-		Refused: func(r lease.Request, _ time.Duration, _ error) { fmt.Println("refused", r.Claims, "to", r.Holder) },
-		Released: func(ref lease.Ref) {
+		Granted: func(_ context.Context, l lease.Lease, _ time.Duration) {
+			fmt.Println("granted", l.Claims, "to", l.Holder)
+		},
+		Refused: func(_ context.Context, r lease.Request, _ time.Duration, err error) {
+			fmt.Println("refused", r.Claims, "to", r.Holder, "because of a", backend.ErrorLabel(err))
+		},
+		Released: func(_ context.Context, ref lease.Ref, _ time.Duration) {
 			fmt.Println("released by", ref.Holder)
 		},
 	}
@@ -29,6 +33,6 @@ func ExampleObserver() {
 	_ = m.Release(ctx, l.Ref())
 	// Output:
 	// granted [plan.md] to agent-7
-	// refused [plan.md] to agent-8
+	// refused [plan.md] to agent-8 because of a conflict
 	// released by agent-7
 }

@@ -31,13 +31,21 @@ func (e *engine) Renew(ctx context.Context, ref lease.Ref, ttl time.Duration) (l
 	if err != nil {
 		return lease.Lease{}, err
 	}
-	args := RenewArgs{Ref: ref, TTL: ttl, Op: string(lease.NewID())}
+	start := time.Now()
+	l, err := e.renew(ctx, RenewArgs{Ref: ref, TTL: ttl, Op: string(lease.NewID())})
+	e.concludedRenewal(ctx, ref, l, start, err)
+	return l, err
+}
+
+// renew asks the store, and again while the configuration has changed.
+func (e *engine) renew(ctx context.Context, args RenewArgs) (lease.Lease, error) {
+	const op = "renew"
 	for {
 		c, err := e.config(ctx, op)
 		if err != nil {
 			return lease.Lease{}, err
 		}
-		if ttl > c.TTLCap() {
+		if ttl := args.TTL; ttl > c.TTLCap() {
 			if current, err := e.current(ctx, op, c); err != nil {
 				return lease.Lease{}, err
 			} else if current {
@@ -46,14 +54,14 @@ func (e *engine) Renew(ctx context.Context, ref lease.Ref, ttl time.Duration) (l
 			continue
 		}
 		args.MaxTTL, args.ConfigVersion = c.TTLCap(), c.Version
-		asked := time.Now()
+		asked := lease.Clock()
 		reply, err := e.store.Renew(ctx, args)
-		e.called(op, asked, err)
+		e.called(ctx, op, asked, err)
 		if err != nil {
 			return lease.Lease{}, storeError(ctx, op, err)
 		}
 		if reply.Outcome != Stale {
-			return e.renewed(args, asked, reply)
+			return e.renewed(ctx, args, asked, reply)
 		}
 		if err := e.stale(op, c, reply.Config); err != nil {
 			return lease.Lease{}, err
@@ -65,17 +73,13 @@ func (e *engine) Renew(ctx context.Context, ref lease.Ref, ttl time.Duration) (l
 }
 
 // renewed turns a reply into Renew's result.
-func (e *engine) renewed(args RenewArgs, asked time.Time, reply RenewReply) (lease.Lease, error) {
+func (e *engine) renewed(ctx context.Context, args RenewArgs, asked time.Duration, reply RenewReply) (lease.Lease, error) {
 	const op = "renew"
 	switch reply.Outcome {
 	case Done:
-		l := reply.Lease.Measured(asked, reply.Remaining)
-		if e.observer.Renewed != nil {
-			e.observer.Renewed(l)
-		}
-		return l, nil
+		return reply.Lease.Measured(asked, reply.Remaining), nil
 	case Gone:
-		return lease.Lease{}, e.lost(op, args.Ref, reply.End)
+		return lease.Lease{}, e.lost(ctx, op, args.Ref, reply.End)
 	case LimitHit:
 		return lease.Lease{}, fmt.Errorf("lease: %s %q for %s: %w", op, args.Ref.ID, args.Ref.Holder, lease.ErrRenewalLimit)
 	case TooLong:
@@ -98,8 +102,15 @@ func (e *engine) Release(ctx context.Context, ref lease.Ref) error {
 	if err := checkRef(ref); err != nil {
 		return err
 	}
-	args := ReleaseArgs{Ref: ref}
-	until := time.Now().Add(releaseBound)
+	start := time.Now()
+	err := e.releaseBy(ctx, ReleaseArgs{Ref: ref}, start.Add(releaseBound))
+	e.concludedRelease(ctx, ref, start, err)
+	return err
+}
+
+// releaseBy reaches for the store until the given time.
+func (e *engine) releaseBy(ctx context.Context, args ReleaseArgs, until time.Time) error {
+	const op = "release"
 	first := until
 	if deadline, ok := ctx.Deadline(); ok && ctx.Err() == nil && deadline.Before(until) {
 		first = deadline
@@ -109,11 +120,8 @@ func (e *engine) Release(ctx context.Context, ref lease.Ref) error {
 	reply, err := e.release(valued{bounded, context.WithoutCancel(ctx)}, args)
 	switch {
 	case err == nil && reply.Outcome == Gone:
-		return e.lost(op, ref, reply.End)
+		return e.lost(ctx, op, args.Ref, reply.End)
 	case err == nil && reply.Outcome == Done:
-		if e.observer.Released != nil {
-			e.observer.Released(ref)
-		}
 		return nil
 	case err == nil:
 		return unexpected(op, fmt.Sprintf("outcome %d", reply.Outcome))
@@ -134,9 +142,9 @@ func (e *engine) release(ctx context.Context, args ReleaseArgs) (ReleaseReply, e
 	const op = "release"
 	var pauses backoff
 	for {
-		start := time.Now()
+		start := lease.Clock()
 		reply, err := e.store.Release(ctx, args)
-		e.called(op, start, err)
+		e.called(ctx, op, start, err)
 		if err == nil {
 			return reply, nil
 		}

@@ -3,7 +3,6 @@ package backend
 import (
 	"context"
 	"iter"
-	"time"
 
 	"github.com/leasekit/leasekit/lease"
 )
@@ -63,9 +62,9 @@ func (e *engine) page(ctx context.Context, op string, q lease.Query, cursor stri
 		return ListReply{}, err
 	}
 	defer leave()
-	start := time.Now()
+	start := lease.Clock()
 	page, err := e.store.List(ctx, q, cursor)
-	e.called("list", start, err)
+	e.called(ctx, "list", start, err)
 	if err != nil {
 		return ListReply{}, storeError(ctx, op, err)
 	}
@@ -84,9 +83,9 @@ func (e *engine) stats(ctx context.Context, op string) (lease.Stats, error) {
 		return lease.Stats{}, err
 	}
 	defer leave()
-	start := time.Now()
+	start := lease.Clock()
 	s, err := e.store.Stats(ctx)
-	e.called("stats", start, err)
+	e.called(ctx, "stats", start, err)
 	if err != nil {
 		return lease.Stats{}, storeError(ctx, op, err)
 	}

@@ -123,7 +123,7 @@ func (s *script) Events(ctx context.Context, q lease.Query, limit int) ([]lease.
 	return s.events(ctx, q, limit)
 }
 
-func (s *script) Wake(lease.ID) (<-chan struct{}, func()) {
+func (s *script) Subscribe(lease.ID) (<-chan struct{}, func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.wakes++

@@ -81,12 +81,12 @@ type Store interface {
 	// long as ctx lives.
 	Events(ctx context.Context, q lease.Query, limit int) (events []lease.Event, next lease.Seq, wait time.Duration, err error)
 
-	// Wake subscribes to hints that the waiter with this ID may now be
+	// Subscribe subscribes to hints that the waiter with this ID may now be
 	// granted. Subscribe before asking [Handover/InTheGap]. Hints may be lost and
 	// may be wrong; they are never blocked on [Handover/ByReleaseUnhinted,
 	// Handover/ByExpiryUnhinted]; a herd is never woken [Handover/FewAsks]. A nil
 	// channel makes the engine poll. stop is called exactly once.
-	Wake(id lease.ID) (hint <-chan struct{}, stop func())
+	Subscribe(id lease.ID) (hint <-chan struct{}, stop func())
 
 	// Stats counts. [Stats]
 	Stats(ctx context.Context) (lease.Stats, error)
@@ -240,10 +240,10 @@ type ListReply struct {
 // the query count too. With more than a few hundred selected, which of them a
 // Limit or an Again leaves for later is the store's choice.
 type ForceArgs struct {
-	Query lease.Query
-	Force lease.Force
-	Op    string // names this call: repeated, it ends no more, and is told the same [Force/Repeated]
-	Again bool   // an earlier call was answered Again: see ForceReply.Tree
+	Query      lease.Query
+	Revocation lease.Revocation
+	Op         string // names this call: repeated, it ends no more, and is told the same [Force/Repeated]
+	Again      bool   // an earlier call was answered Again: see ForceReply.Tree
 }
 
 // ForceReply answers a ForceArgs. Under Again, Leases are those that this call

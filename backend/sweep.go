@@ -19,11 +19,12 @@ const (
 // sweep repeats Store.Sweep until there is nothing more to do.
 func (e *engine) sweep(ctx context.Context, op string, between time.Duration) (lease.SweepResult, error) {
 	var sum lease.SweepResult
+	begin := time.Now()
 	err := func() error {
 		for {
-			start := time.Now()
+			start := lease.Clock()
 			reply, err := e.store.Sweep(ctx, sweepStep)
-			e.called(op, start, err)
+			e.called(ctx, op, start, err)
 			if err != nil {
 				return storeError(ctx, op, err)
 			}
@@ -42,7 +43,7 @@ func (e *engine) sweep(ctx context.Context, op string, between time.Duration) (l
 		}
 	}()
 	if e.observer.Swept != nil {
-		e.observer.Swept(sum)
+		e.observer.Swept(ctx, sum, time.Since(begin), err)
 	}
 	return sum, err
 }

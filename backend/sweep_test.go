@@ -61,7 +61,7 @@ func TestSweepInTheBackground(t *testing.T) {
 
 func TestBackgroundSweepSurvivesErrors(t *testing.T) {
 	calls := 0
-	o := &backend.Options{Observer: &backend.Observer{StoreCall: func(op string, _ time.Duration, err error) {
+	o := &backend.Options{Observer: &backend.Observer{StoreCall: func(_ context.Context, op string, _ time.Duration, err error) {
 		if op == "sweep" && err != nil {
 			calls++
 		}

@@ -189,7 +189,7 @@ func cleanQuery(q lease.Query) (lease.Query, error) {
 }
 
 // checkForce checks who force-releases, and why.
-func checkForce(f lease.Force) error {
+func checkForce(f lease.Revocation) error {
 	if err := checkText("actor", f.Actor, lease.MaxActorBytes); err != nil {
 		return err
 	}

@@ -27,15 +27,12 @@ type waiting struct {
 // context, Close, the Timeout, or a store that was out of reach until the place
 // had lapsed: to ask again would be to stand in line anew, as the last one. No hint is needed for correctness.
 func (e *engine) rest(ctx context.Context, a *attempt, w *waiting) (Wakeup, error) {
-	at, why := a.next(w)
+	after, why := a.next(w)
 	deadline, limited := a.deadline(a.config)
-	if limited && deadline.Before(at) {
-		at = deadline
+	if limited {
+		after = min(after, time.Until(deadline))
 	}
-	if a.kept.Before(at) {
-		at = a.kept
-	}
-	timer := time.NewTimer(time.Until(at))
+	timer := time.NewTimer(min(after, a.kept-lease.Clock()))
 	defer timer.Stop()
 	select {
 	case _, ok := <-w.hint:
@@ -54,32 +51,31 @@ func (e *engine) rest(ctx context.Context, a *attempt, w *waiting) (Wakeup, erro
 		return why, fmt.Errorf("lease: %s: %w", a.op, a.reason(lease.ErrClosed))
 	case limited && !time.Now().Before(deadline):
 		return why, a.gaveUp(lease.ErrTimeout)
-	case a.trouble != nil && !time.Now().Before(a.kept):
+	case a.trouble != nil && lease.Clock() >= a.kept:
 		return why, &lease.UnavailableError{Op: a.op, Err: fmt.Errorf("the place in line has lapsed: %w", a.trouble)}
 	}
 	return why, nil
 }
 
-// next returns when to ask again if nothing happens before, and why.
-func (a *attempt) next(w *waiting) (time.Time, Wakeup) {
-	now := time.Now()
+// next returns after how long to ask again if nothing happens before, and why.
+func (a *attempt) next(w *waiting) (time.Duration, Wakeup) {
 	if a.trouble != nil {
-		return now.Add(w.backoff.next()), WokenByRetry
+		return w.backoff.next(), WokenByRetry
 	}
 	w.backoff = backoff{}
-	at, why := a.asked.Add(a.config.WaiterTTL/3), WokenByHeartbeat
+	after, why := a.asked+a.config.WaiterTTL/3-lease.Clock(), WokenByHeartbeat
 	// A millisecond, the resolution of the store's clock, makes sure that the
 	// end has come.
-	if end := now.Add(a.queued.RetryAfter + time.Millisecond); a.queued.RetryAfter > 0 && end.Before(at) {
-		at, why = end, WokenByExpiry
+	if end := a.queued.RetryAfter + time.Millisecond; a.queued.RetryAfter > 0 && end < after {
+		after, why = end, WokenByExpiry
 	}
 	if w.hint == nil {
-		if poll := now.Add(w.poll); poll.Before(at) {
-			at, why = poll, WokenByPoll
+		if w.poll < after {
+			after, why = w.poll, WokenByPoll
 		}
 		w.poll = min(2*w.poll, lastPoll)
 	}
-	return at, why
+	return after, why
 }
 
 // gaveUp is the error for a wait that ended: what was in the way at last, and

@@ -36,7 +36,7 @@ func start(ctx context.Context, m lease.Manager, r lease.Request) <-chan result 
 func woken() (*[]backend.Wakeup, *backend.Options) {
 	var all []backend.Wakeup
 	return &all, &backend.Options{Observer: &backend.Observer{
-		Woken: func(_ lease.ID, why backend.Wakeup) { all = append(all, why) },
+		Woken: func(_ context.Context, _ lease.ID, why backend.Wakeup) { all = append(all, why) },
 	}}
 }
 

@@ -110,9 +110,9 @@ func (e *engine) events(ctx context.Context, op string, r *reader) ([]lease.Even
 	if r.query.Limit > 0 {
 		limit = min(limit, r.query.Limit-r.count)
 	}
-	start := time.Now()
+	start := lease.Clock()
 	events, next, wait, err := e.store.Events(ctx, r.query, limit)
-	e.called("events", start, err)
+	e.called(ctx, "events", start, err)
 	if err != nil {
 		return nil, 0, storeError(ctx, op, err)
 	}

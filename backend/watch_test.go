@@ -203,7 +203,7 @@ func TestWatchRetries(t *testing.T) {
 
 func TestWatchDoesNotSpin(t *testing.T) {
 	calls := 0
-	o := &backend.Options{Observer: &backend.Observer{StoreCall: func(string, time.Duration, error) { calls++ }}}
+	o := &backend.Options{Observer: &backend.Observer{StoreCall: func(context.Context, string, time.Duration, error) { calls++ }}}
 	manage(t, o, func(t *testing.T, s *script, m lease.Manager) {
 		s.events = func(_ context.Context, q lease.Query, _ int) ([]lease.Event, lease.Seq, time.Duration, error) {
 			return nil, q.After, 0, nil

@@ -35,7 +35,7 @@ func (e *engine) abandon(ctx context.Context, a *attempt, err error) (lease.Leas
 	if errors.Is(err, lease.ErrTimeout) {
 		args.Why = lease.EndTimeout
 	}
-	done := e.takeBack(args) //nolint:contextcheck // ctx must not end it
+	done := e.takeBack(ctx, args) //nolint:contextcheck // ctx must not end it
 
 	wait, ended := patience, ctx.Done()
 	if ctx.Err() != nil {
@@ -70,24 +70,25 @@ type withdrawals struct {
 
 // withdrawal is an attempt to be taken back.
 type withdrawal struct {
-	args  WithdrawArgs
-	until time.Time    // when the store would have forgotten it
-	done  chan<- tried // takes the outcome of the first try
+	args   WithdrawArgs
+	values context.Context // the call's, for the observer; its end does not matter
+	until  time.Time       // when the store would have forgotten it
+	done   chan<- tried    // takes the outcome of the first try
 }
 
 // tried is how a try to withdraw ended.
 type tried struct {
 	reply WithdrawReply
-	asked time.Time // the start of the try
+	asked time.Duration // the start of the try, by lease.Clock
 	err   error
 }
 
 // takeBack has an attempt withdrawn in the background. Whether the first try
 // fails, which comes through the channel, is all that is worth waiting for; if
 // it is not even begun, since others fail, nothing is.
-func (e *engine) takeBack(args WithdrawArgs) <-chan tried {
+func (e *engine) takeBack(ctx context.Context, args WithdrawArgs) <-chan tried {
 	done := make(chan tried, 1)
-	w := withdrawal{args: args, until: time.Now().Add(lease.MinEndedRetention), done: done}
+	w := withdrawal{args: args, values: context.WithoutCancel(ctx), until: time.Now().Add(lease.MinEndedRetention), done: done}
 	q := &e.withdrawals
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -136,12 +137,12 @@ func (e *engine) withdrawAll(w withdrawal) {
 func (e *engine) withdraw(w withdrawal) (again bool) {
 	const op = "withdraw"
 	final := e.closed()
-	ctx, cancel := context.WithTimeout(e.last, withdrawTry)
+	ctx, cancel := context.WithTimeout(valued{e.last, w.values}, withdrawTry)
 	defer cancel()
-	t := tried{asked: time.Now(), err: ctx.Err()}
+	t := tried{asked: lease.Clock(), err: ctx.Err()}
 	if t.err == nil {
 		t.reply, t.err = e.store.Withdraw(ctx, w.args)
-		e.called(op, t.asked, t.err)
+		e.called(ctx, op, t.asked, t.err)
 	}
 	err := t.err
 	if err != nil {
@@ -149,7 +150,7 @@ func (e *engine) withdraw(w withdrawal) (again bool) {
 	}
 	again = transient(err) && !final && time.Now().Before(w.until)
 	if !again && e.observer.Withdrawn != nil {
-		e.observer.Withdrawn(w.args, err)
+		e.observer.Withdrawn(ctx, w.args, err)
 	}
 	select {
 	case w.done <- t:

@@ -256,7 +256,7 @@ func refusesCalls(h *harness) {
 		"Config":     func() error { _, err := m.Config(ctx); return err },
 		"SetConfig":  func() error { _, err := m.SetConfig(ctx, lease.DefaultConfig()); return err },
 		"ForceRelease": func() error {
-			_, err := m.ForceRelease(ctx, lease.Query{All: true}, lease.Force{Actor: "root"})
+			_, err := m.ForceRelease(ctx, lease.Query{All: true}, lease.Revocation{Actor: "root"})
 			return err
 		},
 		"List": func() error {

@@ -87,11 +87,11 @@ func (d defective) Events(ctx context.Context, q lease.Query, limit int) ([]leas
 	return d.Store.Events(ctx, q, limit)
 }
 
-func (d defective) Wake(id lease.ID) (<-chan struct{}, func()) {
+func (d defective) Subscribe(id lease.ID) (<-chan struct{}, func()) {
 	if d.wake != nil {
 		return d.wake(d.Store, id)
 	}
-	return d.Store.Wake(id)
+	return d.Store.Subscribe(id)
 }
 
 func (d defective) Stats(ctx context.Context) (lease.Stats, error) {

@@ -295,7 +295,7 @@ var holdDefects = []defect{
 	}},
 	{"force leaves no trace", []string{"Force/OneEventEach", "Force/HolderTold"}, func() hooks {
 		return hooks{force: func(s *memory.Store, a backend.ForceArgs) backend.ForceReply {
-			a.Force = lease.Force{}
+			a.Revocation = lease.Revocation{}
 			return must(s.Force(background, a))
 		}}
 	}},

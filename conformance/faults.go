@@ -245,12 +245,12 @@ func (f *Faults) SetConfig(ctx context.Context, c lease.Config) (lease.Config, e
 	return inject(ctx, f, OpSetConfig, func(ctx context.Context) (lease.Config, error) { return f.Store.SetConfig(ctx, c) })
 }
 
-// Wake implements [backend.Store].
-func (f *Faults) Wake(id lease.ID) (hint <-chan struct{}, stop func()) {
+// Subscribe implements [backend.Store].
+func (f *Faults) Subscribe(id lease.ID) (hint <-chan struct{}, stop func()) {
 	f.mu.Lock()
 	drop := f.dropHints
 	f.mu.Unlock()
-	hint, stop = f.Store.Wake(id)
+	hint, stop = f.Store.Subscribe(id)
 	if drop {
 		return make(chan struct{}), stop
 	}

@@ -43,7 +43,7 @@ var forceCases = []testCase{
 	{"Force/All", "everything is ended only if that is said", func(h *harness) {
 		l := h.hold("a", lease.Paths("f"))
 		w := h.queue("b", lease.Paths("f"))
-		_, err := h.M.ForceRelease(h.Context(), lease.Query{}, lease.Force{Actor: "root"})
+		_, err := h.M.ForceRelease(h.Context(), lease.Query{}, lease.Revocation{Actor: "root"})
 		h.invalid(err, "query")
 		h.counts(1, 1)
 		require.Equal(h, []lease.ID{l.ID, w.ID}, idsOf(h.force(lease.Query{All: true})))
@@ -59,7 +59,7 @@ var forceCases = []testCase{
 			{After: 1},
 			{Limit: 1},
 		} {
-			_, err := h.M.ForceRelease(h.Context(), q, lease.Force{Actor: "root"})
+			_, err := h.M.ForceRelease(h.Context(), q, lease.Revocation{Actor: "root"})
 			h.invalid(err, "query")
 		}
 		h.counts(1, 1)
@@ -69,7 +69,7 @@ var forceCases = []testCase{
 		tree := h.hold("b", lease.SharedTrees("d"))
 		h.queue("c", lease.Paths("d/e/f"))
 		before := h.stats().Head
-		_, err := h.M.ForceRelease(h.Context(), lease.Query{Path: "d/e/f"}, lease.Force{Actor: "root"})
+		_, err := h.M.ForceRelease(h.Context(), lease.Query{Path: "d/e/f"}, lease.Revocation{Actor: "root"})
 		h.invalid(err, "path")
 		require.Equal(h, before, h.stats().Head)
 		require.Equal(h, []lease.ID{tree.ID}, idsOf(h.force(lease.Query{Path: "d"})), "at its own path it is meant")
@@ -156,7 +156,7 @@ var forceCases = []testCase{
 		w := h.queue("c", lease.Paths("d/f"))
 		pending := lease.Query{Path: "d/f", Status: []lease.Status{lease.Pending}}
 		require.Equal(h, []lease.ID{w.ID}, idsOf(h.force(pending)))
-		_, err := h.M.ForceRelease(h.Context(), lease.Query{Path: "d/f"}, lease.Force{Actor: "root"})
+		_, err := h.M.ForceRelease(h.Context(), lease.Query{Path: "d/f"}, lease.Revocation{Actor: "root"})
 		h.invalid(err, "path")
 		require.Equal(h, []lease.ID{tree.ID, l.ID}, h.ids(lease.Query{}))
 	}},
@@ -170,7 +170,7 @@ var forceCases = []testCase{
 		d := h.direct()
 		for i, limit := range []int{2, 0} {
 			args := backend.ForceArgs{
-				Query: lease.Query{Holder: "a", Limit: limit}, Force: lease.Force{Actor: "root"}, Op: fmt.Sprint("op", i),
+				Query: lease.Query{Holder: "a", Limit: limit}, Revocation: lease.Revocation{Actor: "root"}, Op: fmt.Sprint("op", i),
 			}
 			first, err := d.Force(h.Context(), args)
 			require.NoError(h, err)
@@ -232,12 +232,12 @@ var forceCases = []testCase{
 		h.hold("a", lease.Paths("f"))
 		for _, c := range []struct {
 			field string
-			force lease.Force
+			force lease.Revocation
 		}{
-			{"actor", lease.Force{Reason: "stuck"}},
-			{"actor", lease.Force{Actor: strings.Repeat("x", lease.MaxActorBytes+1)}},
-			{"actor", lease.Force{Actor: "\xff"}},
-			{"reason", lease.Force{Actor: "root", Reason: strings.Repeat("x", lease.MaxReasonBytes+1)}},
+			{"actor", lease.Revocation{Reason: "stuck"}},
+			{"actor", lease.Revocation{Actor: strings.Repeat("x", lease.MaxActorBytes+1)}},
+			{"actor", lease.Revocation{Actor: "\xff"}},
+			{"reason", lease.Revocation{Actor: "root", Reason: strings.Repeat("x", lease.MaxReasonBytes+1)}},
 		} {
 			_, err := h.M.ForceRelease(h.Context(), lease.Query{Holder: "a"}, c.force)
 			h.invalid(err, c.field)

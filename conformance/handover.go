@@ -69,7 +69,7 @@ var handoverCases = []testCase{
 	{"Handover/ByForce", "a forced release grants the next in line at once", func(h *harness) {
 		held := h.hold("a", lease.Paths("f"))
 		w := h.queue("b", lease.Paths("f"))
-		_, err := h.M.ForceRelease(h.Context(), lease.Query{ID: held.ID}, lease.Force{Actor: "root"})
+		_, err := h.M.ForceRelease(h.Context(), lease.Query{ID: held.ID}, lease.Revocation{Actor: "root"})
 		require.NoError(h, err)
 		w.soon()
 	}},
@@ -127,7 +127,7 @@ var handoverCases = []testCase{
 		h.hold("a", lease.SharedPaths("f"))
 		writer := h.queue("w", lease.Paths("f"))
 		reader := h.queue("r", lease.SharedPaths("f"))
-		_, err := h.M.ForceRelease(h.Context(), lease.Query{Holder: "w"}, lease.Force{Actor: "root", Reason: "stuck"})
+		_, err := h.M.ForceRelease(h.Context(), lease.Query{Holder: "w"}, lease.Revocation{Actor: "root", Reason: "stuck"})
 		require.NoError(h, err)
 		reader.soon()
 		writer.returns()

@@ -42,7 +42,7 @@ func (h *harness) shortly(holder string, claims []lease.Claim) lease.Request {
 
 // keeper returns a Keeper that is closed at the end.
 func (h *harness) keeper(m lease.Acquirer) *lease.Keeper {
-	k := lease.KeepAlive(m, nil)
+	k := lease.NewKeeper(m, nil)
 	h.Cleanup(k.Close)
 	return k
 }

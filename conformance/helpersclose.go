@@ -91,7 +91,7 @@ var shutdownCases = []testCase{
 				lost = held.Lease()
 			}
 		}
-		_, err := h.M.ForceRelease(h.Context(), lease.Query{ID: lost.ID}, lease.Force{Actor: "root"})
+		_, err := h.M.ForceRelease(h.Context(), lease.Query{ID: lost.ID}, lease.Revocation{Actor: "root"})
 		require.NoError(h, err)
 		require.Equal(h, lost.ID, h.lost(k.ReleaseAll(h.Context()), lease.ErrRevoked).Ref.ID)
 		h.counts(0, 0)
@@ -127,7 +127,7 @@ func (h *harness) stuck(m lease.Manager) map[string]<-chan error {
 		"Config":     func() error { _, err := m.Config(ctx); return err },
 		"SetConfig":  func() error { _, err := m.SetConfig(ctx, lease.DefaultConfig()); return err },
 		"ForceRelease": func() error {
-			_, err := m.ForceRelease(ctx, lease.Query{All: true}, lease.Force{Actor: "root"})
+			_, err := m.ForceRelease(ctx, lease.Query{All: true}, lease.Revocation{Actor: "root"})
 			return err
 		},
 	} {

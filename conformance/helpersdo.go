@@ -79,7 +79,7 @@ var doCases = []testCase{
 	}},
 	{"Do/Revoked", "the function's context ends with the reason when the lease is taken away, and so does Do", func(h *harness) {
 		err := lease.Do(h.Context(), h.M, h.shortly("a", lease.Paths("f")), func(ctx context.Context, _ lease.Lease) error {
-			_, err := h.M.ForceRelease(h.Context(), lease.Query{Holder: "a"}, lease.Force{Actor: "root", Reason: "stuck"})
+			_, err := h.M.ForceRelease(h.Context(), lease.Query{Holder: "a"}, lease.Revocation{Actor: "root", Reason: "stuck"})
 			require.NoError(h, err)
 			<-ctx.Done()
 			return nil

@@ -305,7 +305,7 @@ func (h *harness) sweep() lease.SweepResult {
 // force ends by force what a query selects.
 func (h *harness) force(q lease.Query) []lease.Lease {
 	h.Helper()
-	ended, err := h.M.ForceRelease(h.Context(), q, lease.Force{Actor: "root", Reason: "stuck"})
+	ended, err := h.M.ForceRelease(h.Context(), q, lease.Revocation{Actor: "root", Reason: "stuck"})
 	require.NoError(h, err)
 	return ended
 }

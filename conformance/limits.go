@@ -47,12 +47,12 @@ var limitCases = []testCase{
 		require.Equal(h, r.Labels, seen.Labels)
 		conflict := h.denied("b", lease.Trees("/"))
 		require.Equal(h, r.Holder, conflict.Blockers[0].Holder)
-		force := lease.Force{Actor: strings.Repeat("a", lease.MaxActorBytes), Reason: strings.Repeat("r", lease.MaxReasonBytes)}
+		force := lease.Revocation{Actor: strings.Repeat("a", lease.MaxActorBytes), Reason: strings.Repeat("r", lease.MaxReasonBytes)}
 		_, err := h.M.ForceRelease(h.Context(), lease.Query{Holder: r.Holder}, force)
 		require.NoError(h, err)
 		_, err = h.M.Renew(h.Context(), l.Ref(), 0)
 		lost := h.lost(err, lease.ErrRevoked)
-		require.Equal(h, force, lease.Force{Actor: lost.Actor, Reason: lost.Reason})
+		require.Equal(h, force, lease.Revocation{Actor: lost.Actor, Reason: lost.Reason})
 	}},
 	{"Limits/Requests", "a request beyond a limit is ErrInvalid, naming the field, and the store is not asked", badRequests},
 	{"Limits/OtherCalls", "the same for the arguments of all other calls", badCalls},
@@ -165,7 +165,7 @@ func badCalls(h *harness) {
 	l := h.hold("a", lease.Paths("f"))
 	ctx, long := h.Context(), strings.Repeat("x", lease.MaxReasonBytes+1)
 	renew := func(ref lease.Ref, ttl time.Duration) error { _, err := m.Renew(ctx, ref, ttl); return err }
-	force := func(q lease.Query, f lease.Force) error { _, err := m.ForceRelease(ctx, q, f); return err }
+	force := func(q lease.Query, f lease.Revocation) error { _, err := m.ForceRelease(ctx, q, f); return err }
 	list := func(q lease.Query) error {
 		for _, err := range m.List(ctx, q) {
 			return err
@@ -173,7 +173,7 @@ func badCalls(h *harness) {
 		return nil
 	}
 	get := func(id lease.ID) error { _, err := m.Get(ctx, id); return err }
-	root := lease.Force{Actor: "root"}
+	root := lease.Revocation{Actor: "root"}
 	for _, bad := range []struct {
 		field string
 		err   error
@@ -194,9 +194,9 @@ func badCalls(h *harness) {
 		{"holder", list(lease.Query{Holder: "nul\x00"})},
 		{"status", list(lease.Query{Status: []lease.Status{lease.Failed + 1}})},
 		{"limit", list(lease.Query{Limit: -1})},
-		{"actor", force(lease.Query{ID: l.ID}, lease.Force{})},
-		{"actor", force(lease.Query{ID: l.ID}, lease.Force{Actor: long[:lease.MaxActorBytes+1]})},
-		{"reason", force(lease.Query{ID: l.ID}, lease.Force{Actor: "root", Reason: long})},
+		{"actor", force(lease.Query{ID: l.ID}, lease.Revocation{})},
+		{"actor", force(lease.Query{ID: l.ID}, lease.Revocation{Actor: long[:lease.MaxActorBytes+1]})},
+		{"reason", force(lease.Query{ID: l.ID}, lease.Revocation{Actor: "root", Reason: long})},
 		{"query", force(lease.Query{}, root)},
 		{"path", force(lease.Query{Path: ".."}, root)},
 	} {

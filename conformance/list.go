@@ -128,8 +128,8 @@ var listCases = []testCase{
 		require.Len(h, listed, 3)
 		for i, l := range []lease.Lease{brief, long} {
 			require.True(h, listed[i].Valid())
-			require.LessOrEqual(h, listed[i].Remaining(), l.TTL-h.units(5)-lease.Margin(l.TTL)+resolution)
-			require.GreaterOrEqual(h, listed[i].Remaining(), l.TTL-h.units(5)-lease.Margin(l.TTL)-h.patience())
+			require.LessOrEqual(h, listed[i].Remaining(), l.TTL-h.units(5)-lease.Margin(l.TTL-h.units(5))+resolution)
+			require.GreaterOrEqual(h, listed[i].Remaining(), l.TTL-h.units(5)-lease.Margin(l.TTL-h.units(5))-h.patience())
 		}
 		require.False(h, listed[2].Valid())
 	}},
@@ -255,14 +255,14 @@ var listCases = []testCase{
 		h.sleep(5)
 		got := h.get(l.ID)
 		require.True(h, got.Valid())
-		require.LessOrEqual(h, got.Remaining(), l.TTL-h.units(5)-lease.Margin(l.TTL)+resolution)
-		require.GreaterOrEqual(h, got.Remaining(), l.TTL-h.units(5)-lease.Margin(l.TTL)-h.patience())
+		require.LessOrEqual(h, got.Remaining(), l.TTL-h.units(5)-lease.Margin(l.TTL-h.units(5))+resolution)
+		require.GreaterOrEqual(h, got.Remaining(), l.TTL-h.units(5)-lease.Margin(l.TTL-h.units(5))-h.patience())
 		faults, m := h.faulty(FaultOptions{Delay: h.units(3)})
 		faults.Next(OpList, Late)
 		start := time.Now()
 		got, err := m.Get(h.Context(), l.ID)
 		require.NoError(h, err)
-		require.LessOrEqual(h, got.Deadline().Sub(start), l.TTL-h.units(5)-lease.Margin(l.TTL)+resolution)
+		require.LessOrEqual(h, got.Deadline().Sub(start), l.TTL-h.units(5)-lease.Margin(l.TTL-h.units(5))+resolution)
 		h.release(l)
 		require.False(h, h.get(l.ID).Valid())
 	}},

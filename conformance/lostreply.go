@@ -197,11 +197,11 @@ func everythingTwice(h *harness) {
 	for i := range 3 {
 		h.acquire(m, h.request("d", lease.Paths(fmt.Sprint("forced", i))))
 	}
-	ended, err := m.ForceRelease(h.Context(), lease.Query{Holder: "d", Limit: 1}, lease.Force{Actor: "root"})
+	ended, err := m.ForceRelease(h.Context(), lease.Query{Holder: "d", Limit: 1}, lease.Revocation{Actor: "root"})
 	require.NoError(h, err)
 	require.Len(h, ended, 1)
 	h.counts(3, 0)
-	ended, err = m.ForceRelease(h.Context(), lease.Query{Holder: "d"}, lease.Force{Actor: "root"})
+	ended, err = m.ForceRelease(h.Context(), lease.Query{Holder: "d"}, lease.Revocation{Actor: "root"})
 	require.NoError(h, err)
 	require.Len(h, ended, 2)
 	h.counts(1, 0)

@@ -232,7 +232,7 @@ func (p *player) join(number int, args backend.AcquireArgs) *waiter {
 	w := &waiter{number: number, args: args, key: time.Now().Add(-args.HeadStart)}
 	var stops [2]func()
 	for n, s := range p.sides {
-		w.hints[n], stops[n] = s.Wake(args.Request.ID)
+		w.hints[n], stops[n] = s.Subscribe(args.Request.ID)
 	}
 	w.stop = func() { stops[0](); stops[1]() }
 	p.queue = append(p.queue, w)

@@ -138,7 +138,7 @@ func (p *player) hold(s *side, i instruction, a backend.AcquireArgs) (string, er
 
 func (p *player) force(s *side, i instruction) (string, error) {
 	var ended []string
-	args := backend.ForceArgs{Query: i.query, Force: lease.Force{Actor: "root", Reason: "script"}}
+	args := backend.ForceArgs{Query: i.query, Revocation: lease.Revocation{Actor: "root", Reason: "script"}}
 	for n := 0; ; n++ {
 		args.Op, args.Again = fmt.Sprintf("op%d-%d", i.number, n), n > 0
 		reply, err := s.Force(p.h.Context(), args)

@@ -209,7 +209,7 @@ var replaceCases = append([]testCase{
 		r.Replace = old.Ref()
 		w := h.wait(h.M, r)
 		reader := h.queue("r", lease.SharedPaths("f"))
-		_, err := h.M.ForceRelease(h.Context(), lease.Query{ID: old.ID}, lease.Force{Actor: "root", Reason: "stuck"})
+		_, err := h.M.ForceRelease(h.Context(), lease.Query{ID: old.ID}, lease.Revocation{Actor: "root", Reason: "stuck"})
 		require.NoError(h, err)
 		w.returns()
 		lost := h.lost(w.err, lease.ErrRevoked)

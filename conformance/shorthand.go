@@ -180,7 +180,7 @@ var ends = []end{
 	{"Expired", lease.ErrExpired, func(h *harness, l lease.Lease) { h.expire(l) }, nil},
 	{"Released", lease.ErrReleased, func(h *harness, l lease.Lease) { h.release(l) }, nil},
 	{"Revoked", lease.ErrRevoked, func(h *harness, l lease.Lease) {
-		ended, err := h.M.ForceRelease(h.Context(), lease.Query{ID: l.ID}, lease.Force{Actor: "root", Reason: "stuck"})
+		ended, err := h.M.ForceRelease(h.Context(), lease.Query{ID: l.ID}, lease.Revocation{Actor: "root", Reason: "stuck"})
 		require.NoError(h, err)
 		require.Len(h, ended, 1)
 	}, func(h *harness, _ lease.Lease, e *lease.LostError) {

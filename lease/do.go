@@ -23,7 +23,7 @@ func Do(ctx context.Context, a Acquirer, r Request, f func(ctx context.Context, 
 	if f == nil {
 		return errNoFunction()
 	}
-	k := KeepAlive(a, nil)
+	k := NewKeeper(a, nil)
 	defer k.Close()
 	return k.Do(ctx, r, nil, func(ctx context.Context, h *Held) error {
 		return f(ctx, h.Lease())

@@ -153,7 +153,7 @@ func TestDoLoses(t *testing.T) {
 func TestDoFindsOutAtTheEnd(t *testing.T) {
 	bubble(t, func(t *testing.T, m *manager) {
 		err := lease.Do(t.Context(), m, exclusive("a", "f", time.Minute), func(ctx context.Context, _ lease.Lease) error {
-			_, err := m.ForceRelease(ctx, lease.Query{Path: "f"}, lease.Force{Actor: "operator"})
+			_, err := m.ForceRelease(ctx, lease.Query{Path: "f"}, lease.Revocation{Actor: "operator"})
 			require.NoError(t, err)
 			return ctx.Err()
 		})
@@ -199,7 +199,7 @@ func TestKeeperDo(t *testing.T) {
 func TestDoOnAClosedKeeper(t *testing.T) {
 	bubble(t, func(t *testing.T, m *manager) {
 		acquire(t, m, exclusive("b", "f", time.Hour))
-		k := lease.KeepAlive(m, nil)
+		k := lease.NewKeeper(m, nil)
 		k.Close()
 		start := time.Now()
 		err := k.Do(t.Context(), exclusive("a", "f", time.Second), nil, func(context.Context, *lease.Held) error {

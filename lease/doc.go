@@ -18,7 +18,7 @@
 //		... // ctx ends if the lease is lost
 //	})
 //
-// [Do] acquires, keeps renewed, runs and releases; [KeepAlive] renews many
+// [Do] acquires, keeps renewed, runs and releases; [NewKeeper] renews many
 // leases from one goroutine; [Upgrade], [Downgrade], [Shrink] and [Transfer]
 // replace one lease by another in one step. Package fencefile writes files
 // under fencing tokens, package audit proves from a history that the rules were
@@ -41,9 +41,10 @@
 // A lease ends when the store's clock reaches its expiry, swept or not. The
 // holder learns of it earlier: [Lease.Valid] turns false at a local deadline
 // that is counted from the start of the call that brought the lease, minus a
-// margin, by the monotonic or the wall clock, whichever went further. So a
-// holder that is cut off, stopped or suspended knows that it lost its lease
-// before anybody else can be granted the path, provided it looks.
+// margin, by a clock that counts suspend and that no step of the wall clock
+// moves ([Clock]). So a holder that is cut off, stopped or suspended knows that
+// it lost its lease before anybody else can be granted the path, provided it
+// asks.
 //
 // # Errors
 //

@@ -18,7 +18,7 @@ func ExampleAdmin_ForceRelease() {
 	l, _ := m.Acquire(ctx, lease.Request{Holder: "crashed", Claims: lease.Paths("a", "b")})
 	_, _ = m.Acquire(ctx, lease.Request{Holder: "alive", Claims: lease.Paths("c")})
 
-	ended, err := m.ForceRelease(ctx, lease.Query{Holder: "crashed"}, lease.Force{Actor: "operator", Reason: "killed"})
+	ended, err := m.ForceRelease(ctx, lease.Query{Holder: "crashed"}, lease.Revocation{Actor: "operator", Reason: "killed"})
 	for _, l := range ended {
 		fmt.Println("ended:", l.Claims, "of", l.Holder)
 	}

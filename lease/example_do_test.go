@@ -37,7 +37,7 @@ func ExampleDo_lost() {
 
 	r := lease.Request{Holder: "agent-7", Claims: lease.Paths("src/main.go"), TTL: 50 * time.Millisecond}
 	err := lease.Do(ctx, m, r, func(ctx context.Context, l lease.Lease) error {
-		_, err := m.ForceRelease(ctx, lease.Query{Holder: "agent-7"}, lease.Force{Actor: "operator", Reason: "needed elsewhere"})
+		_, err := m.ForceRelease(ctx, lease.Query{Holder: "agent-7"}, lease.Revocation{Actor: "operator", Reason: "needed elsewhere"})
 		if err != nil {
 			return err
 		}

@@ -15,7 +15,7 @@ func ExampleKeeper() {
 	ctx := context.Background()
 	m := memory.New(nil)
 	defer m.Close()
-	k := lease.KeepAlive(m, nil)
+	k := lease.NewKeeper(m, nil)
 	defer k.Close()
 
 	for _, path := range []string{"a", "b", "c"} {
@@ -45,7 +45,7 @@ func ExampleHeld_Progress() {
 	ctx := context.Background()
 	m := memory.New(nil)
 	defer m.Close()
-	k := lease.KeepAlive(m, nil)
+	k := lease.NewKeeper(m, nil)
 	defer k.Close()
 
 	r := lease.Request{Holder: "agent-7", Claims: lease.Paths("a"), TTL: 30 * time.Millisecond}
@@ -71,7 +71,7 @@ func ExampleHeld_Contended() {
 	ctx := context.Background()
 	m := memory.New(nil)
 	defer m.Close()
-	k := lease.KeepAlive(m, nil)
+	k := lease.NewKeeper(m, nil)
 	defer k.Close()
 
 	other := make(chan error)

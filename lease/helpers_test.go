@@ -35,6 +35,7 @@ type manager struct {
 
 	mu       sync.Mutex
 	renewals []time.Time // when each call began
+	holders  []string    // whose they were
 	onRenew  func(ctx context.Context, renew renewCall) (lease.Lease, error)
 	onFree   func(ref lease.Ref) error // before Release
 }
@@ -45,6 +46,7 @@ type renewCall func(context.Context) (lease.Lease, error)
 func (m *manager) Renew(ctx context.Context, ref lease.Ref, ttl time.Duration) (lease.Lease, error) {
 	m.mu.Lock()
 	m.renewals = append(m.renewals, time.Now())
+	m.holders = append(m.holders, ref.Holder)
 	disturb := m.onRenew
 	m.mu.Unlock()
 	renew := func(ctx context.Context) (lease.Lease, error) { return m.Manager.Renew(ctx, ref, ttl) }
@@ -83,6 +85,19 @@ func (m *manager) calls() []time.Time {
 // renewed returns how many calls of Renew there were so far.
 func (m *manager) renewed() int { return len(m.calls()) }
 
+// renewedFor returns how many of them were for this holder.
+func (m *manager) renewedFor(holder string) int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	n := 0
+	for _, h := range m.holders {
+		if h == holder {
+			n++
+		}
+	}
+	return n
+}
+
 // blackHole never answers.
 func blackHole(ctx context.Context, _ renewCall) (lease.Lease, error) {
 	<-ctx.Done()
@@ -106,7 +121,7 @@ func exclusive(holder, path string, ttl time.Duration) lease.Request {
 
 // keeper returns a Keeper that is closed at the end.
 func keeper(t testing.TB, m lease.Acquirer, o *lease.KeeperOptions) *lease.Keeper {
-	k := lease.KeepAlive(m, o)
+	k := lease.NewKeeper(m, o)
 	t.Cleanup(k.Close)
 	return k
 }

@@ -26,15 +26,14 @@ import (
 //     would be renewed too late makes room for those that can be in time.
 //   - Renewals of leases that were granted together spread out by themselves,
 //     a hundred or so at a time.
-//   - It notices within half a second that the machine was suspended or its
-//     wall clock set forward, and then drops the leases that this ended.
+//   - It notices within half a second that the machine was suspended, and then
+//     drops the leases that this ended. A step of the wall clock does nothing.
 //
-// A Keeper is made by [KeepAlive], and may be used by many goroutines at once.
+// A Keeper is made by [NewKeeper], and may be used by many goroutines at once.
 // While it keeps nothing it has no goroutine.
 type Keeper struct {
 	acquirer Acquirer
 	options  KeeperOptions
-	start    time.Time // what moments are counted from
 	calls    context.Context
 	stop     context.CancelFunc // ends calls
 	running  sync.WaitGroup     // the loop and the workers
@@ -43,17 +42,17 @@ type Keeper struct {
 
 	mu       sync.Mutex
 	schedule schedule // every lease that is kept, by when something has to be done
+	byID     index    // the same, by ID; nil without KeeperOptions.Watch
 	ready    urgency  // whose renewal is due, for the workers
 	workers  int      // goroutines that call Renew
 	looping  bool
 	took     time.Duration // how long renewals take at present, on average
 	closed   bool
-	draw     float64       // the jitter of the neighbours that come in at present ...
-	drawn    int           // ... and how many have come so far
-	skew     time.Duration // wall clock minus monotonic clock, as the schedule knows it
+	draw     float64 // the jitter of the neighbours that come in at present ...
+	drawn    int     // ... and how many have come so far
 }
 
-// moment is a time on the monotonic clock, counted from the Keeper's start.
+// moment is a reading of [Clock].
 type moment = time.Duration
 
 // KeeperOptions are what a [Keeper] may be told. The zero value is the default.
@@ -62,6 +61,13 @@ type KeeperOptions struct {
 	// Release that ReleaseAll makes; 0 is 256, which is two full batches of a
 	// store. Held.Release is its caller's own call, and not counted.
 	Concurrency int
+
+	// Watch, if set, is where the Keeper follows the history, with one Watch for
+	// all leases: so a lease that ForceRelease ends, or that is released or
+	// replaced elsewhere, is lost at once, and not at its next renewal. Usually it
+	// is the Manager that the leases came from. It needs Config.History; and what
+	// ended in the moment before the first lease is kept is found by a renewal.
+	Watch Inspector
 
 	// Observer is told what the Keeper does.
 	Observer *KeeperObserver
@@ -87,20 +93,20 @@ type KeepOptions struct {
 	// and the lease's TTL.
 	Progress time.Duration
 
-	// MaxLifetime, if set, is how long the lease is kept at most, from Keep on;
-	// then it is expired. (A number of renewals is capped by
-	// Request.MaxRenewals.)
+	// MaxLifetime, if set, is how long the lease is kept at most, from Keep on.
+	// A little before that its context ends, with [ErrExpired]; then the lease is
+	// released. (A number of renewals is capped by Request.MaxRenewals.)
 	MaxLifetime time.Duration
 }
 
-// KeepAlive returns a Keeper that renews through a: [Keeper.Keep] hands it a
+// NewKeeper returns a Keeper that renews through a: [Keeper.Keep] hands it a
 // lease. Nil options are the defaults.
 //
-// If a has a method Closing() <-chan struct{}, as the Managers of package backend
-// have, the Keeper is closed as soon as a is. Otherwise it notices that a is
-// closed when it next renews.
-func KeepAlive(a Acquirer, o *KeeperOptions) *Keeper {
-	k := &Keeper{acquirer: a, start: time.Now(), wake: make(chan struct{}, 1)}
+// If a tells of its [Lifetime], as the Managers of package backend do, the
+// Keeper is closed as soon as a is. Otherwise it notices that a is closed when
+// it next renews.
+func NewKeeper(a Acquirer, o *KeeperOptions) *Keeper {
+	k := &Keeper{acquirer: a, wake: make(chan struct{}, 1)}
 	if o != nil {
 		k.options = *o
 	}
@@ -110,12 +116,12 @@ func KeepAlive(a Acquirer, o *KeeperOptions) *Keeper {
 	if k.options.Observer == nil {
 		k.options.Observer = new(KeeperObserver)
 	}
-	if c, ok := a.(interface{ Closing() <-chan struct{} }); ok {
-		k.closing = c.Closing()
+	if k.options.Watch != nil {
+		k.byID = index{}
 	}
 	calls := context.Background()
-	if c, ok := a.(interface{ Calls() context.Context }); ok {
-		calls = c.Calls() // a store's engine need not tie each call to its Close
+	if l, ok := LifetimeOf(a); ok {
+		k.closing, calls = l.Closing(), l.Calls()
 	}
 	k.calls, k.stop = context.WithCancel(calls)
 	return k
@@ -139,7 +145,7 @@ func (k *Keeper) keep(parent context.Context, l Lease, o *KeepOptions) (*Held, e
 	if err := k.usable(); err != nil {
 		return nil, err
 	}
-	if l.Deadline().IsZero() || l.ID == "" || l.Token == 0 {
+	if !l.measured() || l.ID == "" || l.Token == 0 {
 		return nil, Invalid("lease", "not an active lease that a Manager returned")
 	}
 	h := &Held{keeper: k, parent: parent, lease: l, place: -1}
@@ -158,15 +164,14 @@ func (k *Keeper) keep(parent context.Context, l Lease, o *KeepOptions) (*Held, e
 	if k.closed {
 		return nil, closedKeeper()
 	}
-	now := k.now()
+	now := Clock()
 	h.progress.Store(int64(now))
-	if h.options.MaxLifetime > 0 {
-		h.until = now + h.options.MaxLifetime
-	}
+	h.until = now + h.options.MaxLifetime
 	h.jitter = k.jitter()
-	h.plan(now, firstRenewal(h.jitter))
+	h.plan(firstRenewal(h.jitter))
 	h.due = h.nextDue()
 	heap.Push(&k.schedule, h)
+	k.byID.add(h)
 	if !k.looping {
 		k.looping = true
 		k.running.Go(k.loop)
@@ -186,7 +191,11 @@ func (k *Keeper) ReleaseAll(ctx context.Context) error {
 	all := append([]*Held(nil), k.schedule...)
 	k.mu.Unlock()
 	return forEach(k.options.Concurrency, all, func(h *Held) error {
-		return h.Release(ctx)
+		err := h.Release(ctx)
+		if h.phase() == phaseOver { // its holder was told before
+			return nil
+		}
+		return err
 	})
 }
 
@@ -207,7 +216,11 @@ func (k *Keeper) shut() {
 	k.closed = true
 	all := append([]*Held(nil), k.schedule...)
 	for _, h := range all {
-		k.end(h, fmt.Errorf("lease: keep %q for %s: %w", h.lease.ID, h.lease.Holder, ErrClosed))
+		if h.phase() == phaseOver {
+			k.unschedule(h)
+		} else {
+			k.end(h, phaseDetached, h.closed())
+		}
 	}
 	k.ready = nil
 	k.mu.Unlock()
@@ -230,7 +243,7 @@ func (k *Keeper) open() error {
 	return nil
 }
 
-// usable returns an error for a Keeper that did not come from KeepAlive, or
+// usable returns an error for a Keeper that did not come from NewKeeper, or
 // that has nothing to renew through.
 func (k *Keeper) usable() error {
 	if k == nil || k.acquirer == nil {

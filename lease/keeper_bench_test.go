@@ -23,7 +23,7 @@ type willing struct {
 
 func (w willing) grant(ref lease.Ref) lease.Lease {
 	return lease.Lease{ID: ref.ID, Holder: ref.Holder, Token: ref.Token, Status: lease.Active, TTL: w.ttl}.
-		Measured(time.Now(), w.ttl)
+		Measured(lease.Clock(), w.ttl)
 }
 
 func (w willing) Renew(ctx context.Context, ref lease.Ref, _ time.Duration) (lease.Lease, error) {
@@ -46,7 +46,7 @@ func BenchmarkKeeper(b *testing.B) {
 	const leases, ttl = 100_000, 30 * time.Second
 	m := willing{ttl: ttl}
 	var renewed, retried, lost atomic.Int64
-	k := lease.KeepAlive(m, &lease.KeeperOptions{Observer: &lease.KeeperObserver{
+	k := lease.NewKeeper(m, &lease.KeeperOptions{Observer: &lease.KeeperObserver{
 		Renewed: func(lease.Lease, time.Duration) { renewed.Add(1) },
 		Retried: func(lease.Lease, error) { retried.Add(1) },
 		Lost:    func(lease.Lease, error) { lost.Add(1) },

@@ -2,58 +2,38 @@ package lease
 
 import (
 	"context"
-	"reflect"
 	"testing"
 	"time"
-	"unsafe"
 
 	"github.com/stretchr/testify/require"
 )
 
-// The tests of this file take real time: in a synctest bubble times have no
-// monotonic reading.
-
 // willing grants every renewal, and tells of it.
 type willing struct {
 	Acquirer
-	renewed chan time.Time
+	renewed chan time.Duration
 }
 
 func (w willing) Renew(_ context.Context, ref Ref, _ time.Duration) (Lease, error) {
-	now := time.Now()
+	now := Clock()
 	w.renewed <- now
 	return granted(ref, now, 10*time.Minute), nil
 }
 
-func granted(ref Ref, asked time.Time, ttl time.Duration) Lease {
+func granted(ref Ref, asked, ttl time.Duration) Lease {
 	return Lease{ID: ref.ID, Holder: ref.Holder, Token: ref.Token, Status: Active, TTL: ttl}.Measured(asked, ttl)
 }
 
-// suspended returns a time with the same monotonic reading whose wall clock is
-// earlier: as of a call that was made before the machine was suspended.
-func suspended(t time.Time, by time.Duration) time.Time {
-	wall := reflect.ValueOf(&t).Elem().FieldByName("wall")
-	// The seconds of the wall clock begin above 30 bits of nanoseconds.
-	*(*uint64)(unsafe.Pointer(wall.UnsafeAddr())) -= uint64(by/time.Second) << 30
-	return t
-}
-
-func TestSuspendedTime(t *testing.T) {
-	now := time.Now()
-	before := suspended(now, time.Hour)
-	require.Zero(t, now.Sub(before), "by the monotonic clock")
-	require.Equal(t, time.Hour, now.Round(0).Sub(before.Round(0)), "by the wall clock")
-}
-
 // A machine that wakes up after the lease's end: its timers know nothing of
-// that, yet the loss is told at the next look at the clocks.
+// that, yet the loss is told when the clock is next read.
 func TestSuspensionPastTheDeadline(t *testing.T) {
 	t.Parallel()
-	k := KeepAlive(willing{}, nil)
+	k := NewKeeper(willing{}, nil)
 	defer k.Close()
-	h, err := k.Keep(t.Context(), granted(Ref{"id", "a", 1}, time.Now(), 10*time.Minute), nil)
+	h, err := k.Keep(t.Context(), granted(Ref{"id", "a", 1}, Clock(), 10*time.Minute), nil)
 	require.NoError(t, err)
 	k.suspend(time.Hour)
+	require.False(t, h.Lease().Valid())
 	<-h.Context().Done()
 	require.ErrorIs(t, h.Err(), ErrExpired)
 }
@@ -61,24 +41,53 @@ func TestSuspensionPastTheDeadline(t *testing.T) {
 // After a shorter suspension the renewal that is overdue is made at once.
 func TestSuspensionPastTheRenewal(t *testing.T) {
 	t.Parallel()
-	w := willing{renewed: make(chan time.Time)}
-	k := KeepAlive(w, nil)
+	w := willing{renewed: make(chan time.Duration)}
+	k := NewKeeper(w, nil)
 	defer k.Close()
-	h, err := k.Keep(t.Context(), granted(Ref{"id", "a", 1}, time.Now(), 10*time.Minute), nil)
+	h, err := k.Keep(t.Context(), granted(Ref{"id", "a", 1}, Clock(), 10*time.Minute), nil)
 	require.NoError(t, err)
-	start := time.Now()
+	start := Clock()
 	k.suspend(8 * time.Minute)
-	require.Less(t, (<-w.renewed).Sub(start), time.Minute)
+	require.Less(t, <-w.renewed-start, time.Minute)
 	require.NoError(t, h.Err())
 }
 
-// suspend makes the Keeper's past look as if the machine had been suspended
-// until now.
+// suspend makes everything look as if the machine had been suspended until
+// now: the clock has gone on, the timers have not.
 func (k *Keeper) suspend(by time.Duration) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.start = suspended(k.start, by)
 	for _, h := range k.schedule {
-		h.lease.asked = suspended(h.lease.asked, by)
+		h.lease.asked -= by
+		h.next -= by
+		h.deadline -= by
+		h.due -= by
+		h.progress.Add(-int64(by))
 	}
+}
+
+// What is valid counts by Clock alone, and so do the parts of what remains.
+func TestLeaseCountsByTheClock(t *testing.T) {
+	asked := Clock() - time.Minute
+	l := granted(Ref{"id", "a", 1}, asked, time.Hour)
+	require.InDelta(t, 59*time.Minute-time.Second, l.Remaining(), float64(time.Second)/2)
+	require.InDelta(t, 0, time.Until(l.Deadline())-l.Remaining(), float64(time.Second)/2)
+	require.False(t, granted(Ref{"id", "a", 1}, asked, time.Minute).Valid())
+	require.Zero(t, granted(Ref{"id", "a", 1}, asked, time.Minute).Remaining())
+	require.False(t, Lease{Status: Active, TTL: time.Hour}.Valid(), "not a Manager's reply")
+	l.Status = Released
+	require.False(t, l.Valid())
+	require.Zero(t, l.Deadline())
+}
+
+// The margin is of what remains: a lease of an hour may be renewed for less
+// than a second.
+func TestMarginIsOfWhatRemains(t *testing.T) {
+	l := Lease{Status: Active, TTL: time.Hour}.Measured(Clock(), 900*time.Millisecond)
+	require.True(t, l.Valid())
+	require.Greater(t, l.Remaining(), 700*time.Millisecond)
+	require.Less(t, l.Remaining(), 892*time.Millisecond)
+	require.Equal(t, time.Millisecond, Margin(10*time.Millisecond))
+	require.Equal(t, 100*time.Millisecond, Margin(10*time.Second))
+	require.Equal(t, time.Second, Margin(time.Hour))
 }

@@ -8,31 +8,26 @@ import (
 )
 
 // Held is a lease that a [Keeper] keeps. It may be used by many goroutines at
-// once. It is made by [Keeper.Keep].
+// once. It is made by [Keeper.Keep], [Keeper.Acquire] and [Keeper.TryAcquire].
 type Held struct {
 	keeper  *Keeper
 	parent  context.Context
 	options KeepOptions
 
-	progress atomic.Int64 // the moment of the last Progress
-	stalled  atomic.Bool  // it was not renewed for want of it
+	progress atomic.Int64  // the moment of the last Progress
+	current  atomic.Uint32 // the phase
 
 	// Guarded by keeper.mu.
 	lease     Lease   // the newest copy
+	owed      int     // renewals of what it replaced that its MaxRenewals does not know of
 	place     int     // in the schedule; -1: not in it
 	jitter    float64 // its share of the jitter, for good
 	due       moment
 	next      moment // the next attempt to renew
 	deadline  moment // when it counts as lost
-	until     moment // the end of its lifetime; 0: none
+	until     moment // the end of its lifetime, with MaxLifetime
 	failures  uint8  // attempts that failed in a row
-	busy      bool   // a worker renews it, or is about to
-	resting   bool   // it is not renewed any more, or not until Progress if stalled
-	capped    bool   // it is not, because it will have been kept for MaxLifetime
 	replacing bool   // a Replace is under way
-	expired   bool   // it was given up at its deadline
-	gone      bool   // the store said that it is over
-	told      bool   // contended is closed
 	failure   error  // of the last attempt
 	err       error  // why it is no longer kept
 	ctx       context.Context
@@ -44,9 +39,10 @@ type Held struct {
 // values of the context given to Keep, and ends when the lease is no longer
 // kept; [context.Cause] then says why, as Err does: [ErrLost] (with
 // [ErrExpired], [ErrRevoked], [ErrReplaced], [ErrReleased], ...) or
-// [ErrClosed]. When a lease was not renewed in time it ends before anybody else
-// can be granted the paths; when it was ended by force, at the next renewal,
-// which finds that out.
+// [ErrClosed]. When a lease was not renewed in time the context ends before
+// Lease().Valid() turns false, and so before anybody else can be granted the
+// paths; when it was ended by force, at once with KeeperOptions.Watch, else at
+// the next renewal.
 func (h *Held) Context() context.Context {
 	if h.zero() {
 		ctx, cancel := context.WithCancelCause(context.Background())
@@ -97,12 +93,21 @@ func (h *Held) Contended() <-chan struct{} {
 	defer h.keeper.mu.Unlock()
 	if h.contended == nil {
 		h.contended = make(chan struct{})
-		if h.lease.Contention.Waiters > 0 {
-			h.told = true
-			close(h.contended)
-		}
+		h.tellContention()
 	}
 	return h.contended
+}
+
+// tellContention closes the channel of Contended, if there is a reason.
+func (h *Held) tellContention() {
+	if h.contended == nil || h.lease.Contention.Waiters == 0 {
+		return
+	}
+	select {
+	case <-h.contended:
+	default:
+		close(h.contended)
+	}
 }
 
 // Progress says that the worker is alive; see KeepOptions.Progress. It is
@@ -112,65 +117,15 @@ func (h *Held) Progress() {
 		return
 	}
 	k := h.keeper
-	h.progress.Store(int64(k.now()))
-	if !h.stalled.Load() {
+	h.progress.Store(int64(Clock()))
+	if h.phase() != phaseStalled {
 		return
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if h.err == nil && h.stalled.Swap(false) {
-		h.resting = false // and is overdue, so it is renewed at once
+	if h.phase() == phaseStalled {
+		h.enter(phaseWaiting) // and it is overdue, so it is renewed at once
 		k.reschedule(h)
-	}
-}
-
-// Release stops the renewals, ends the context, and releases the lease. A lease
-// that was lost before is that loss. After a failure ([ErrUnavailable]) it may
-// be called again; releasing what is released is nil.
-func (h *Held) Release(ctx context.Context) error {
-	if h.zero() {
-		return errZeroHeld()
-	}
-	k := h.keeper
-	k.mu.Lock()
-	if h.err == nil {
-		if h.lease.Valid() {
-			k.end(h, h.lost(ErrReleased))
-		} else { // the loop had no time to notice
-			h.expired = true
-			k.end(h, h.expiry())
-		}
-	}
-	l, err, gone, expired := h.lease, h.err, h.gone, h.expired
-	k.mu.Unlock()
-	h.tell()
-	if gone {
-		return err
-	}
-	released := k.acquirer.Release(ctx, l.Ref())
-	if expired {
-		// A renewal may have got through unseen, so there may have been
-		// something to release; for its holder it was lost all the same.
-		return err
-	}
-	return released
-}
-
-// tell ends the context. It is called after end, without the Keeper's lock.
-func (h *Held) tell() {
-	h.keeper.mu.Lock()
-	cancel, err := h.cancel, h.err
-	h.keeper.mu.Unlock()
-	if cancel != nil {
-		cancel(err)
-	}
-}
-
-// tellLost is tell for a lease that ended against its holder's will.
-func (k *Keeper) tellLost(h *Held) {
-	h.tell()
-	if f := k.options.Observer.Lost; f != nil {
-		f(h.Lease(), h.Err())
 	}
 }
 
@@ -181,17 +136,22 @@ func (h *Held) lost(why error) error {
 // expiry is the error of a lease that reached its local deadline, with what
 // kept it from being renewed.
 func (h *Held) expiry() error {
-	lost := h.lost(ErrExpired)
-	switch {
-	case h.capped:
-		return fmt.Errorf("%w: it was kept for MaxLifetime, %v", lost, h.options.MaxLifetime)
-	case h.stalled.Load():
-		idle := h.keeper.now() - moment(h.progress.Load())
-		return fmt.Errorf("%w: no progress for %v", lost, idle.Round(time.Millisecond))
+	err := h.lost(ErrExpired)
+	switch p := h.phase(); {
+	case p == phaseFinishing:
+		return fmt.Errorf("%w: it was kept for MaxLifetime, %v", err, h.options.MaxLifetime)
+	case p == phaseStalled:
+		idle := Clock() - moment(h.progress.Load())
+		return fmt.Errorf("%w: no progress for %v", err, idle.Round(time.Millisecond))
 	case h.failure != nil:
-		return fmt.Errorf("%w: %w", lost, h.failure)
+		return fmt.Errorf("%w: %w", err, h.failure)
 	}
-	return lost
+	return err
+}
+
+// closed is the error of a lease that is no longer kept and not released.
+func (h *Held) closed() error {
+	return fmt.Errorf("lease: keep %q for %s: %w", h.lease.ID, h.lease.Holder, ErrClosed)
 }
 
 func (h *Held) zero() bool { return h == nil || h.keeper == nil }

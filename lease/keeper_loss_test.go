@@ -151,7 +151,7 @@ func TestRevokedLeaseIsTold(t *testing.T) {
 		k := keeper(t, m, nil)
 		h := keep(t, k, acquire(t, m, exclusive("a", "f", 9*time.Second)), nil)
 		time.Sleep(time.Minute)
-		_, err := m.ForceRelease(t.Context(), lease.Query{Holder: "a"}, lease.Force{Actor: "operator", Reason: "stuck"})
+		_, err := m.ForceRelease(t.Context(), lease.Query{Holder: "a"}, lease.Revocation{Actor: "operator", Reason: "stuck"})
 		require.NoError(t, err)
 		revoked := time.Now()
 		<-h.Context().Done()

@@ -44,7 +44,7 @@ type busy struct {
 
 func (b busy) grant(ref lease.Ref) lease.Lease {
 	return lease.Lease{ID: ref.ID, Holder: ref.Holder, Token: ref.Token, Status: lease.Active, TTL: b.ttl}.
-		Measured(time.Now(), b.ttl)
+		Measured(lease.Clock(), b.ttl)
 }
 
 func (b busy) Renew(ctx context.Context, ref lease.Ref, _ time.Duration) (lease.Lease, error) {

@@ -4,6 +4,7 @@ import (
 	"container/heap"
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"time"
 )
@@ -12,8 +13,8 @@ import (
 // leases do not keep the workers from short ones.
 const longestAttempt = 10 * time.Second
 
-// work renews what is ready, the most urgent first, until nothing is.
-func (k *Keeper) work() {
+// worker renews what is ready, the most urgent first, until nothing is.
+func (k *Keeper) worker() {
 	for {
 		k.mu.Lock()
 		if len(k.ready) == 0 {
@@ -22,17 +23,20 @@ func (k *Keeper) work() {
 			return
 		}
 		h := heap.Pop(&k.ready).(*Held)
-		now := k.now()
-		old, left, ttl := h.lease, h.deadline-now, h.lifetimeTTL(now)
+		now := Clock()
+		old, left, ttl, p := h.lease, h.deadline-now, h.lifetimeTTL(now), h.phase()
 		unsure := h.failures > 0
 		postponed := k.tooLate(h, left)
-		if postponed && h.err == nil {
-			h.busy = false // the loop ends it, or Replace has something to renew
+		if postponed && p == phaseRenewing {
+			h.enter(phaseWaiting) // the loop ends it, or Replace has something to renew
 			h.next = now + left/2
 			k.reschedule(h)
 		}
 		k.mu.Unlock()
-		if !postponed {
+		switch {
+		case p == phaseOver:
+			k.giveBack(old)
+		case !postponed:
 			k.renew(h, old, left, ttl, unsure)
 		}
 	}
@@ -44,7 +48,7 @@ func (k *Keeper) work() {
 // leases would otherwise take all of its work, each too late, and all leases be
 // lost instead of a few.
 func (k *Keeper) tooLate(h *Held, left time.Duration) bool {
-	if h.err != nil || left <= 0 {
+	if h.phase() != phaseRenewing || left <= 0 {
 		return true
 	}
 	return len(k.ready) > 0 && left < min(k.took+k.took/4, h.lease.lasts/8)
@@ -67,8 +71,8 @@ func (k *Keeper) renew(h *Held, old Lease, left, ttl time.Duration, unsure bool)
 	took := time.Since(asked)
 
 	observer := k.options.Observer
-	switch k.settle(h, old, got, ttl != 0, took, err) {
-	case renewed:
+	switch k.applyRenewal(h, old, got, ttl != 0, took, err) {
+	case applied:
 		if observer.Renewed != nil {
 			observer.Renewed(got, took)
 		}
@@ -76,14 +80,10 @@ func (k *Keeper) renew(h *Held, old Lease, left, ttl time.Duration, unsure bool)
 		if observer.Retried != nil {
 			observer.Retried(old, err)
 		}
-	case over:
+	case ended:
 		k.tellLost(h)
 	case late:
-		// The holder was told that the lease is lost, and nobody will renew it
-		// again: the next one need not wait for its end.
-		ctx, cancel := context.WithTimeout(k.calls, releaseTime(old))
-		defer cancel()
-		_ = k.acquirer.Release(ctx, old.Ref()) // else it ends by itself
+		k.giveBack(old) // its holder was told that it is lost
 	case ignored:
 	}
 }
@@ -112,74 +112,72 @@ type effect int
 
 const (
 	ignored effect = iota
-	renewed
+	applied
 	retrying
-	over
+	ended
 	late // renewed after it was given up
 )
 
-// settle takes in the reply to a renewal of old; last says that it is the one
-// that reaches MaxLifetime.
-func (k *Keeper) settle(h *Held, old, got Lease, last bool, took time.Duration, err error) effect {
+// applyRenewal takes in the reply to a renewal of old; last says that it is the
+// one that reaches MaxLifetime.
+func (k *Keeper) applyRenewal(h *Held, old, got Lease, last bool, took time.Duration, err error) effect {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if err == nil {
 		k.took += (took - k.took) / 16
 	}
-	if h.err != nil {
-		if err == nil && h.expired {
-			return late
-		}
+	switch {
+	case h.phase() == phaseExpired && err == nil:
+		return late
+	case h.phase() != phaseRenewing:
 		return ignored
 	}
-	h.busy = false
+	h.enter(phaseWaiting)
 	defer k.rescheduleKept(h)
 	if h.lease.ID != old.ID { // Replace was faster
 		return ignored
 	}
-	now := k.now()
 	switch {
 	case err == nil:
 		h.take(got)
-		h.resting, h.capped = last, last
-		h.plan(now, nextRenewal(h.jitter))
-		return renewed
-	case errors.Is(err, ErrLost) && h.replacing:
-		// Most likely it is Replace that ended it: its result is on the way.
-		h.failure, h.resting = err, true
-		return ignored
+		h.plan(nextRenewal(h.jitter))
+		if last && h.phase() == phaseWaiting {
+			h.enter(phaseFinishing)
+		}
+		return applied
 	case errors.Is(err, ErrLost):
-		h.gone = true
-		k.end(h, err)
-		return over
+		if k.goneInStore(h, err) {
+			return ended
+		}
+		return ignored
 	case errors.Is(err, ErrClosed):
-		k.end(h, err)
-		return over
+		k.end(h, phaseDetached, err)
+		return ended
 	case refused(err):
 		if got.Valid() {
 			h.take(got)
-			h.plan(now, 1)
+			h.plan(1)
 		}
-		h.failure, h.resting = err, true
+		h.failure = err
+		if h.phase() == phaseWaiting {
+			h.enter(phaseResting)
+		}
 		return ignored
 	}
 	h.failure = err
-	h.next = now + h.pause()
+	h.next = Clock() + h.pause()
 	return retrying
 }
 
 // take makes l the newest copy of the lease.
 func (h *Held) take(l Lease) {
 	h.lease, h.failure, h.failures = l, nil, 0
-	if l.Contention.Waiters > 0 && h.contended != nil && !h.told {
-		h.told = true
-		close(h.contended)
-	}
+	h.tellContention()
 }
 
 // rescheduleKept is reschedule for what may have ended meanwhile.
 func (k *Keeper) rescheduleKept(h *Held) {
-	if h.err == nil {
+	if h.phase().kept() {
 		k.reschedule(h)
 	}
 }
@@ -197,11 +195,21 @@ func (h *Held) pause() time.Duration {
 // lifetimeTTL is the TTL to renew with: 0, the lease's own, unless MaxLifetime
 // ends before that would.
 func (h *Held) lifetimeTTL(now moment) time.Duration {
-	if h.until == 0 {
+	if h.options.MaxLifetime == 0 {
 		return 0
 	}
 	if left := h.until - now; left < h.lease.TTL {
 		return max(left, MinTTL)
 	}
 	return 0
+}
+
+func (h *Held) limit() error {
+	return fmt.Errorf("lease: keep %q for %s: %w", h.lease.ID, h.lease.Holder, ErrRenewalLimit)
+}
+
+// usedUp reports whether the lease has no renewals left, counting those that
+// the lease it replaced was given while Replace was under way.
+func (h *Held) usedUp() bool {
+	return h.owed > 0 && h.lease.MaxRenewals > 0 && h.lease.Renewals+h.owed >= h.lease.MaxRenewals
 }

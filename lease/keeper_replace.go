@@ -38,7 +38,7 @@ func (h *Held) Replace(ctx context.Context, f func(ctx context.Context, l Lease)
 	if err != nil {
 		return Lease{}, err
 	}
-	if got.Deadline().IsZero() {
+	if !got.measured() {
 		return Lease{}, Invalid("replace", "f returned what is not a lease that Acquire or TryAcquire returned")
 	}
 	adopted = true
@@ -61,7 +61,9 @@ func (h *Held) startReplace() (Lease, error) {
 		return Lease{}, Invalid("replace", "another one is under way")
 	}
 	h.replacing = true
-	return h.lease, nil
+	l := h.lease
+	l.Renewals += h.owed
+	return l, nil
 }
 
 // failReplace goes on with the old lease, unless a renewal found out meanwhile
@@ -70,10 +72,9 @@ func (h *Held) failReplace() {
 	k := h.keeper
 	k.mu.Lock()
 	h.replacing = false
-	gone := h.err == nil && errors.Is(h.failure, ErrLost)
+	gone := h.phase().kept() && errors.Is(h.failure, ErrLost)
 	if gone {
-		h.gone = true
-		k.end(h, h.failure)
+		k.end(h, phaseLost, h.failure)
 	}
 	k.mu.Unlock()
 	if gone {
@@ -88,16 +89,19 @@ func (h *Held) adopt(old, got Lease) error {
 	h.replacing = false
 	given := got.Holder != old.Holder
 	switch {
-	case given && h.err == nil:
-		h.gone = true
-		k.end(h, &LostError{Op: "keep", Ref: old.Ref(), Err: ErrReplaced, Successor: got.ID})
-	case h.err == nil:
-		now := k.now()
-		h.progress.Store(int64(now))
-		h.stalled.Store(false)
-		h.resting = false
+	case !h.phase().kept():
+	case given:
+		k.end(h, phaseLost, &LostError{Op: "keep", Ref: old.Ref(), Err: ErrReplaced, Successor: got.ID})
+	default:
+		h.progress.Store(int64(Clock()))
+		h.owed = h.renewalsSince(old, got)
+		k.byID.remove(h)
 		h.take(got)
-		h.plan(now, nextRenewal(h.jitter))
+		k.byID.add(h)
+		if h.phase() != phaseRenewing { // else the worker says when it is done
+			h.enter(phaseWaiting)
+		}
+		h.plan(nextRenewal(h.jitter))
 		k.reschedule(h)
 	}
 	err := h.err
@@ -107,4 +111,13 @@ func (h *Held) adopt(old, got Lease) error {
 		return nil
 	}
 	return err
+}
+
+// renewalsSince returns how many renewals the lease was given while Replace was
+// under way, if the new lease was asked for with those that were left before.
+func (h *Held) renewalsSince(old, got Lease) int {
+	if got.MaxRenewals <= 0 || got.MaxRenewals != successor(old).MaxRenewals {
+		return 0
+	}
+	return h.lease.Renewals + h.owed - old.Renewals
 }

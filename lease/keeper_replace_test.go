@@ -175,3 +175,29 @@ func TestHeldReplaceAtTheLastMoment(t *testing.T) {
 		requireHeld(t, m, "a", "g")
 	})
 }
+
+// The renewals that the old lease was given while the upgrade waited are not
+// given back with the new one.
+func TestHeldReplaceGivesNoRenewalsBack(t *testing.T) {
+	bubble(t, func(t *testing.T, m *manager) {
+		const most = 12
+		k := keeper(t, m, nil)
+		reader := keep(t, k, acquire(t, m, shared("b", "f")), nil)
+		r := shared("a", "f")
+		r.MaxRenewals = most
+		require.NoError(t, changeTimeout(t, m, time.Hour))
+		h := keep(t, k, acquire(t, m, r), nil)
+		mine := func() int { return m.renewedFor("a") }
+		time.Sleep(r.TTL)
+		time.AfterFunc(2*r.TTL, func() { _ = reader.Release(context.Background()) })
+		_, err := h.Replace(t.Context(), upgrade(m))
+		require.NoError(t, err)
+		require.Greater(t, mine(), 4)
+		_, err = h.Replace(t.Context(), func(ctx context.Context, l lease.Lease) (lease.Lease, error) { return lease.Downgrade(ctx, m, l) })
+		require.NoError(t, err)
+		<-h.Context().Done()
+		require.Equal(t, most+1, mine(), "the last one is refused")
+		require.ErrorIs(t, h.Err(), lease.ErrExpired)
+		require.ErrorIs(t, h.Err(), lease.ErrRenewalLimit)
+	})
+}

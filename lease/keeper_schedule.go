@@ -2,19 +2,14 @@ package lease
 
 import (
 	"container/heap"
+	"context"
 	"math/rand/v2"
 	"time"
 )
 
-const (
-	// clockPoll is how often the two clocks are compared: timers stand still
-	// while the machine is suspended, and do not see the wall clock being set.
-	clockPoll = 500 * time.Millisecond
-
-	// clockStep is the least step of the wall clock that matters. What slewing
-	// adds up to meanwhile is far below it.
-	clockStep = 10 * time.Millisecond
-)
+// clockPoll is how often the loop reads the clock at least: timers stand still
+// while the machine is suspended, the clock does not.
+const clockPoll = 500 * time.Millisecond
 
 // neighbours is how many leases, kept one after the other, share a jitter: a
 // full batch of a store. A store that has them side by side renews them with a
@@ -37,28 +32,36 @@ func (k *Keeper) jitter() float64 {
 // The moments of renewal, as shares of the time from the call that brought the
 // lease to its local deadline. The first renewal comes anywhere in the earlier
 // half of a third, which takes apart what was granted together; later ones
-// keep a jitter of a tenth.
+// keep a jitter. It is not even around a third, since that time is a hundredth
+// shorter than the TTL, and plan rounds down.
 func firstRenewal(jitter float64) float64 { return (1 + jitter) / 6 }
-func nextRenewal(jitter float64) float64  { return (0.9 + jitter/5) / 3 }
+func nextRenewal(jitter float64) float64  { return (0.94 + 0.16*jitter) / 3 }
 
 // plan sets when the lease that was just brought has to be renewed, and when
 // it counts as lost.
-func (h *Held) plan(now moment, share float64) {
-	remaining := h.lease.Remaining()
-	h.deadline = now + remaining - h.early()
-	if h.until > 0 && h.deadline >= h.until {
-		h.deadline, h.resting, h.capped = h.until, true, true
+func (h *Held) plan(share float64) {
+	h.deadline = h.lease.deadline() - h.early()
+	if lifetime := h.options.MaxLifetime; lifetime > 0 {
+		if end := h.until - min(h.early(), lifetime/20); h.deadline >= end {
+			h.deadline = end
+			if h.phase() == phaseWaiting {
+				h.enter(phaseFinishing)
+			}
+		}
 	}
-	asked := now + remaining - h.lease.lasts
+	asked := h.lease.asked
 	wait := moment(share * float64(h.lease.lasts))
 	// Renewals that are due at nearly the same time are due together, which
 	// saves wake-ups and gives the store something to merge. Both parts are
 	// rounded, down, so that what was renewed together stays together.
 	if together := min(h.lease.lasts/300, 100*time.Millisecond); together > 0 {
-		asked, wait = asked.Truncate(together), wait.Truncate(together)
+		asked, wait = floor(asked, together), floor(wait, together)
 	}
 	h.next = asked + wait
 }
+
+// floor rounds down to a multiple of unit, below zero too.
+func floor(d, unit time.Duration) time.Duration { return d - ((d%unit)+unit)%unit }
 
 // early is how long before the local deadline the lease counts as lost: for
 // the holder's code to hear of it, on a busy machine, while it is still true
@@ -67,10 +70,13 @@ func (h *Held) early() time.Duration { return min(h.lease.lasts/20, time.Second)
 
 // nextDue is when something has to be done about the lease.
 func (h *Held) nextDue() moment {
-	if h.busy || h.resting {
-		return h.deadline
+	switch h.phase() {
+	case phaseWaiting:
+		return min(h.next, h.deadline)
+	case phaseOver:
+		return h.until
 	}
-	return min(h.next, h.deadline)
+	return h.deadline
 }
 
 // loop waits for the next thing to be due and does it, until there is nothing
@@ -78,11 +84,15 @@ func (h *Held) nextDue() moment {
 func (k *Keeper) loop() {
 	timer := time.NewTimer(clockPoll)
 	defer timer.Stop()
+	if k.options.Watch != nil {
+		ctx, cancel := context.WithCancel(k.calls)
+		defer cancel()
+		k.running.Go(func() { k.follow(ctx) })
+	}
 	for {
 		k.mu.Lock()
-		k.checkClocks()
-		now := k.now()
-		lost, skipped := k.collect(now)
+		now := Clock()
+		ended, skipped := k.collect(now)
 		idle := len(k.schedule) == 0
 		k.looping = !idle
 		wait := clockPoll
@@ -90,7 +100,7 @@ func (k *Keeper) loop() {
 			wait = min(wait, k.schedule[0].due-now)
 		}
 		k.mu.Unlock()
-		for _, h := range lost {
+		for _, h := range ended {
 			k.tellLost(h)
 		}
 		if skip := k.options.Observer.Skipped; skip != nil {
@@ -113,57 +123,46 @@ func (k *Keeper) loop() {
 }
 
 // collect ends what has reached its deadline and hands to the workers what has
-// to be renewed.
-func (k *Keeper) collect(now moment) (lost, skipped []*Held) {
+// to be renewed, or released.
+func (k *Keeper) collect(now moment) (ended, skipped []*Held) {
 	for len(k.schedule) > 0 && k.schedule[0].due <= now {
 		h := k.schedule[0]
 		switch idle := now - moment(h.progress.Load()); {
+		case h.phase() == phaseOver:
+			k.unschedule(h)
+			k.work(h)
+			continue
+		case now >= h.deadline && h.phase() == phaseFinishing:
+			k.finish(h)
+			ended = append(ended, h)
+			continue
 		case now >= h.deadline:
-			h.expired = true
-			k.end(h, h.expiry())
-			lost = append(lost, h)
+			k.end(h, phaseExpired, h.expiry())
+			ended = append(ended, h)
 			continue
 		case h.options.Progress > 0 && idle > h.options.Progress:
-			h.resting = true
-			h.stalled.Store(true)
+			h.enter(phaseStalled)
 			skipped = append(skipped, h)
+		case h.usedUp():
+			h.failure = h.limit()
+			h.enter(phaseResting)
 		default:
-			h.busy = true
-			heap.Push(&k.ready, h)
-			if k.workers < k.options.Concurrency {
-				k.workers++
-				k.running.Go(k.work)
-			}
+			h.enter(phaseRenewing)
+			k.work(h)
 		}
 		k.reschedule(h)
 	}
-	return lost, skipped
+	return ended, skipped
 }
 
-// checkClocks reckons all deadlines anew when the wall clock has moved against
-// the monotonic one, as it does by a suspension.
-func (k *Keeper) checkClocks() {
-	now := time.Now()
-	skew := now.Round(0).Sub(k.start.Round(0)) - now.Sub(k.start)
-	if step := skew - k.skew; -clockStep < step && step < clockStep {
-		return
+// work hands the lease to a worker.
+func (k *Keeper) work(h *Held) {
+	heap.Push(&k.ready, h)
+	if k.workers < k.options.Concurrency {
+		k.workers++
+		k.running.Go(k.worker)
 	}
-	k.skew = skew
-	for _, h := range k.schedule {
-		// What is left of the lease may be less than the timers think, never
-		// more.
-		left := h.lease.Remaining() - h.early()
-		if sooner := h.deadline - (now.Sub(k.start) + left); sooner > 0 {
-			h.deadline -= sooner
-			h.next -= sooner
-			h.due = h.nextDue()
-		}
-	}
-	heap.Init(&k.schedule)
 }
-
-// now is the current moment.
-func (k *Keeper) now() moment { return time.Since(k.start) }
 
 // reschedule puts the lease in its new place in the schedule.
 func (k *Keeper) reschedule(h *Held) {
@@ -183,18 +182,6 @@ func (k *Keeper) poke() {
 	select {
 	case k.wake <- struct{}{}:
 	default:
-	}
-}
-
-// end takes the lease out of the schedule. The caller calls tell or tellLost
-// once it has unlocked the Keeper.
-func (k *Keeper) end(h *Held, err error) {
-	h.err = err
-	if h.place >= 0 {
-		heap.Remove(&k.schedule, h.place)
-	}
-	if len(k.schedule) == 0 {
-		k.poke() // for the loop to return
 	}
 }
 

@@ -65,7 +65,7 @@ func TestRenewalsSpread(t *testing.T) {
 // A Keeper that keeps nothing need not be closed.
 func TestIdleKeeperHasNoGoroutine(t *testing.T) {
 	bubble(t, func(t *testing.T, m *manager) {
-		k := lease.KeepAlive(m, nil)
+		k := lease.NewKeeper(m, nil)
 		for range 3 {
 			h := keep(t, k, acquire(t, m, exclusive("a", "f", time.Second)), nil)
 			time.Sleep(time.Minute)
@@ -203,7 +203,7 @@ func TestKeeperReleaseAll(t *testing.T) {
 				lost = l
 			}
 		}
-		_, err := m.ForceRelease(t.Context(), lease.Query{Path: "4"}, lease.Force{Actor: "operator"})
+		_, err := m.ForceRelease(t.Context(), lease.Query{Path: "4"}, lease.Revocation{Actor: "operator"})
 		require.NoError(t, err)
 		m.onFree = func(ref lease.Ref) error {
 			if ref.ID != lost.ID {
@@ -259,7 +259,7 @@ func TestKeeperMisuse(t *testing.T) {
 	bubble(t, func(t *testing.T, m *manager) {
 		ctx := t.Context()
 		good := acquire(t, m, exclusive("a", "f", time.Second))
-		for _, k := range []*lease.Keeper{nil, {}, lease.KeepAlive(nil, nil)} {
+		for _, k := range []*lease.Keeper{nil, {}, lease.NewKeeper(nil, nil)} {
 			_, err := k.Keep(ctx, good, nil)
 			require.ErrorIs(t, err, lease.ErrInvalid)
 			require.ErrorIs(t, k.ReleaseAll(ctx), lease.ErrInvalid)
@@ -330,7 +330,7 @@ func TestKeeperObserver(t *testing.T) {
 			return refuse(ctx, renew)
 		})
 		time.Sleep(3500 * time.Millisecond)
-		_, err := m.ForceRelease(t.Context(), lease.Query{ID: h.Lease().ID}, lease.Force{Actor: "operator"})
+		_, err := m.ForceRelease(t.Context(), lease.Query{ID: h.Lease().ID}, lease.Revocation{Actor: "operator"})
 		require.NoError(t, err)
 		<-h.Context().Done()
 		synctest.Wait()

@@ -3,6 +3,8 @@ package lease
 import (
 	"encoding/json"
 	"time"
+
+	"github.com/leasekit/leasekit/internal/bootclock"
 )
 
 // ID names one request, and the lease it becomes. The client chooses it before
@@ -27,8 +29,7 @@ type Seq uint64
 // Now, as [Query.After], asks for new events only.
 const Now = ^Seq(0)
 
-// Ref is what proves to be the holder of a lease: it is asked for by Renew,
-// Release, Replace and Verify. It protects against mistakes, not against
+// Ref is proof of ownership: Renew, Release, Replace and Verify ask for it. It protects against mistakes, not against
 // malice: whoever can write to the store is trusted.
 type Ref struct {
 	ID     ID     `json:"id"`
@@ -47,7 +48,7 @@ type Contention struct {
 // ended. It is a value: a copy of what the store said at one moment.
 //
 // The times are the store's clock, for people. To ask whether a lease still
-// holds use [Lease.Valid] and [Lease.Remaining], which count locally. A zero
+// holds use [Lease.Valid] and [Lease.Remaining], which count by a local clock. A zero
 // Lease, and one that came from JSON, is never valid.
 type Lease struct {
 	ID          ID
@@ -62,9 +63,9 @@ type Lease struct {
 	Priority    int
 	Distinct    bool // the holder's own other leases and waiters count against it too
 	Labels      map[string]string
-	Replaced    ID    // the lease that this one replaced, or would
-	ReplacedBy  ID    // the lease that replaced this one
-	Revoked     Force // who ended it by ForceRelease, and why
+	Replaced    ID         // the lease that this one replaced, or would
+	ReplacedBy  ID         // the lease that replaced this one
+	Revoked     Revocation // who ended it by ForceRelease, and why
 
 	CreatedAt time.Time // when the request first arrived
 	GrantedAt time.Time // zero until granted
@@ -74,54 +75,66 @@ type Lease struct {
 	Waited     time.Duration // from the request's arrival to the grant
 	Contention Contention    // filled by Renew and Get
 
-	asked time.Time     // start of the call that brought it, on both clocks
+	asked time.Duration // Clock at the start of the call that brought it
 	lasts time.Duration // how long after asked it is valid
+	known bool          // asked and lasts are set
 }
 
-// Ref returns what proves to be the lease's holder.
+// Ref returns the lease's proof of ownership.
 func (l Lease) Ref() Ref { return Ref{ID: l.ID, Holder: l.Holder, Token: l.Token} }
 
-// Deadline returns the local deadline: the time, on this process's clocks,
-// after which the lease must not be relied on. It is zero for a lease that is
-// not active or that came from elsewhere than a Manager's reply to Acquire,
-// TryAcquire, Renew, Get or List.
+// Clock reads the clock by which local deadlines count: the time since the
+// machine started, suspend included. No step of the wall clock makes it jump.
+// Only the difference of two readings in one process means anything.
+func Clock() time.Duration { return bootclock.Now() }
+
+// Deadline returns the local deadline: the time after which the lease must not
+// be relied on. It is reckoned anew in each call, from what remains by [Clock],
+// so it follows the wall clock: to wait for it, wait for [Lease.Remaining]. It
+// is zero for a lease that is not active or that came from elsewhere than a
+// Manager's reply to Acquire, TryAcquire, Renew, Get or List.
 func (l Lease) Deadline() time.Time {
-	if l.asked.IsZero() || l.Status != Active {
+	if !l.measured() {
 		return time.Time{}
 	}
-	return l.asked.Add(l.lasts)
+	return time.Now().Add(l.deadline() - Clock())
 }
 
 // Remaining returns how long the lease can still be relied on, 0 if it cannot:
-// what remained by the store's clock when it answered, counted from the start
-// of the call, minus a margin (see [Margin]). It counts by the monotonic or the
-// wall clock, whichever went further, so a suspended machine wakes up with 0.
+// what remained by the store's clock when it answered, counted by [Clock] from
+// the start of the call, minus a margin (see [Margin]). A machine that was
+// suspended for longer wakes up with 0.
 func (l Lease) Remaining() time.Duration {
-	if l.asked.IsZero() || l.Status != Active {
+	if !l.measured() {
 		return 0
 	}
-	now := time.Now()
-	elapsed := max(now.Sub(l.asked), now.Round(0).Sub(l.asked.Round(0)))
-	return max(0, l.lasts-elapsed)
+	return max(0, l.deadline()-Clock())
 }
 
 // Valid reports whether the lease can still be relied on: Remaining() > 0.
+// Once it is false, only a renewal makes the lease valid again.
 func (l Lease) Valid() bool { return l.Remaining() > 0 }
 
-// Measured returns the lease with its local deadline set: asked is
-// [time.Now] at the start of the call whose reply brought the lease, remaining
-// is how long it still lasted by the store's clock when the store answered.
-// Engines call it; users need not.
-func (l Lease) Measured(asked time.Time, remaining time.Duration) Lease {
-	l.asked, l.lasts = asked, remaining-Margin(l.TTL)
+// Measured returns the lease with its local deadline set: asked is [Clock] at
+// the start of the call whose reply brought the lease, remaining is how long it
+// still lasted by the store's clock when the store answered. Engines call it;
+// users need not.
+func (l Lease) Measured(asked, remaining time.Duration) Lease {
+	l.asked, l.lasts, l.known = asked, remaining-Margin(remaining), true
 	return l
 }
 
+// measured reports whether the lease is active and has a local deadline.
+func (l Lease) measured() bool { return l.known && l.Status == Active }
+
+// deadline is the local deadline by Clock.
+func (l Lease) deadline() time.Duration { return l.asked + l.lasts }
+
 // Margin is what is taken off a lease's remaining time before the holder may
-// rely on it: a hundredth of the TTL, at least 1 ms and at most 1 s. It covers
-// the resolution of the clocks and their drift during one TTL.
-func Margin(ttl time.Duration) time.Duration {
-	return max(time.Millisecond, min(ttl/100, time.Second))
+// rely on it: a hundredth, at least 1 ms and at most 1 s. It covers the
+// resolution of the clocks and their drift meanwhile.
+func Margin(remaining time.Duration) time.Duration {
+	return max(time.Millisecond, min(remaining/100, time.Second))
 }
 
 // leaseJSON is the JSON form of a Lease: durations are text ("1m30s").
@@ -140,7 +153,7 @@ type leaseJSON struct {
 	Labels      map[string]string `json:"labels,omitempty"`
 	Replaced    ID                `json:"replaced,omitzero"`
 	ReplacedBy  ID                `json:"replaced_by,omitzero"`
-	Revoked     Force             `json:"revoked,omitzero"`
+	Revoked     Revocation        `json:"revoked,omitzero"`
 	CreatedAt   time.Time         `json:"created_at,omitzero"`
 	GrantedAt   time.Time         `json:"granted_at,omitzero"`
 	ExpiresAt   time.Time         `json:"expires_at,omitzero"`

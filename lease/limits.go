@@ -12,8 +12,8 @@ const (
 	MaxClaims      = 256      // of one request
 	MaxPathsBytes  = 64 << 10 // all paths of one request together
 	MaxLabelsBytes = 8 << 10  // keys and values together
-	MaxActorBytes  = 256      // Force.Actor
-	MaxReasonBytes = 1024     // Force.Reason
+	MaxActorBytes  = 256      // Revocation.Actor
+	MaxReasonBytes = 1024     // Revocation.Reason
 	MaxPriority    = 100      // and -100
 	MaxBlockers    = 16       // listed by a ConflictError
 	MaxContention  = 100      // counted by Contention, and by ConflictError's Count and Position

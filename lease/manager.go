@@ -69,7 +69,7 @@ type Admin interface {
 	// ErrRevoked with the actor and the reason. A query without ID, Holder,
 	// Path and Under needs All. A tree lease that only q.Path reaches makes the
 	// call ErrInvalid with nothing changed: name it by ID, Holder or Under.
-	ForceRelease(ctx context.Context, q Query, f Force) ([]Lease, error)
+	ForceRelease(ctx context.Context, q Query, r Revocation) ([]Lease, error)
 
 	// Sweep records the end of expired leases and dead waiters, and forgets
 	// history and ended leases past their retention. It is housekeeping: an
@@ -96,9 +96,9 @@ type Manager interface {
 	io.Closer
 }
 
-// Force says who force-releases, and why. Both are written to the history and
+// Revocation says who force-releases, and why. Both are written to the history and
 // told to the holders. Actor is required.
-type Force struct {
+type Revocation struct {
 	Actor  string `json:"actor"`
 	Reason string `json:"reason,omitempty"`
 }

@@ -53,7 +53,7 @@ func TestReleaseAllGoesOn(t *testing.T) {
 			case stuck.ID:
 				return errLink
 			case gone.ID: // it ends just before
-				_, err := m.ForceRelease(t.Context(), lease.Query{ID: gone.ID}, lease.Force{Actor: "operator"})
+				_, err := m.ForceRelease(t.Context(), lease.Query{ID: gone.ID}, lease.Revocation{Actor: "operator"})
 				return err
 			}
 			return nil

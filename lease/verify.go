@@ -41,34 +41,23 @@ func Verify(ctx context.Context, i Inspector, ref Ref, path string) error {
 // current returns the active lease that ref proves to hold, or a [*LostError].
 func current(ctx context.Context, i Inspector, op string, ref Ref) (Lease, error) {
 	l, err := i.Get(ctx, ref.ID)
-	lost := &LostError{Op: op, Ref: ref}
 	switch {
 	case errors.Is(err, ErrNotFound):
-		lost.Err = ErrNotFound
+		return Lease{}, &LostError{Op: op, Ref: ref, Err: ErrNotFound}
 	case err != nil:
 		return Lease{}, err
 	case l.Holder != ref.Holder || l.Token != ref.Token:
-		lost.Err = ErrNotHolder
-	case l.Status == Active:
-		return l, nil
-	default:
-		lost.Err = l.EndReason.err()
-		lost.Successor, lost.Actor, lost.Reason = l.ReplacedBy, l.Revoked.Actor, l.Revoked.Reason
+		return Lease{}, &LostError{Op: op, Ref: ref, Err: ErrNotHolder}
+	case l.Status != Active:
+		return Lease{}, endedError(op, ref, l)
 	}
-	return Lease{}, lost
+	return l, nil
 }
 
-// err is the error that tells of a lease that ended for this reason.
-func (r EndReason) err() error {
-	switch r {
-	case EndReleased:
-		return ErrReleased
-	case EndRevoked:
-		return ErrRevoked
-	case EndReplaced, EndTransferred:
-		return ErrReplaced
-	case EndExpired, EndLapsed:
-		return ErrExpired
+// endedError says to the holder how the lease ended.
+func endedError(op string, ref Ref, l Lease) *LostError {
+	return &LostError{
+		Op: op, Ref: ref, Err: l.EndReason.Err(),
+		Successor: l.ReplacedBy, Actor: l.Revoked.Actor, Reason: l.Revoked.Reason,
 	}
-	return ErrNotFound // withdrawn: as if it had never been
 }

@@ -49,7 +49,7 @@ func TestVerifyTellsTheEnd(t *testing.T) {
 			return m.Release(t.Context(), l.Ref())
 		}, lease.ErrReleased},
 		"revoked": {func(t *testing.T, m *manager, l lease.Lease) error {
-			_, err := m.ForceRelease(t.Context(), lease.Query{ID: l.ID}, lease.Force{Actor: "operator"})
+			_, err := m.ForceRelease(t.Context(), lease.Query{ID: l.ID}, lease.Revocation{Actor: "operator"})
 			return err
 		}, lease.ErrRevoked},
 		"replaced": {func(t *testing.T, m *manager, l lease.Lease) error {

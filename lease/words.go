@@ -49,6 +49,23 @@ const (
 	EndDeadlock    EndReason = "deadlock"    // withdrawn: waiting on would have been for ever
 )
 
+// Err is the error for a holder whose lease, or place in line, ended for this
+// reason: [ErrReleased], [ErrExpired], [ErrRevoked] or [ErrReplaced], and
+// [ErrNotFound] for what was withdrawn, as if it had never been.
+func (r EndReason) Err() error {
+	switch r {
+	case EndReleased:
+		return ErrReleased
+	case EndRevoked:
+		return ErrRevoked
+	case EndReplaced, EndTransferred:
+		return ErrReplaced
+	case EndExpired, EndLapsed:
+		return ErrExpired
+	}
+	return ErrNotFound
+}
+
 var (
 	modeNames   = []string{"exclusive", "shared"}
 	scopeNames  = []string{"exact", "tree"}

@@ -5,7 +5,7 @@ import (
 	"strconv"
 
 	"github.com/leasekit/leasekit/backend"
-	"github.com/leasekit/leasekit/backend/step"
+	"github.com/leasekit/leasekit/backend/rules"
 	"github.com/leasekit/leasekit/lease"
 )
 
@@ -69,7 +69,7 @@ func (s *Store) took(q lease.Request, terms string) (backend.AcquireReply, error
 	if d.bad {
 		return backend.AcquireReply{}, malformed("reply", terms)
 	}
-	granted := step.Record{
+	granted := rules.Record{
 		ID: q.ID, Holder: q.Holder, Claims: q.Claims, Labels: q.Labels, TTL: q.TTL.Milliseconds(),
 		MaxRenewals: q.MaxRenewals, Priority: q.Priority, Distinct: q.Distinct,
 		Status: lease.Active, Token: token,

@@ -15,7 +15,7 @@ func (s *Store) Force(ctx context.Context, a backend.ForceArgs) (backend.ForceRe
 	if len(a.Query.Status) > 0 && !slices.ContainsFunc(a.Query.Status, func(s lease.Status) bool { return !s.Ended() }) {
 		return backend.ForceReply{Outcome: backend.Done}, nil // what has ended cannot be ended
 	}
-	args := []any{a.Op, bit(a.Again), strconv.Itoa(a.Query.Limit), a.Force.Actor, a.Force.Reason}
+	args := []any{a.Op, bit(a.Again), strconv.Itoa(a.Query.Limit), a.Revocation.Actor, a.Revocation.Reason}
 	r, err := s.do(ctx, "force", append(args, queryArgs(a.Query)...)...)
 	if err != nil {
 		return backend.ForceReply{}, err

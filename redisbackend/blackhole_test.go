@@ -53,7 +53,7 @@ func TestBlackHole(t *testing.T) {
 func blackHole(t *testing.T, proxy *redistest.Proxy, behind, direct lease.Manager, name string, leads []time.Duration) {
 	const ttl = 2 * time.Second
 	type work func(ctx context.Context) error
-	keeper := lease.KeepAlive(behind, nil)
+	keeper := lease.NewKeeper(behind, nil)
 	defer keeper.Close()
 	alone := func(r lease.Request, f work) error {
 		return lease.Do(t.Context(), behind, r, func(ctx context.Context, _ lease.Lease) error { return f(ctx) })

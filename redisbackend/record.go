@@ -9,7 +9,7 @@ import (
 	"strings"
 
 	"github.com/leasekit/leasekit/backend"
-	"github.com/leasekit/leasekit/backend/step"
+	"github.com/leasekit/leasekit/backend/rules"
 	"github.com/leasekit/leasekit/lease"
 )
 
@@ -119,9 +119,9 @@ func decodeClaim(letter byte, path string) (lease.Claim, bool) {
 }
 
 // decodeRecord reads the record with this ID.
-func decodeRecord(id, text string) (*step.Record, error) {
+func decodeRecord(id, text string) (*rules.Record, error) {
 	d := decoder{rest: text}
-	r := &step.Record{ID: lease.ID(id)}
+	r := &rules.Record{ID: lease.ID(id)}
 	letters := d.until(' ')
 	if len(letters) != 2 {
 		return nil, malformed("record", text)
@@ -139,7 +139,7 @@ func decodeRecord(id, text string) (*step.Record, error) {
 	request := decoder{rest: d.rest[:length]}
 	request.request(r)
 	d.rest = d.rest[length:]
-	r.Attempts, r.RenewOp, r.Successor, r.Actor, r.Note = d.until(0), d.until(0), lease.ID(d.until(0)), d.until(0), d.until(0)
+	r.Attempts, r.RenewOp, r.Successor, r.Actor, r.Reason = d.until(0), d.until(0), lease.ID(d.until(0)), d.until(0), d.until(0)
 	if d.bad || request.bad {
 		return nil, malformed("record", text)
 	}
@@ -170,7 +170,7 @@ func (d *decoder) number(end byte) int64 {
 }
 
 // request reads what encodeRequest wrote.
-func (d *decoder) request(r *step.Record) {
+func (d *decoder) request(r *rules.Record) {
 	r.TTL, r.MaxRenewals, r.Priority = d.number(' '), int(d.number(' ')), int(d.number(' '))
 	r.Distinct = d.until(0) == "1"
 	r.Holder = d.until(0)

@@ -2,8 +2,10 @@ package redisbackend_test
 
 import (
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 
 	"github.com/leasekit/leasekit/internal/redistest"
@@ -18,13 +20,21 @@ func request(holder, path string) lease.Request {
 // TestWipedServer: a process that has seen the namespace is granted nothing once it is gone, also not after another
 // process has begun it anew, until an operator acknowledges.
 func TestWipedServer(t *testing.T) {
-	server := redistest.Single(t)
-	client := server.Client()
+	t.Run("server", func(t *testing.T) {
+		server := redistest.Single(t)
+		wipedServer(t, server.Client())
+	})
+	t.Run("all in one millisecond", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) { wipedServer(t, redistest.Mini(t).Client()) })
+	})
+}
+
+func wipedServer(t *testing.T, client *redis.Client) {
 	m := manage(t, client, nil)
 	before, err := m.TryAcquire(t.Context(), request("a", "f"))
 	require.NoError(t, err)
 
-	server.Do("FLUSHALL")
+	require.NoError(t, client.FlushAll(t.Context()).Err())
 	_, err = m.TryAcquire(t.Context(), request("b", "f"))
 	require.ErrorIs(t, err, lease.ErrRegressed)
 	_, err = m.Renew(t.Context(), before.Ref(), 0)

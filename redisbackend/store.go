@@ -119,8 +119,8 @@ func (s *Store) do(ctx context.Context, name string, args ...any) (reply, error)
 	return r, r.err()
 }
 
-// Wake implements [backend.Store].
-func (s *Store) Wake(id lease.ID) (<-chan struct{}, func()) { return s.waker.wait(string(id)) }
+// Subscribe implements [backend.Store].
+func (s *Store) Subscribe(id lease.ID) (<-chan struct{}, func()) { return s.waker.wait(string(id)) }
 
 // Close implements [backend.Store]. The client stays open: it is the caller's.
 func (s *Store) Close() error {

@@ -134,7 +134,7 @@ func TestNoLongScripts(t *testing.T) {
 		brief("y", 300)
 		measure("force", func() {
 			sideways(300, func(i int) { _, _ = m.TryAcquire(ctx, request("f", fmt.Sprint("forced/", i))) })
-			ended, err := m.ForceRelease(ctx, lease.Query{Holder: "f"}, lease.Force{Actor: "root"})
+			ended, err := m.ForceRelease(ctx, lease.Query{Holder: "f"}, lease.Revocation{Actor: "root"})
 			require.NoError(t, err)
 			require.Len(t, ended, 300)
 		})

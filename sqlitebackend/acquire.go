@@ -4,11 +4,11 @@ import (
 	"context"
 
 	"github.com/leasekit/leasekit/backend"
-	"github.com/leasekit/leasekit/backend/step"
+	"github.com/leasekit/leasekit/backend/rules"
 )
 
 // Acquire implements [backend.Store]. What it reads is in claims.go, what it
 // writes in record.go.
 func (s *Store) Acquire(ctx context.Context, a backend.AcquireArgs) (backend.AcquireReply, error) {
-	return run(ctx, s, a.Request.ID, func(st *step.Step) (backend.AcquireReply, error) { return st.Acquire(a) })
+	return run(ctx, s, a.Request.ID, func(st *rules.Step) (backend.AcquireReply, error) { return st.Acquire(a) })
 }

@@ -5,10 +5,6 @@ import (
 	"database/sql"
 	"fmt"
 	"path/filepath"
-	"slices"
-	"strconv"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -16,6 +12,7 @@ import (
 	"github.com/uptrace/bun"
 	"github.com/uptrace/bun/dialect/sqlitedialect"
 
+	"github.com/leasekit/leasekit/internal/benchtest"
 	"github.com/leasekit/leasekit/lease"
 )
 
@@ -35,8 +32,8 @@ func BenchmarkAgainstBaseline(b *testing.B) {
 				theirs := openBaseline(b, filepath.Join(dir, "baseline.db"), synchronous)
 				var ratios, pairs []float64
 				for range b.N {
-					base := throughput(b, goroutines, theirs.pair)
-					mine := throughput(b, goroutines, func(ctx context.Context, path string) error {
+					base := benchtest.Throughput(b, goroutines, theirs.pair)
+					mine := benchtest.Throughput(b, goroutines, func(ctx context.Context, path string) error {
 						l, err := ours.TryAcquire(ctx, lease.Request{Holder: path, Claims: lease.Paths(path), TTL: time.Minute})
 						if err != nil {
 							return err
@@ -45,8 +42,8 @@ func BenchmarkAgainstBaseline(b *testing.B) {
 					})
 					ratios, pairs = append(ratios, mine/base), append(pairs, mine)
 				}
-				b.ReportMetric(median(ratios), "x-baseline")
-				b.ReportMetric(median(pairs), "pairs/s")
+				b.ReportMetric(benchtest.Median(ratios), "x-baseline")
+				b.ReportMetric(benchtest.Median(pairs), "pairs/s")
 				b.ReportMetric(0, "ns/op")
 			})
 		}
@@ -58,33 +55,6 @@ func openForBench(b *testing.B, path string, s Synchronous) lease.Manager {
 	require.NoError(b, err)
 	b.Cleanup(func() { require.NoError(b, m.Close()) })
 	return m
-}
-
-// throughput returns how many pairs a second the goroutines complete.
-func throughput(b *testing.B, goroutines int, pair func(ctx context.Context, path string) error) float64 {
-	const round = 300 * time.Millisecond
-	var done atomic.Int64
-	var running sync.WaitGroup
-	start := time.Now()
-	for g := range goroutines {
-		running.Go(func() {
-			path := "src/pkg" + strconv.Itoa(g) + "/file.go"
-			for time.Since(start) < round {
-				if err := pair(b.Context(), path); err != nil {
-					b.Error(err)
-					return
-				}
-				done.Add(1)
-			}
-		})
-	}
-	running.Wait()
-	return float64(done.Load()) / time.Since(start).Seconds()
-}
-
-func median(xs []float64) float64 {
-	slices.Sort(xs)
-	return xs[len(xs)/2]
 }
 
 // baseline is a lock table as one would write it in an afternoon.
@@ -111,7 +81,7 @@ type baselineEvent struct {
 }
 
 func openBaseline(b *testing.B, path string, s Synchronous) *baseline {
-	uri := fileURI(path, "_txlock=immediate", "_pragma=busy_timeout(10000)", "_pragma=journal_mode(WAL)", "_pragma=synchronous("+s.String()+")")
+	uri := "file:" + path + "?_txlock=immediate&_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_pragma=synchronous(" + s.String() + ")"
 	pool, err := sql.Open("sqlite", uri)
 	require.NoError(b, err)
 	pool.SetMaxOpenConns(1)

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/leasekit/leasekit/backend/step"
+	"github.com/leasekit/leasekit/backend/rules"
 	"github.com/leasekit/leasekit/lease"
 )
 
@@ -18,7 +18,7 @@ import (
 func kind(c lease.Claim) int { return 2*int(c.Scope) + int(c.Mode) }
 
 // claim writes the record's claims, as a waiter's or a lease's.
-func (t *transaction) claim(r *step.Record) error {
+func (t *transaction) claim(r *rules.Record) error {
 	waiting, key := claimed(r.Status, r.Key)
 	for _, c := range r.Claims {
 		_, err := t.change(`INSERT INTO lease_claims (namespace, waiting, path, kind, key, arrival, holder) VALUES (?, ?, ?, ?, ?, ?, ?)`,
@@ -31,7 +31,7 @@ func (t *transaction) claim(r *step.Record) error {
 }
 
 // unclaim removes the claims that the record has had in this status.
-func (t *transaction) unclaim(r *step.Record, status lease.Status) error {
+func (t *transaction) unclaim(r *rules.Record, status lease.Status) error {
 	waiting, key := claimed(status, r.Key)
 	for _, c := range r.Claims {
 		_, err := t.change(`DELETE FROM lease_claims WHERE namespace = ? AND waiting = ? AND path = ? AND kind = ? AND key = ? AND arrival = ?`,

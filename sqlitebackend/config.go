@@ -4,8 +4,9 @@ import (
 	"context"
 	"encoding/json"
 
-	"github.com/leasekit/leasekit/backend/step"
+	"github.com/leasekit/leasekit/backend/rules"
 	"github.com/leasekit/leasekit/lease"
+	"github.com/leasekit/leasekit/sqlitebackend/internal/sqlitedb"
 )
 
 const readConfig = `SELECT config FROM lease_configs WHERE namespace = ?`
@@ -13,23 +14,23 @@ const readConfig = `SELECT config FROM lease_configs WHERE namespace = ?`
 // Config implements [backend.Store].
 func (s *Store) Config(ctx context.Context) (lease.Config, error) {
 	var text []byte
-	err := s.db.reader.DB.QueryRowContext(ctx, readConfig, s.namespace).Scan(&text)
+	err := s.reader.DB.QueryRowContext(ctx, readConfig, s.namespace).Scan(&text)
 	if err != nil {
 		return lease.Config{}, readFailed(ctx, "config", err)
 	}
 	var c lease.Config
 	if err := json.Unmarshal(text, &c); err != nil {
-		return lease.Config{}, unavailable("config", err)
+		return lease.Config{}, sqlitedb.Unavailable("config", err)
 	}
 	return c, nil
 }
 
 // SetConfig implements [backend.Store].
 func (s *Store) SetConfig(ctx context.Context, c lease.Config) (lease.Config, error) {
-	return run(ctx, s, "", func(st *step.Step) (lease.Config, error) { return st.SetConfig(c) })
+	return run(ctx, s, "", func(st *rules.Step) (lease.Config, error) { return st.SetConfig(c) })
 }
 
-// SetConfig implements [step.Tx].
+// SetConfig implements [rules.Tx].
 func (t *transaction) SetConfig(c lease.Config) error {
 	text, err := json.Marshal(c)
 	if err != nil {
@@ -45,7 +46,7 @@ func (t *transaction) SetConfig(c lease.Config) error {
 // version, which only a commit makes known to others.
 func (t *transaction) readConfig() error {
 	var text []byte
-	if _, err := t.get(readConfig, []any{t.namespace}, &text); err != nil {
+	if _, err := t.Get(readConfig, []any{t.namespace}, &text); err != nil {
 		return err
 	}
 	if err := json.Unmarshal(text, &t.config); err != nil {
@@ -56,4 +57,4 @@ func (t *transaction) readConfig() error {
 	return nil
 }
 
-var _ step.Tx = (*transaction)(nil)
+var _ rules.Tx = (*transaction)(nil)

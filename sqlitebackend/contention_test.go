@@ -16,6 +16,8 @@ import (
 
 	"github.com/leasekit/leasekit/lease"
 	"github.com/leasekit/leasekit/lease/audit"
+
+	"github.com/leasekit/leasekit/internal/proctest"
 )
 
 func init() {
@@ -30,7 +32,7 @@ func contendForTest(path string, orders *bufio.Scanner) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintln(os.Stdout, "ready")
+	proctest.Say("ready")
 	for orders.Scan() {
 		var order string
 		var goroutines, n int
@@ -61,7 +63,7 @@ func contendForTest(path string, orders *bufio.Scanner) error {
 		for _, n := range granted {
 			sum += n
 		}
-		fmt.Fprintln(os.Stdout, sum)
+		proctest.Say(sum)
 	}
 	return m.Close()
 }
@@ -122,34 +124,34 @@ func writeOnce(m lease.Manager, g, i int) error {
 }
 
 // startAll starts n processes that are ready.
-func startAll(t testing.TB, n int, role, path string) []*process {
+func startAll(t testing.TB, n int, role, path string) []*proctest.Process {
 	t.Helper()
-	children := make([]*process, n)
+	children := make([]*proctest.Process, n)
 	for i := range children {
-		children[i] = startProcess(t, role, path)
+		children[i] = proctest.Start(t, role, path)
 	}
 	for _, child := range children {
-		child.expect("ready")
+		child.Expect("ready")
 	}
 	return children
 }
 
 // shares orders all children the same, and returns what they answer, the least
 // and the most of it.
-func shares(t testing.TB, children []*process, order string) (sum, least, most int) {
+func shares(t testing.TB, children []*proctest.Process, order string) (sum, least, most int) {
 	t.Helper()
 	for _, child := range children {
-		child.order(order)
+		child.Order(order)
 	}
 	for i, child := range children {
-		n, err := strconv.Atoi(child.answer())
+		n, err := strconv.Atoi(child.Answer())
 		require.NoError(t, err)
 		sum, most = sum+n, max(most, n)
 		if least = min(least, n); i == 0 {
 			least = n
 		}
 	}
-	finishAll(children)
+	proctest.FinishAll(children)
 	return sum, least, most
 }
 

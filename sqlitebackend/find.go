@@ -3,29 +3,29 @@ package sqlitebackend
 import (
 	"encoding/json"
 
-	"github.com/leasekit/leasekit/backend/step"
+	"github.com/leasekit/leasekit/backend/rules"
 	"github.com/leasekit/leasekit/lease"
 )
 
 // readAhead is what the operations that follow in the batch will ask for, as it
 // is in the transaction at this moment; nil for what does not exist. Whatever
 // changes or removes a record takes it out.
-type readAhead map[lease.ID]*step.Record
+type readAhead map[lease.ID]*rules.Record
 
 const (
 	findOne  = `SELECT ` + columns + ` FROM leases INDEXED BY leases_id WHERE namespace = ? AND id = ?`
 	findMany = `SELECT ` + columns + ` FROM leases INDEXED BY leases_id WHERE namespace = ? AND id IN (SELECT value FROM json_each(?))`
 )
 
-// Find implements [step.Tx]. The first operation of a batch reads for the
+// Find implements [rules.Tx]. The first operation of a batch reads for the
 // others too: half of what a query costs is not by the row.
-func (t *transaction) Find(id lease.ID) (*step.Record, error) {
+func (t *transaction) Find(id lease.ID) (*rules.Record, error) {
 	if r, ok := t.found[id]; ok {
 		delete(t.found, id) // it is the caller's to change
 		return r, nil
 	}
 	ids := []lease.ID{id}
-	for _, other := range t.ahead() {
+	for _, other := range t.Ahead() {
 		if _, ok := t.found[other]; !ok && other != id {
 			ids = append(ids, other)
 		}

@@ -43,14 +43,14 @@ func TestReadAheadIsCurrent(t *testing.T) {
 	}
 	revoke := func(id lease.ID) func() error {
 		return func() error {
-			_, err := m.ForceRelease(t.Context(), lease.Query{ID: id}, lease.Force{Actor: "test"})
+			_, err := m.ForceRelease(t.Context(), lease.Query{ID: id}, lease.Revocation{Actor: "test"})
 			return err
 		}
 	}
 	successor := request("successor")
 	successor.Claims, successor.Replace = held["replaced"].Claims, held["replaced"].Ref()
 
-	require.NotContains(t, s.writer.session.statements, findMany)
+	require.NotContains(t, s.writer.Statements(), findMany)
 	got := callTogether(t, s.writer,
 		renew("renewed", 1), renew("renewed", 2),
 		release("released"), renew("released", 0), acquire(request("released")),
@@ -58,7 +58,7 @@ func TestReadAheadIsCurrent(t *testing.T) {
 		revoke("revoked"), renew("revoked", 0),
 		acquire(successor), acquire(successor), // finds what it replaces in between
 	)
-	require.Contains(t, s.writer.session.statements, findMany)
+	require.Contains(t, s.writer.Statements(), findMany)
 	for i, want := range []error{
 		nil, nil,
 		nil, lease.ErrReleased, lease.ErrReleased,

@@ -14,6 +14,8 @@ import (
 
 	"github.com/leasekit/leasekit/backend"
 	"github.com/leasekit/leasekit/lease"
+
+	"github.com/leasekit/leasekit/internal/proctest"
 )
 
 func init() {
@@ -27,12 +29,12 @@ func handForTest(path string, orders *bufio.Scanner) error {
 	ctx := context.Background()
 	queued := make(chan struct{})
 	m, err := Open(ctx, path, &Options{Engine: &backend.Options{Observer: &backend.Observer{
-		Queued: func(lease.ID, int) { queued <- struct{}{} },
+		Queued: func(context.Context, *lease.ConflictError) { queued <- struct{}{} },
 	}}})
 	if err != nil {
 		return err
 	}
-	fmt.Fprintln(os.Stdout, "ready")
+	proctest.Say("ready")
 	var held lease.Lease
 	for orders.Scan() {
 		order, n := "", 0
@@ -44,9 +46,9 @@ func handForTest(path string, orders *bufio.Scanner) error {
 			if held, err = m.TryAcquire(ctx, hot("child")); err != nil {
 				return err
 			}
-			fmt.Fprintln(os.Stdout, "done")
+			proctest.Say("done")
 		case "release":
-			fmt.Fprintln(os.Stdout, time.Now().UnixNano())
+			proctest.Say(time.Now().UnixNano())
 			if err := m.Release(ctx, held.Ref()); err != nil {
 				return err
 			}
@@ -55,7 +57,7 @@ func handForTest(path string, orders *bufio.Scanner) error {
 				go func() { _, _ = m.Acquire(ctx, hot(fmt.Sprintf("%d/%d", os.Getpid(), i))) }()
 				<-queued
 			}
-			fmt.Fprintln(os.Stdout, "done")
+			proctest.Say("done")
 		}
 	}
 	return m.Close()
@@ -69,7 +71,7 @@ func hot(holder string) lease.Request {
 func queueing(t testing.TB, path string) (lease.Manager, <-chan struct{}) {
 	queued := make(chan struct{}, 1)
 	return mustManager(t, path, &Options{Engine: &backend.Options{Observer: &backend.Observer{
-		Queued: func(lease.ID, int) { queued <- struct{}{} },
+		Queued: func(context.Context, *lease.ConflictError) { queued <- struct{}{} },
 	}}}), queued
 }
 
@@ -77,8 +79,8 @@ func queueing(t testing.TB, path string) (lease.Manager, <-chan struct{}) {
 func TestHandOverBetweenProcesses(t *testing.T) {
 	path := newPath(t)
 	m, queued := queueing(t, path)
-	child := startProcess(t, "hand", path)
-	child.expect("ready")
+	child := proctest.Start(t, "hand", path)
+	child.Expect("ready")
 	best := time.Hour
 	for range 3 { // the machine may be busy with something else
 		var took []time.Duration
@@ -91,14 +93,14 @@ func TestHandOverBetweenProcesses(t *testing.T) {
 			break
 		}
 	}
-	child.finish()
+	child.Finish()
 	require.Less(t, best, 20*time.Millisecond, "about 2 ms where nothing else runs")
 }
 
 // handOver lets the child hand the path to m, and returns how long that took.
-func handOver(t testing.TB, m lease.Manager, queued <-chan struct{}, child *process) time.Duration {
+func handOver(t testing.TB, m lease.Manager, queued <-chan struct{}, child *proctest.Process) time.Duration {
 	t.Helper()
-	child.tell("acquire")
+	child.Tell("acquire")
 	type grant struct {
 		lease lease.Lease
 		at    time.Time
@@ -110,8 +112,8 @@ func handOver(t testing.TB, m lease.Manager, queued <-chan struct{}, child *proc
 		granted <- grant{l, time.Now(), err}
 	}()
 	<-queued
-	child.order("release")
-	released, err := strconv.ParseInt(child.answer(), 10, 64)
+	child.Order("release")
+	released, err := strconv.ParseInt(child.Answer(), 10, 64)
 	require.NoError(t, err)
 	g := <-granted
 	require.NoError(t, g.err)
@@ -135,7 +137,7 @@ func TestDeadWaitersAreSkippedTogether(t *testing.T) {
 
 	children := startAll(t, 2, "hand", path)
 	for _, child := range children {
-		child.tell("queue 5")
+		child.Tell("queue 5")
 	}
 	granted := make(chan error, 1)
 	go func() {
@@ -147,7 +149,7 @@ func TestDeadWaitersAreSkippedTogether(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, 11, stats.Pending)
 	for _, child := range children {
-		child.kill()
+		child.Kill()
 	}
 	killed := time.Now()
 	require.NoError(t, m.Release(t.Context(), held.Ref()))

@@ -10,7 +10,7 @@ import (
 
 	"github.com/uptrace/bun"
 
-	"github.com/leasekit/leasekit/backend/step"
+	"github.com/leasekit/leasekit/backend/rules"
 	"github.com/leasekit/leasekit/lease"
 )
 
@@ -30,7 +30,7 @@ type event struct {
 }
 
 // past is a lease in lease_history: shorter, and faster to write, than a
-// lease.Lease. Times are those of step.Record; the ID has a column of its own.
+// lease.Lease. Times are those of rules.Record; the ID has a column of its own.
 // appendPast writes it.
 type past struct {
 	Token       lease.Token       `json:"token"`
@@ -47,7 +47,7 @@ type past struct {
 	Replaced    lease.ID          `json:"replaced"`
 	ReplacedBy  lease.ID          `json:"replaced_by"`
 	Actor       string            `json:"actor"`
-	Note        string            `json:"note"`
+	Reason      string            `json:"note"`
 	Created     int64             `json:"created_at"`
 	Granted     int64             `json:"granted_at"`
 	Deadline    int64             `json:"deadline"`
@@ -106,7 +106,7 @@ func appendNumberField(b []byte, name string, value int64) []byte {
 	return strconv.AppendInt(b, value, 10)
 }
 
-// Append implements [step.Tx].
+// Append implements [rules.Tx].
 func (t *transaction) Append(e lease.Event) error {
 	var body any
 	if e.Lease.ID != "" {
@@ -163,7 +163,7 @@ func millis(t time.Time) int64 {
 	return t.UnixMilli()
 }
 
-// Trim implements [step.Tx].
+// Trim implements [rules.Tx].
 func (t *transaction) Trim(before int64, keep, limit int) (int, error) {
 	if err := t.writeEvents(); err != nil {
 		return 0, err
@@ -262,10 +262,10 @@ func (row event) event() (lease.Event, error) {
 	if err := json.Unmarshal(row.Lease, &p); err != nil {
 		return e, err
 	}
-	r := step.Record{
+	r := rules.Record{
 		ID: lease.ID(row.LeaseID.String), Token: p.Token, Holder: p.Holder, Claims: claimsOf(p.Claims), EndReason: p.EndReason,
 		TTL: p.TTL, Renewals: p.Renewals, MaxRenewals: p.MaxRenewals, Priority: p.Priority, Labels: p.Labels,
-		Distinct: p.Distinct, Replace: lease.Ref{ID: p.Replaced}, Successor: p.ReplacedBy, Actor: p.Actor, Note: p.Note,
+		Distinct: p.Distinct, Replace: lease.Ref{ID: p.Replaced}, Successor: p.ReplacedBy, Actor: p.Actor, Reason: p.Reason,
 		Created: p.Created, Granted: p.Granted, Deadline: p.Deadline, Updated: p.Updated,
 	}
 	err := r.Status.UnmarshalText([]byte(p.Status))

@@ -17,7 +17,7 @@ func TestPastRoundTrip(t *testing.T) {
 		ID: "id", Token: 1 << 62, Holder: "a \"b\"\n\\ ä\u2028 <c>", Claims: lease.Trees("x", `y"`), Status: lease.Released,
 		EndReason: lease.EndRevoked, TTL: 1500 * time.Millisecond, Renewals: 3, MaxRenewals: lease.Unlimited, Priority: -7,
 		Distinct: true, Labels: map[string]string{"k": `v"`, "": "\x00"}, Replaced: "p", ReplacedBy: "q",
-		Revoked:   lease.Force{Actor: "op", Reason: "why?"},
+		Revoked:   lease.Revocation{Actor: "op", Reason: "why?"},
 		CreatedAt: at(1000), GrantedAt: at(2000), ExpiresAt: at(3000), UpdatedAt: at(4000), Waited: time.Second,
 	}
 	least := lease.Lease{ID: "id", Holder: "h", Claims: lease.Paths("x"), Status: lease.Pending}

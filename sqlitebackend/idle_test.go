@@ -13,6 +13,8 @@ import (
 
 	"github.com/leasekit/leasekit/backend"
 	"github.com/leasekit/leasekit/lease"
+
+	"github.com/leasekit/leasekit/internal/proctest"
 )
 
 func init() {
@@ -45,7 +47,7 @@ func lingerForTest(path string, orders *bufio.Scanner) error {
 func TestWaiterIsIdle(t *testing.T) {
 	t.Parallel()
 	used := map[time.Duration]time.Duration{}
-	children := map[time.Duration]*process{}
+	children := map[time.Duration]*proctest.Process{}
 	for _, wait := range []time.Duration{time.Second, 11 * time.Second} {
 		path := filepath.Join(t.TempDir(), "leases.db") // one for each: what happens in a file has all who wait look
 		m, err := Open(t.Context(), path, nil)
@@ -53,15 +55,15 @@ func TestWaiterIsIdle(t *testing.T) {
 		defer m.Close()
 		_, err = m.TryAcquire(t.Context(), lease.Request{Holder: "holder", Claims: lease.Paths("hot"), TTL: time.Minute})
 		require.NoError(t, err)
-		p := startProcess(t, "linger", path)
-		p.expect("ready")
-		p.order(wait.String())
+		p := proctest.Start(t, "linger", path)
+		p.Expect("ready")
+		p.Order(wait.String())
 		children[wait] = p
 	}
 	for wait, p := range children {
-		p.expect("true")
-		p.finish()
-		used[wait] = p.command.ProcessState.UserTime() + p.command.ProcessState.SystemTime()
+		p.Expect("true")
+		p.Finish()
+		used[wait] = p.Used()
 	}
 	const bound = 150 * time.Millisecond // half as much again, for the race detector
 	t.Logf("%v for 10 s", used[11*time.Second]-used[time.Second])

@@ -17,6 +17,8 @@ import (
 	"github.com/leasekit/leasekit/backend"
 	"github.com/leasekit/leasekit/lease"
 	"github.com/leasekit/leasekit/lease/audit"
+
+	"github.com/leasekit/leasekit/internal/proctest"
 )
 
 func init() {
@@ -45,11 +47,11 @@ func workForTest(path string, orders *bufio.Scanner) error {
 		}
 		os.Exit(0) // the test has ended, perhaps in a way that kills nobody
 	}()
-	fmt.Fprintln(os.Stdout, "ready")
+	proctest.Say("ready")
 	return inParallel(workGoroutine, func(g int) error {
 		for {
 			if err := workOnce(m, fmt.Sprintf("%d/%d", os.Getpid(), g), tokens); err != nil && !expected(err) {
-				fmt.Fprintln(os.Stdout, "error:", err)
+				proctest.Say("error:", err)
 				return err
 			}
 		}
@@ -122,25 +124,25 @@ func TestKilledAnywhere(t *testing.T) {
 	}
 	path := newPath(t)
 	s := mustWorkStore(t, path)
-	start := func() *process { return startProcess(t, "work", path) }
-	children := make([]*process, workers)
+	start := func() *proctest.Process { return proctest.Start(t, "work", path) }
+	children := make([]*proctest.Process, workers)
 	for i := range children {
 		children[i] = start()
-		children[i].expect("ready")
+		children[i].Expect("ready")
 	}
 	for killed := 0; killed < kills; {
 		moment := time.NewTimer(rand.N(40 * time.Millisecond)) // any moment will do
 		<-moment.C
 		if rand.IntN(40) > 0 {
 			i := rand.IntN(workers)
-			children[i].killed()
+			children[i].KillSilent("ready")
 			checkState(t, s)
 			children[i] = start()
 			killed++
 			continue
 		}
 		for _, child := range children {
-			child.killed()
+			child.KillSilent("ready")
 		}
 		killed += workers
 		require.NoError(t, s.Close())
@@ -150,7 +152,7 @@ func TestKilledAnywhere(t *testing.T) {
 		}
 	}
 	for _, child := range children {
-		child.killed()
+		child.KillSilent("ready")
 	}
 	dead := time.Now()
 
@@ -166,7 +168,7 @@ func TestKilledAnywhere(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, report.Err())
 	checkState(t, s)
-	checkIntegrity(t, s.db)
+	checkIntegrity(t, s)
 	checkTokens(t, m, path, heir.Token)
 	t.Logf("free after %v\n%s", took.Round(time.Millisecond), report.Summary)
 }
@@ -176,7 +178,7 @@ func mustWorkStore(t testing.TB, path string) *Store {
 	t.Helper()
 	s, err := OpenStore(t.Context(), path, nil)
 	require.NoError(t, err)
-	checkIntegrity(t, s.db)
+	checkIntegrity(t, s)
 	checkState(t, s)
 	config, err := s.Config(t.Context())
 	require.NoError(t, err)
@@ -186,18 +188,6 @@ func mustWorkStore(t testing.TB, path string) *Store {
 		require.NoError(t, err)
 	}
 	return s
-}
-
-// killed kills the child, which must not have had an error before.
-func (p *process) killed() {
-	p.t.Helper()
-	_ = p.command.Process.Kill()
-	for p.answers.Scan() {
-		if p.answers.Text() != "ready" {
-			p.t.Error(p.answers.Text())
-		}
-	}
-	_ = p.command.Wait()
 }
 
 // checkTokens fails the test if a token that a worker was handed is not the one

@@ -11,7 +11,7 @@ import (
 	"github.com/uptrace/bun"
 
 	"github.com/leasekit/leasekit/backend"
-	"github.com/leasekit/leasekit/backend/step"
+	"github.com/leasekit/leasekit/backend/rules"
 	"github.com/leasekit/leasekit/lease"
 )
 
@@ -120,7 +120,7 @@ func (v *view) page(q lease.Query, after int64) (backend.ListReply, error) {
 			continue
 		}
 		if q.ID != "" {
-			if l.Contention, err = step.Contend(v, r, v.counters.Waiting, v.now); err != nil {
+			if l.Contention, err = rules.Contend(v, r, v.counters.Waiting, v.now); err != nil {
 				return page, err
 			}
 		}
@@ -132,8 +132,8 @@ func (v *view) page(q lease.Query, after int64) (backend.ListReply, error) {
 	return page, nil
 }
 
-// Waiters is that of [step.Tx].
-func (v *view) Waiters(o step.Overlap) ([]*step.Record, error) {
+// Waiters is that of [rules.Tx].
+func (v *view) Waiters(o rules.Overlap) ([]*rules.Record, error) {
 	up := above(o.Claim.Path)
 	places, err := v.tx.Tx.QueryContext(v.ctx, mergedText(o.Claim, len(up)), waitersArgs(v.namespace, o, up, o.Limit)...)
 	if err != nil {
@@ -155,7 +155,7 @@ func (v *view) Waiters(o step.Overlap) ([]*step.Record, error) {
 	if err != nil {
 		return nil, err
 	}
-	found := make([]*step.Record, len(rows))
+	found := make([]*rules.Record, len(rows))
 	for i := range rows {
 		if found[i], err = rows[i].record(); err != nil {
 			return nil, err

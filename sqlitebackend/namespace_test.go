@@ -30,7 +30,7 @@ func TestNamespacesAreApart(t *testing.T) {
 	require.ErrorIs(t, err, lease.ErrConflict, "another handle on the first one")
 
 	require.ErrorIs(t, two.Release(ctx, l.Ref()), lease.ErrNotHolder)
-	_, err = two.ForceRelease(ctx, lease.Query{All: true}, lease.Force{Actor: "test"})
+	_, err = two.ForceRelease(ctx, lease.Query{All: true}, lease.Revocation{Actor: "test"})
 	require.NoError(t, err)
 	kept, err := one.Get(ctx, l.ID)
 	require.NoError(t, err)

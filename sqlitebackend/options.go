@@ -2,11 +2,11 @@ package sqlitebackend
 
 import (
 	"strings"
-	"time"
 	"unicode/utf8"
 
 	"github.com/leasekit/leasekit/backend"
 	"github.com/leasekit/leasekit/lease"
+	"github.com/leasekit/leasekit/sqlitebackend/internal/sqlitedb"
 )
 
 // DefaultNamespace is the namespace of a store whose options name none.
@@ -32,14 +32,6 @@ func (s Synchronous) String() string {
 	return "FULL"
 }
 
-// level is the number that PRAGMA synchronous reports: the higher, the safer.
-func (s Synchronous) level() int {
-	if s == Normal {
-		return 1
-	}
-	return 2
-}
-
 // Options of a store. Nil means the zero value.
 type Options struct {
 	// Namespace separates stores that share a file: each has its own leases,
@@ -59,18 +51,13 @@ func (o *Options) engine() *backend.Options {
 	return o.Engine
 }
 
-const (
-	// busyPatience is how long a write keeps asking for SQLite's write lock
-	// before it reports that the store is unavailable. Other processes of
-	// Leasekit hold the lock for milliseconds; this is for the others.
-	busyPatience = 10 * time.Second
-	// readPatience is the busy_timeout of our own readers. In WAL mode they
-	// wait only while a file is being recovered after a crash.
-	readPatience = 5 * time.Second
-)
+// database returns the options of the database.
+func (o Options) database() sqlitedb.Options {
+	return sqlitedb.Options{Normal: o.Synchronous == Normal}
+}
 
-// settle returns the options with their defaults filled in.
-func (o *Options) settle() (Options, error) {
+// withDefaults returns the options with their defaults filled in.
+func (o *Options) withDefaults() (Options, error) {
 	var filled Options
 	if o != nil {
 		filled = *o

@@ -8,7 +8,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/leasekit/leasekit/backend/step"
+	"github.com/leasekit/leasekit/backend/rules"
 	"github.com/leasekit/leasekit/lease"
 )
 
@@ -154,7 +154,7 @@ func joined(kinds []int) string {
 }
 
 // leasesArgs and waitersArgs return the parameters. Nobody has the empty name.
-func leasesArgs(namespace int64, o step.Overlap, above []string) []any {
+func leasesArgs(namespace int64, o rules.Overlap, above []string) []any {
 	low, high := below(o.Claim.Path)
 	args := append(make([]any, 0, 5+len(above)), namespace, o.Skip, o.Claim.Path, low, high)
 	for _, p := range above {
@@ -163,8 +163,8 @@ func leasesArgs(namespace int64, o step.Overlap, above []string) []any {
 	return args
 }
 
-func waitersArgs(namespace int64, o step.Overlap, above []string, limit int) []any {
-	after, before := step.Place{Key: math.MinInt64}, step.Place{Key: math.MaxInt64}
+func waitersArgs(namespace int64, o rules.Overlap, above []string, limit int) []any {
+	after, before := rules.Place{Key: math.MinInt64}, rules.Place{Key: math.MaxInt64}
 	if o.After != nil {
 		after = *o.After
 	}
@@ -180,11 +180,11 @@ func waitersArgs(namespace int64, o step.Overlap, above []string, limit int) []a
 	return args
 }
 
-// Leases implements [step.Tx].
-func (t *transaction) Leases(o step.Overlap) ([]*step.Record, error) {
+// Leases implements [rules.Tx].
+func (t *transaction) Leases(o rules.Overlap) ([]*rules.Record, error) {
 	up := above(o.Claim.Path)
 	var found []int64
-	err := t.each(t.overlapText(leasesOver, o.Claim, len(up)), leasesArgs(t.namespace, o, up), func(scan func(...any) error) error {
+	err := t.Each(t.overlapText(leasesOver, o.Claim, len(up)), leasesArgs(t.namespace, o, up), func(scan func(...any) error) error {
 		var arrival int64
 		if err := scan(&arrival); err != nil {
 			return err
@@ -206,8 +206,8 @@ func (t *transaction) Leases(o step.Overlap) ([]*step.Record, error) {
 // errEnough ends the reading of rows.
 var errEnough = errors.New("enough")
 
-// Waiters implements [step.Tx].
-func (t *transaction) Waiters(o step.Overlap) ([]*step.Record, error) {
+// Waiters implements [rules.Tx].
+func (t *transaction) Waiters(o rules.Overlap) ([]*rules.Record, error) {
 	places, err := t.places(o)
 	if err != nil {
 		return nil, err
@@ -217,7 +217,7 @@ func (t *transaction) Waiters(o step.Overlap) ([]*step.Record, error) {
 		arrivals[i] = p.Arrival
 	}
 	records, err := t.records(arrivals)
-	slices.SortFunc(records, func(a, b *step.Record) int { return comparePlaces(a.Place(), b.Place()) })
+	slices.SortFunc(records, func(a, b *rules.Record) int { return comparePlaces(a.Place(), b.Place()) })
 	return records, err
 }
 
@@ -226,13 +226,13 @@ func (t *transaction) Waiters(o step.Overlap) ([]*step.Record, error) {
 const fewWaiters = 64
 
 // places returns the places of the first waiters that overlap.
-func (t *transaction) places(o step.Overlap) ([]step.Place, error) {
+func (t *transaction) places(o rules.Overlap) ([]rules.Place, error) {
 	up := above(o.Claim.Path)
-	var found []step.Place
+	var found []rules.Place
 	read := func(of overlapping, limit int) error {
 		found = found[:0]
-		return t.each(t.overlapText(of, o.Claim, len(up)), waitersArgs(t.namespace, o, up, limit), func(scan func(...any) error) error {
-			var p step.Place
+		return t.Each(t.overlapText(of, o.Claim, len(up)), waitersArgs(t.namespace, o, up, limit), func(scan func(...any) error) error {
+			var p rules.Place
 			err := scan(&p.Key, &p.Arrival)
 			found = append(found, p)
 			return err
@@ -250,6 +250,6 @@ func (t *transaction) places(o step.Overlap) ([]step.Place, error) {
 	return found[:min(len(found), o.Limit)], nil
 }
 
-func comparePlaces(a, b step.Place) int {
+func comparePlaces(a, b rules.Place) int {
 	return cmp.Or(cmp.Compare(a.Key, b.Key), cmp.Compare(a.Arrival, b.Arrival))
 }

@@ -72,7 +72,7 @@ func everything(t testing.TB, m lease.Manager) {
 	_, err = m.TryAcquire(ctx, request("e", lease.Paths("src/lib/file"))) // asks for tombstones
 	require.ErrorIs(t, err, lease.ErrConflict)
 	require.NoError(t, m.Release(ctx, file.Ref()))
-	_, err = m.ForceRelease(ctx, lease.Query{All: true}, lease.Force{Actor: "test"})
+	_, err = m.ForceRelease(ctx, lease.Query{All: true}, lease.Revocation{Actor: "test"})
 	require.NoError(t, err)
 
 	again := request("f", lease.Paths("fixed"))
@@ -102,7 +102,7 @@ func everything(t testing.TB, m lease.Manager) {
 	require.NoError(t, err)
 	acquire(request("h", lease.Paths("quota")))
 	for _, q := range []lease.Query{{ID: "none"}, {Path: "quota"}, {Under: "src/lib"}, {Holder: "b"}, {All: true}} {
-		_, err = m.ForceRelease(ctx, q, lease.Force{Actor: "test"})
+		_, err = m.ForceRelease(ctx, q, lease.Revocation{Actor: "test"})
 		require.NoError(t, err)
 	}
 	_, err = m.Sweep(ctx)
@@ -115,7 +115,7 @@ func TestPlans(t *testing.T) {
 	s, err := OpenStore(t.Context(), newPath(t), nil)
 	require.NoError(t, err)
 	reads := &queries{texts: make(map[string]bool)}
-	s.db.reader = s.db.reader.WithQueryHook(reads)
+	s.reader = s.reader.WithQueryHook(reads)
 	m := backend.New(s, nil)
 	defer func() { require.NoError(t, m.Close()) }()
 	everything(t, m)
@@ -124,11 +124,7 @@ func TestPlans(t *testing.T) {
 	for text := range reads.texts {
 		texts = append(texts, text)
 	}
-	s.writer.turn <- struct{}{} // nobody else writes now
-	for text := range s.writer.session.statements {
-		texts = append(texts, text)
-	}
-	<-s.writer.turn
+	texts = append(texts, s.writer.Statements()...)
 	require.Greater(t, len(texts), 50)
 
 	for _, text := range texts {
@@ -180,7 +176,7 @@ func pages(text string) bool {
 // plan returns the steps of EXPLAIN QUERY PLAN.
 func plan(t testing.TB, s *Store, text string) []string {
 	t.Helper()
-	connection, err := s.db.reader.DB.Conn(t.Context())
+	connection, err := s.reader.DB.Conn(t.Context())
 	require.NoError(t, err)
 	defer func() { require.NoError(t, connection.Close()) }()
 	statement, err := connection.PrepareContext(t.Context(), "EXPLAIN QUERY PLAN "+text)

@@ -7,6 +7,7 @@ package sqlitebackend
 // same as on a file of our own, so these run without it.
 
 import (
+	"database/sql"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -14,10 +15,22 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"github.com/uptrace/bun"
+	"github.com/uptrace/bun/dialect/sqlitedialect"
 
 	"github.com/leasekit/leasekit/backend"
 	"github.com/leasekit/leasekit/conformance"
 )
+
+const fullSettings = "?_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)"
+
+// openApplication opens a pool as an application would.
+func openApplication(t testing.TB, dsn string, limit int) *bun.DB {
+	t.Helper()
+	pool, err := sql.Open("sqlite", dsn)
+	require.NoError(t, err)
+	pool.SetMaxOpenConns(limit)
+	return bun.NewDB(pool, sqlitedialect.New())
+}
 
 // paritySeeds is how many random scripts are compared with backend/memory.
 const paritySeeds = 100
@@ -50,7 +63,8 @@ func inMemory(testing.TB) conformance.Fixture {
 	var pool *bun.DB
 	return conformance.Fixture{Open: func(t testing.TB) backend.Store {
 		if pool == nil { // here, so that it belongs to the case's bubble
-			pool = application(t, ":memory:", 1)
+			pool = openApplication(t, ":memory:", 1)
+			t.Cleanup(func() { require.NoError(t, pool.Close()) })
 		}
 		s, err := NewStore(t.Context(), pool, nil)
 		require.NoError(t, err)

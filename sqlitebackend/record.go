@@ -6,7 +6,7 @@ import (
 
 	"github.com/uptrace/bun"
 
-	"github.com/leasekit/leasekit/backend/step"
+	"github.com/leasekit/leasekit/backend/rules"
 	"github.com/leasekit/leasekit/lease"
 )
 
@@ -33,7 +33,7 @@ type row struct {
 	EndReason     sql.NullString `bun:"end_reason"`
 	Successor     sql.NullString `bun:"successor"`
 	Actor         sql.NullString `bun:"actor"`
-	Note          sql.NullString `bun:"note"`
+	Reason        sql.NullString `bun:"note"`
 	Token         int64          `bun:"token"`
 	Renewals      int            `bun:"renewals"`
 	RenewOp       sql.NullString `bun:"renew_op"`
@@ -51,17 +51,17 @@ const columns = `arrival, id, holder, status, claims, labels, ttl, max_renewals,
 func (w *row) fields() []any {
 	return []any{&w.Arrival, &w.ID, &w.Holder, &w.Status, &w.Claims, &w.Labels, &w.TTL, &w.MaxRenewals, &w.Priority, &w.Distinct,
 		&w.ReplaceID, &w.ReplaceHolder, &w.ReplaceToken, &w.Attempts, &w.Key, &w.Created,
-		&w.EndReason, &w.Successor, &w.Actor, &w.Note, &w.Token, &w.Renewals, &w.RenewOp, &w.Granted, &w.Deadline, &w.Updated, &w.Ended}
+		&w.EndReason, &w.Successor, &w.Actor, &w.Reason, &w.Token, &w.Renewals, &w.RenewOp, &w.Granted, &w.Deadline, &w.Updated, &w.Ended}
 }
 
 // record returns the row as the steps see it.
-func (w *row) record() (*step.Record, error) {
-	r := &step.Record{
+func (w *row) record() (*rules.Record, error) {
+	r := &rules.Record{
 		ID: w.ID, Holder: w.Holder, TTL: w.TTL, MaxRenewals: w.MaxRenewals, Priority: w.Priority, Distinct: w.Distinct,
 		Replace:  lease.Ref{ID: lease.ID(w.ReplaceID.String), Holder: w.ReplaceHolder.String, Token: lease.Token(w.ReplaceToken)},
 		Attempts: w.Attempts, Arrival: w.Arrival, Key: w.Key,
 		EndReason: lease.EndReason(w.EndReason.String), Successor: lease.ID(w.Successor.String),
-		Actor: w.Actor.String, Note: w.Note.String,
+		Actor: w.Actor.String, Reason: w.Reason.String,
 		Token: lease.Token(w.Token), Renewals: w.Renewals, RenewOp: w.RenewOp.String,
 		Created: w.Created, Granted: w.Granted, Deadline: w.Deadline, Updated: w.Updated, Ended: w.Ended,
 	}
@@ -76,11 +76,11 @@ func (w *row) record() (*step.Record, error) {
 }
 
 // some returns the records of a query for columns.
-func (t *transaction) some(query string, args ...any) ([]*step.Record, error) {
-	var found []*step.Record
+func (t *transaction) some(query string, args ...any) ([]*rules.Record, error) {
+	var found []*rules.Record
 	var w row
 	fields := w.fields() // all of them are set by each scan
-	err := t.each(query, args, func(scan func(...any) error) error {
+	err := t.Each(query, args, func(scan func(...any) error) error {
 		if err := scan(fields...); err != nil {
 			return err
 		}
@@ -92,7 +92,7 @@ func (t *transaction) some(query string, args ...any) ([]*step.Record, error) {
 }
 
 // records returns the records with these arrivals, by arrival.
-func (t *transaction) records(arrivals []int64) ([]*step.Record, error) {
+func (t *transaction) records(arrivals []int64) ([]*rules.Record, error) {
 	const query = `SELECT ` + columns + ` FROM leases WHERE arrival `
 	switch len(arrivals) {
 	case 0:
@@ -107,15 +107,15 @@ func (t *transaction) records(arrivals []int64) ([]*step.Record, error) {
 	return t.some(query+`IN (SELECT value FROM json_each(?)) ORDER BY arrival`, string(list))
 }
 
-// LeasesOf implements [step.Tx].
-func (t *transaction) LeasesOf(holder string, limit int) ([]*step.Record, error) {
+// LeasesOf implements [rules.Tx].
+func (t *transaction) LeasesOf(holder string, limit int) ([]*rules.Record, error) {
 	return t.some(`SELECT `+columns+` FROM leases INDEXED BY leases_holder
 		WHERE namespace = ? AND holder = ? AND ended_at = 0 AND status = 'active' ORDER BY arrival LIMIT ?`,
 		t.namespace, holder, limit)
 }
 
-// WaitersOf implements [step.Tx].
-func (t *transaction) WaitersOf(holder string, limit int) ([]*step.Record, error) {
+// WaitersOf implements [rules.Tx].
+func (t *transaction) WaitersOf(holder string, limit int) ([]*rules.Record, error) {
 	if t.counters.Waiting == 0 {
 		return nil, nil
 	}
@@ -127,15 +127,15 @@ func (t *transaction) WaitersOf(holder string, limit int) ([]*step.Record, error
 		t.namespace, holder, limit)
 }
 
-// Replacing implements [step.Tx].
-func (t *transaction) Replacing(id lease.ID) ([]*step.Record, error) {
+// Replacing implements [rules.Tx].
+func (t *transaction) Replacing(id lease.ID) ([]*rules.Record, error) {
 	return t.some(`SELECT `+columns+` FROM leases INDEXED BY leases_replace
 		WHERE namespace = ? AND replace_id = ? AND ended_at = 0 AND status = 'pending' ORDER BY key, arrival`,
 		t.namespace, id)
 }
 
-// Put implements [step.Tx].
-func (t *transaction) Put(r *step.Record) error {
+// Put implements [rules.Tx].
+func (t *transaction) Put(r *rules.Record) error {
 	delete(t.found, r.ID)
 	labels, err := jsonText(r.Labels, len(r.Labels) == 0)
 	if err != nil {
@@ -143,7 +143,7 @@ func (t *transaction) Put(r *step.Record) error {
 	}
 	values := []any{t.namespace, r.Arrival, string(r.ID), r.Holder, r.Status.String(), string(appendClaims(nil, r.Claims)), labels, r.TTL, r.MaxRenewals,
 		r.Priority, r.Distinct, text(r.Replace.ID), text(r.Replace.Holder), int64(r.Replace.Token), r.Attempts, r.Key, r.Created,
-		text(r.EndReason), text(r.Successor), text(r.Actor), text(r.Note), int64(r.Token), r.Renewals, text(r.RenewOp),
+		text(r.EndReason), text(r.Successor), text(r.Actor), text(r.Reason), int64(r.Token), r.Renewals, text(r.RenewOp),
 		r.Granted, r.Deadline, r.Updated, r.Ended}
 	const insert = `INSERT INTO leases (namespace, ` + columns + `)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
@@ -163,9 +163,9 @@ func (t *transaction) Put(r *step.Record) error {
 	return t.claim(r)
 }
 
-// Update implements [step.Tx]. Each statement writes only what such a change
+// Update implements [rules.Tx]. Each statement writes only what such a change
 // can have changed: every column that an index has costs one.
-func (t *transaction) Update(r *step.Record, was lease.Status) error {
+func (t *transaction) Update(r *rules.Record, was lease.Status) error {
 	delete(t.found, r.ID)
 	if was == r.Status {
 		_, err := t.change(`UPDATE leases SET attempts = ?, renewals = ?, renew_op = ?, deadline = ?, updated_at = ?
@@ -188,7 +188,7 @@ func (t *transaction) Update(r *step.Record, was lease.Status) error {
 	t.ended++
 	_, err := t.change(`UPDATE leases SET status = ?, attempts = ?, end_reason = ?, successor = ?, actor = ?, note = ?,
 		renew_op = ?, deadline = ?, updated_at = ?, ended_at = ? WHERE arrival = ?`,
-		r.Status.String(), r.Attempts, text(r.EndReason), text(r.Successor), text(r.Actor), text(r.Note),
+		r.Status.String(), r.Attempts, text(r.EndReason), text(r.Successor), text(r.Actor), text(r.Reason),
 		text(r.RenewOp), r.Deadline, r.Updated, r.Ended, r.Arrival)
 	return err
 }

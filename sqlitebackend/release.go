@@ -4,28 +4,28 @@ import (
 	"context"
 
 	"github.com/leasekit/leasekit/backend"
-	"github.com/leasekit/leasekit/backend/step"
+	"github.com/leasekit/leasekit/backend/rules"
 	"github.com/leasekit/leasekit/lease"
 )
 
 // Release implements [backend.Store].
 func (s *Store) Release(ctx context.Context, a backend.ReleaseArgs) (backend.ReleaseReply, error) {
-	return run(ctx, s, a.Ref.ID, func(st *step.Step) (backend.ReleaseReply, error) { return st.Release(a) })
+	return run(ctx, s, a.Ref.ID, func(st *rules.Step) (backend.ReleaseReply, error) { return st.Release(a) })
 }
 
 // Withdraw implements [backend.Store].
 func (s *Store) Withdraw(ctx context.Context, a backend.WithdrawArgs) (backend.WithdrawReply, error) {
-	return run(ctx, s, a.ID, func(st *step.Step) (backend.WithdrawReply, error) { return st.Withdraw(a) })
+	return run(ctx, s, a.ID, func(st *rules.Step) (backend.WithdrawReply, error) { return st.Withdraw(a) })
 }
 
 // Force implements [backend.Store].
 func (s *Store) Force(ctx context.Context, a backend.ForceArgs) (backend.ForceReply, error) {
-	return run(ctx, s, "", func(st *step.Step) (backend.ForceReply, error) { return st.Force(a) })
+	return run(ctx, s, "", func(st *rules.Step) (backend.ForceReply, error) { return st.Force(a) })
 }
 
-// Bury implements [step.Tx]. Each burial clears away two whose time is over, so
+// AddTombstone implements [rules.Tx]. Each burial clears away two whose time is over, so
 // that there are never many more than still matter.
-func (t *transaction) Bury(attempt string, until int64) error {
+func (t *transaction) AddTombstone(attempt string, until int64) error {
 	if _, err := t.exhume(t.counters.Now, 2); err != nil {
 		return err
 	}
@@ -41,21 +41,21 @@ func (t *transaction) exhume(now int64, limit int) (int, error) {
 		t.namespace, now, limit)
 }
 
-// Buried implements [step.Tx].
-func (t *transaction) Buried(attempt string) (until int64, err error) {
-	_, err = t.get(`SELECT until FROM lease_tombstones WHERE namespace = ? AND attempt = ?`,
+// Tombstone implements [rules.Tx].
+func (t *transaction) Tombstone(attempt string) (until int64, err error) {
+	_, err = t.Get(`SELECT until FROM lease_tombstones WHERE namespace = ? AND attempt = ?`,
 		[]any{t.namespace, attempt}, &until)
 	return until, err
 }
 
-// EndedAt implements [step.Tx].
-func (t *transaction) EndedAt(moment int64) ([]*step.Record, error) {
+// EndedAt implements [rules.Tx].
+func (t *transaction) EndedAt(moment int64) ([]*rules.Record, error) {
 	return t.some(`SELECT `+columns+` FROM leases INDEXED BY leases_ended
 		WHERE namespace = ? AND ended_at > 0 AND ended_at = ? ORDER BY arrival`, t.namespace, moment)
 }
 
-// Select implements [step.Tx].
-func (t *transaction) Select(q lease.Query, after int64, limit int) ([]*step.Record, error) {
+// Select implements [rules.Tx].
+func (t *transaction) Select(q lease.Query, after int64, limit int) ([]*rules.Record, error) {
 	f := selection(q, t.namespace)
 	if len(q.Status) == 1 {
 		f.add(` AND status = ?`, q.Status[0].String())

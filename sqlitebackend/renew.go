@@ -4,10 +4,10 @@ import (
 	"context"
 
 	"github.com/leasekit/leasekit/backend"
-	"github.com/leasekit/leasekit/backend/step"
+	"github.com/leasekit/leasekit/backend/rules"
 )
 
 // Renew implements [backend.Store].
 func (s *Store) Renew(ctx context.Context, a backend.RenewArgs) (backend.RenewReply, error) {
-	return run(ctx, s, a.Ref.ID, func(st *step.Step) (backend.RenewReply, error) { return st.Renew(a) })
+	return run(ctx, s, a.Ref.ID, func(st *rules.Step) (backend.RenewReply, error) { return st.Renew(a) })
 }

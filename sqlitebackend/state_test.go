@@ -52,7 +52,7 @@ const (
 // moment while others may be writing.
 func checkState(t testing.TB, s *Store) {
 	t.Helper()
-	tx, err := s.db.reader.BeginTx(t.Context(), &sql.TxOptions{ReadOnly: true})
+	tx, err := s.reader.BeginTx(t.Context(), &sql.TxOptions{ReadOnly: true})
 	require.NoError(t, err)
 	defer func() { _ = tx.Rollback() }()
 	for statement, query := range agreements {
@@ -79,7 +79,14 @@ func checkFile(t testing.TB, path string) {
 	require.NoError(t, err)
 	m := backend.New(s, nil)
 	defer func() { require.NoError(t, m.Close()) }()
-	checkIntegrity(t, s.db)
+	checkIntegrity(t, s)
 	checkState(t, s)
 	conformance.Check(t, m)
+}
+
+func checkIntegrity(t testing.TB, s *Store) {
+	t.Helper()
+	var verdict string
+	require.NoError(t, s.reader.QueryRow("PRAGMA integrity_check").Scan(&verdict))
+	require.Equal(t, "ok", verdict)
 }

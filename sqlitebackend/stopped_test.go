@@ -6,13 +6,13 @@ import (
 	"bufio"
 	"context"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/leasekit/leasekit/internal/proctest"
 	"github.com/leasekit/leasekit/internal/stoptest"
 )
 
@@ -32,8 +32,6 @@ func init() {
 // of ten processes.
 func TestStoppedHolder(t *testing.T) {
 	const processes, leases = 10, 10
-	program, err := os.Executable()
-	require.NoError(t, err)
 	outcomes := make([]stoptest.Outcome, processes)
 	var running sync.WaitGroup
 	for i := range processes {
@@ -44,8 +42,7 @@ func TestStoppedHolder(t *testing.T) {
 		m, err := Open(t.Context(), path, nil)
 		require.NoError(t, err)
 		defer func() { require.NoError(t, m.Close()) }()
-		command := exec.Command(program)
-		command.Env = append(os.Environ(), roleVariable+"=hold", pathVariable+"="+path)
+		command := proctest.Command(t, "hold", path)
 		running.Go(func() {
 			if outcomes[i], err = stoptest.TakeOver(t.Context(), command, m, dir, leases); err != nil {
 				t.Errorf("process %d: %v", i, err)

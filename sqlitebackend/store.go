@@ -19,10 +19,10 @@
 // # How it works
 //
 // All changes go through one connection of each process, and those that arrive
-// together share one transaction (writer.go: group commit). Processes queue
-// for it at a lock file beside the database (gate.go), so that none starves. A
-// waiter in another process is woken through PRAGMA data_version (poll.go).
-// What a step decides is package backend/step; this package only stores.
+// together share one transaction (group commit). Processes queue
+// for it at a lock file beside the database, so that none starves. A
+// waiter in another process is woken through PRAGMA data_version.
+// What a step decides is package backend/rules; this package only stores.
 //
 // The clock is the machine's, kept from running backwards: what one process has
 // answered by, none of its later answers is before, and what was written, no
@@ -44,8 +44,10 @@ import (
 	"github.com/uptrace/bun"
 
 	"github.com/leasekit/leasekit/backend"
-	"github.com/leasekit/leasekit/backend/step"
+	"github.com/leasekit/leasekit/backend/rules"
+	"github.com/leasekit/leasekit/internal/hints"
 	"github.com/leasekit/leasekit/lease"
+	"github.com/leasekit/leasekit/sqlitebackend/internal/sqlitedb"
 )
 
 //go:embed migrations/*.sql
@@ -53,14 +55,15 @@ var embedded embed.FS
 
 // Store keeps one namespace of a database. It is safe for concurrent use.
 type Store struct {
-	db        *database
-	writer    *writer
-	poller    *poller
-	wakers    wakers
+	db        *sqlitedb.Database
+	reader    *bun.DB // for what need not wait for writers
+	writer    *sqlitedb.Writer
+	poller    *sqlitedb.Poller
+	waiters   hints.Hub // of this process
 	namespace int64
 
 	wall      func() time.Time             // the machine's clock
-	latest    step.Latest                  // how far the store's clock has gone
+	latest    rules.Latest                 // how far the store's clock has gone
 	seenWakes atomic.Int64                 // the newest leases.woken that was passed on
 	config    atomic.Pointer[lease.Config] // as last read
 	refused   atomic.Uint64                // refusals that no transaction has written yet
@@ -100,50 +103,50 @@ func New(ctx context.Context, pool *bun.DB, o *Options) (lease.Manager, error) {
 
 // OpenStore is [Open] without the engine, for those who wrap stores.
 func OpenStore(ctx context.Context, path string, o *Options) (*Store, error) {
-	options, err := o.settle()
+	options, err := o.withDefaults()
 	if err != nil {
 		return nil, err
 	}
-	db, err := openFile(ctx, path, options)
+	db, err := sqlitedb.Open(ctx, path, options.database())
 	if err != nil {
-		return nil, err
+		return nil, &OpenError{Path: path, Err: err}
 	}
 	return start(ctx, db, options)
 }
 
 // NewStore is [New] without the engine, for those who wrap stores.
 func NewStore(ctx context.Context, pool *bun.DB, o *Options) (*Store, error) {
-	options, err := o.settle()
+	options, err := o.withDefaults()
 	if err != nil {
 		return nil, err
 	}
-	db, err := adopt(ctx, pool, options)
+	db, err := sqlitedb.Adopt(ctx, pool, options.database())
 	if err != nil {
-		return nil, err
+		name := "the application's database"
+		if db != nil {
+			name = db.Name()
+		}
+		return nil, &OpenError{Path: name, Err: err}
 	}
 	return start(ctx, db, options)
 }
 
 // start brings the schema up to date and begins to write.
-func start(ctx context.Context, db *database, o Options) (*Store, error) {
+func start(ctx context.Context, db *sqlitedb.Database, o Options) (*Store, error) {
+	s := &Store{db: db, reader: db.Reader(), wall: time.Now, overlaps: make(map[shape]string)}
+	s.closing, s.stop = context.WithCancel(context.Background())
+	s.writer = sqlitedb.NewWriter(db, sqlitedb.Hooks{Begin: s.begin, Finish: s.finish})
+	s.poller = sqlitedb.NewPoller(s.writer.Changed, s.noticed)
+	s.seenWakes.Store(-1)
 	migrations, err := fs.Sub(embedded, "migrations")
 	if err == nil {
-		err = db.migrate(ctx, migrations)
+		err = db.Migrate(ctx, migrations)
+	}
+	if err == nil {
+		err = s.enter(ctx, o.Namespace)
 	}
 	if err != nil {
-		return nil, errors.Join(err, db.close())
-	}
-	gate, err := openGate(db.file)
-	if err != nil {
-		return nil, errors.Join(&OpenError{Path: db.name, Err: err}, db.close())
-	}
-	s := &Store{db: db, wall: time.Now, overlaps: make(map[shape]string)}
-	s.closing, s.stop = context.WithCancel(context.Background())
-	s.writer = newWriter(db, gate, hooks{begin: s.begin, finish: s.finish})
-	s.poller = newPoller(s.writer.changed, s.noticed)
-	s.seenWakes.Store(-1)
-	if err := s.enter(ctx, o.Namespace); err != nil {
-		return nil, errors.Join(&OpenError{Path: db.name, Err: err}, s.Close())
+		return nil, errors.Join(&OpenError{Path: db.Name(), Err: err}, s.Close())
 	}
 	return s, nil
 }
@@ -156,31 +159,33 @@ func (s *Store) enter(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	return s.writer.do(ctx, func(b *batch) error {
-		_, err := b.exec(`INSERT INTO lease_configs (name, version, config, updated_at) VALUES (?, ?, ?, ?)
+	return s.writer.Do(ctx, sqlitedb.Call{}, func(b *sqlitedb.Batch) error {
+		err := b.Exec(`INSERT INTO lease_configs (name, version, config, updated_at) VALUES (?, ?, ?, ?)
 			ON CONFLICT (name) DO NOTHING`, name, config.Version, string(text), time.Now().UnixMilli())
 		if err != nil {
 			return err
 		}
-		_, err = b.get(`SELECT namespace FROM lease_configs WHERE name = ?`, []any{name}, &s.namespace)
+		_, err = b.Get(`SELECT namespace FROM lease_configs WHERE name = ?`, []any{name}, &s.namespace)
 		if err != nil {
 			return err
 		}
 		if s.namespace >= mostNamespaces {
 			return lease.Invalid("namespace", "the file has %d others, and room for no more", s.namespace-1)
 		}
-		_, err = b.exec(`INSERT INTO lease_counters (namespace, arrivals) VALUES (?, ?) ON CONFLICT DO NOTHING`, s.namespace, base(s.namespace))
-		return err
+		return b.Exec(`INSERT INTO lease_counters (namespace, arrivals) VALUES (?, ?) ON CONFLICT DO NOTHING`, s.namespace, base(s.namespace))
 	})
 }
 
 // Close implements [backend.Store].
 func (s *Store) Close() error {
 	s.stop()
-	s.poller.close()
+	s.poller.Close()
 	s.saveRefused()
-	return errors.Join(s.writer.close(), s.db.close())
+	return errors.Join(s.writer.Close(), s.db.Close())
 }
+
+// closePatience is how long Close waits for others to let it write.
+const closePatience = time.Second
 
 // saveRefused writes the count of refusals, if that takes no long wait: it is
 // worth a transaction, since a process that is refused often does nothing else.
@@ -188,10 +193,10 @@ func (s *Store) saveRefused() {
 	if s.refused.Load() == 0 {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), gatePatience)
+	ctx, cancel := context.WithTimeout(context.Background(), closePatience)
 	defer cancel()
-	_ = s.writer.do(ctx, func(b *batch) error {
-		b.state.(*transaction).written = true
+	_ = s.writer.Do(ctx, sqlitedb.Call{}, func(b *sqlitedb.Batch) error {
+		b.State.(*transaction).written = true
 		return nil
 	})
 }
@@ -199,13 +204,13 @@ func (s *Store) saveRefused() {
 // run runs f as one step, together with others that arrive meanwhile, and then
 // wakes whom it has made grantable. The step begins by finding this ID, unless
 // that is "".
-func run[T any](ctx context.Context, s *Store, id lease.ID, f func(*step.Step) (T, error)) (T, error) {
+func run[T any](ctx context.Context, s *Store, id lease.ID, f func(*rules.Step) (T, error)) (T, error) {
 	var reply T
 	var woken []lease.ID
-	err := s.writer.doFor(ctx, id, func(b *batch) error {
-		tx := b.state.(*transaction)
+	err := s.writer.Do(ctx, sqlitedb.Call{Subject: id}, func(b *sqlitedb.Batch) error {
+		tx := b.State.(*transaction)
 		tx.woken = nil
-		st, err := step.Begin(tx, s.wall())
+		st, err := rules.Begin(tx, s.wall())
 		if err != nil {
 			return err
 		}
@@ -213,20 +218,20 @@ func run[T any](ctx context.Context, s *Store, id lease.ID, f func(*step.Step) (
 			return err
 		}
 		woken = tx.woken
-		return tx.markWoken(&s.wakers)
+		return tx.markWoken()
 	})
 	if err != nil {
 		var none T
 		return none, err
 	}
-	s.wakers.wake(woken...)
+	s.waiters.Notify(woken...)
 	return reply, nil
 }
 
-// Wake implements [backend.Store].
-func (s *Store) Wake(id lease.ID) (<-chan struct{}, func()) {
-	hint, unsubscribe := s.wakers.subscribe(id)
-	stopWatching := s.poller.watch()
+// Subscribe implements [backend.Store].
+func (s *Store) Subscribe(id lease.ID) (<-chan struct{}, func()) {
+	hint, unsubscribe := s.waiters.Subscribe(id)
+	stopWatching := s.poller.Watch()
 	var once sync.Once
 	return hint, func() {
 		once.Do(func() {
@@ -243,7 +248,7 @@ func (s *Store) noticed() {
 	seen := s.seenWakes.Load()
 	newest := seen
 	var ids []lease.ID
-	rows, err := s.db.reader.DB.QueryContext(s.closing, hintsAfter, s.namespace, max(seen, 0))
+	rows, err := s.reader.DB.QueryContext(s.closing, hintsAfter, s.namespace, max(seen, 0))
 	if err != nil {
 		return // the next commit brings another chance, or the waiter's own timer
 	}
@@ -260,9 +265,9 @@ func (s *Store) noticed() {
 		return
 	}
 	if seen < 0 { // what has happened so far is not known
-		s.wakers.wakeAll()
+		s.waiters.NotifyAll()
 		newest = max(newest, 0)
 	}
 	s.seenWakes.Store(newest)
-	s.wakers.wake(ids...)
+	s.waiters.Notify(ids...)
 }

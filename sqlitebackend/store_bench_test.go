@@ -8,7 +8,10 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/leasekit/leasekit/conformance"
+	"github.com/leasekit/leasekit/internal/benchtest"
 	"github.com/leasekit/leasekit/lease"
+
+	"github.com/leasekit/leasekit/internal/proctest"
 )
 
 // BenchmarkStore is the benchmark that all stores share, with synchronous=NORMAL.
@@ -19,14 +22,14 @@ func BenchmarkStore(b *testing.B) { conformance.Bench(b, fixture) }
 func BenchmarkHandOverBetweenProcesses(b *testing.B) {
 	path := newPath(b)
 	m, queued := queueing(b, path)
-	child := startProcess(b, "hand", path)
-	child.expect("ready")
+	child := proctest.Start(b, "hand", path)
+	child.Expect("ready")
 	var took []float64
 	for range b.N {
 		took = append(took, handOver(b, m, queued, child).Seconds()*1000)
 	}
-	child.finish()
-	b.ReportMetric(median(took), "p50-ms")
+	child.Finish()
+	b.ReportMetric(benchtest.Median(took), "p50-ms")
 	b.ReportMetric(took[len(took)*99/100], "p99-ms") // median has sorted them
 	b.ReportMetric(0, "ns/op")
 }

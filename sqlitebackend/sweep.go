@@ -4,22 +4,22 @@ import (
 	"context"
 
 	"github.com/leasekit/leasekit/backend"
-	"github.com/leasekit/leasekit/backend/step"
+	"github.com/leasekit/leasekit/backend/rules"
 )
 
 // Sweep implements [backend.Store].
 func (s *Store) Sweep(ctx context.Context, limit int) (backend.SweepReply, error) {
-	return run(ctx, s, "", func(st *step.Step) (backend.SweepReply, error) { return st.Sweep(limit) })
+	return run(ctx, s, "", func(st *rules.Step) (backend.SweepReply, error) { return st.Sweep(limit) })
 }
 
-// Due implements [step.Tx].
-func (t *transaction) Due(now int64, limit int) ([]*step.Record, error) {
+// Due implements [rules.Tx].
+func (t *transaction) Due(now int64, limit int) ([]*rules.Record, error) {
 	return t.some(`SELECT `+columns+` FROM leases INDEXED BY leases_deadline
 		WHERE namespace = ? AND ended_at = 0 AND deadline <= ? ORDER BY deadline, arrival LIMIT ?`,
 		t.namespace, now, limit)
 }
 
-// Forget implements [step.Tx].
+// Forget implements [rules.Tx].
 func (t *transaction) Forget(before, now int64, keep, limit int) (int, error) {
 	if _, err := t.exhume(now, limit); err != nil {
 		return 0, err

@@ -3,48 +3,49 @@ package sqlitebackend
 import (
 	"errors"
 
-	"github.com/leasekit/leasekit/backend/step"
+	"github.com/leasekit/leasekit/backend/rules"
 	"github.com/leasekit/leasekit/lease"
+	"github.com/leasekit/leasekit/sqlitebackend/internal/sqlitedb"
 )
 
-// transaction is a batch as the steps in it see it: it implements [step.Tx].
+// transaction is a batch as the steps in it see it: it implements [rules.Tx].
 // Its methods stand in the file that is about their subject: claims.go (what
 // overlaps), record.go (leases), history.go, sweep.go, config.go.
 type transaction struct {
-	*batch
+	*sqlitedb.Batch
 	store     *Store
 	namespace int64
 
 	config   lease.Config
-	counters step.Counters // as the steps change them
-	loaded   step.Counters // as they were read
-	ended    int           // rows of leases that have ended
-	wakes    int64         // the newest leases.woken
-	written  bool          // something else than the counters has changed
+	counters rules.Counters // as the steps change them
+	loaded   rules.Counters // as they were read
+	ended    int            // rows of leases that have ended
+	wakes    int64          // the newest leases.woken
+	written  bool           // something else than the counters has changed
 	found    readAhead
 	events   []any      // that are not written yet: the columns of each
 	woken    []lease.ID // by the step that runs
 }
 
 // begin reads, once in each transaction, what every step needs.
-func (s *Store) begin(b *batch) error {
-	tx := &transaction{batch: b, store: s, namespace: s.namespace, events: s.events[:0]}
-	b.state = tx
+func (s *Store) begin(b *sqlitedb.Batch) error {
+	tx := &transaction{Batch: b, store: s, namespace: s.namespace, events: s.events[:0]}
+	b.State = tx
 	if s.namespace == 0 { // Open makes it in its first transaction
 		return nil
 	}
 	var version uint64
 	c := &tx.counters
-	found, err := b.get(`SELECT k.seq, k.token, k.arrivals, k.waiting, k.buried, k.now, k."offset", k.refused,
+	found, err := b.Get(`SELECT k.seq, k.token, k.arrivals, k.waiting, k.buried, k.now, k."offset", k.refused,
 			k.ended, k.wakes, c.version
 		FROM lease_counters k JOIN lease_configs c USING (namespace) WHERE k.namespace = ?`, []any{s.namespace},
-		&c.Seq, &c.Token, &c.Arrivals, &c.Waiting, &c.Buried, &c.Now, &c.Offset, &c.Refused,
+		&c.Seq, &c.Token, &c.Arrivals, &c.Waiting, &c.Tombstones, &c.Now, &c.Offset, &c.Refused,
 		&tx.ended, &tx.wakes, &version)
 	if err != nil {
 		return err
 	}
 	if !found {
-		return unavailable("begin", errNamespaceGone)
+		return sqlitedb.Unavailable("begin", errNamespaceGone)
 	}
 	tx.loaded = *c
 	s.latest.Merge(c)
@@ -61,8 +62,8 @@ func (s *Store) begin(b *batch) error {
 var errNamespaceGone = errors.New("the namespace's counters have been deleted")
 
 // finish writes the counters once, if any step has changed something.
-func (s *Store) finish(b *batch) error {
-	tx := b.state.(*transaction)
+func (s *Store) finish(b *sqlitedb.Batch) error {
+	tx := b.State.(*transaction)
 	if err := tx.writeEvents(); err != nil {
 		return err
 	}
@@ -74,39 +75,34 @@ func (s *Store) finish(b *batch) error {
 		s.refused.Store(c.Refused - tx.loaded.Refused)
 		return nil
 	}
-	_, err := b.exec(`UPDATE lease_counters SET seq = ?, token = ?, arrivals = ?, waiting = ?, buried = ?, now = ?,
+	err := b.Exec(`UPDATE lease_counters SET seq = ?, token = ?, arrivals = ?, waiting = ?, buried = ?, now = ?,
 		"offset" = ?, refused = ?, ended = ?, wakes = ? WHERE namespace = ?`,
-		int64(c.Seq), int64(c.Token), c.Arrivals, c.Waiting, c.Buried, c.Now, c.Offset, int64(c.Refused), tx.ended, tx.wakes, tx.namespace)
+		int64(c.Seq), int64(c.Token), c.Arrivals, c.Waiting, c.Tombstones, c.Now, c.Offset, int64(c.Refused), tx.ended, tx.wakes, tx.namespace)
 	if err == nil {
 		s.refused.Store(0)
 	}
 	return err
 }
 
-// Load implements [step.Tx].
-func (t *transaction) Load() (*step.Counters, lease.Config, error) {
+// Load implements [rules.Tx].
+func (t *transaction) Load() (*rules.Counters, lease.Config, error) {
 	return &t.counters, t.config, nil
 }
 
 // change executes a statement that changes something.
 func (t *transaction) change(query string, args ...any) (int, error) {
 	t.written = true
-	result, err := t.exec(query, args...)
-	if err != nil {
-		return 0, err
-	}
-	n, err := result.RowsAffected()
-	return int(n), err
+	return t.Change(query, args...)
 }
 
-// Wake implements [step.Tx].
-func (t *transaction) Wake(id lease.ID) { t.woken = append(t.woken, id) }
+// Notify implements [rules.Tx].
+func (t *transaction) Notify(id lease.ID) { t.woken = append(t.woken, id) }
 
 // markWoken leaves the step's hints for other processes, unless the waiter is
 // one of ours.
-func (t *transaction) markWoken(ours *wakers) error {
+func (t *transaction) markWoken() error {
 	for _, id := range t.woken {
-		if ours.has(id) {
+		if t.store.waiters.Has(id) {
 			continue
 		}
 		t.wakes++

@@ -8,18 +8,19 @@ import (
 
 	"github.com/uptrace/bun"
 
-	"github.com/leasekit/leasekit/backend/step"
+	"github.com/leasekit/leasekit/backend/rules"
 	"github.com/leasekit/leasekit/lease"
+	"github.com/leasekit/leasekit/sqlitebackend/internal/sqlitedb"
 )
 
 // view is the namespace at one moment, for reading: what is read through one
 // view belongs together, while others go on writing. It implements what
-// [step.Contend] asks for.
+// [rules.Contend] asks for.
 type view struct {
 	ctx       context.Context
 	tx        bun.Tx
 	namespace int64
-	counters  step.Counters
+	counters  rules.Counters
 	config    lease.Config
 	now       int64 // the store's clock, ms
 }
@@ -27,7 +28,7 @@ type view struct {
 // look reads from one view. It writes nothing and does not wait for writers.
 // Errors are those of readFailed.
 func (s *Store) look(ctx context.Context, doing string, read func(*view) error) error {
-	tx, err := s.db.reader.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+	tx, err := s.reader.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
 	if err != nil {
 		return readFailed(ctx, doing, err)
 	}
@@ -72,5 +73,5 @@ func readFailed(ctx context.Context, doing string, err error) error {
 	case ctx.Err() != nil:
 		return errors.Join(ctx.Err(), err)
 	}
-	return unavailable(doing, err)
+	return sqlitedb.Unavailable(doing, err)
 }

@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"github.com/leasekit/leasekit/backend"
-	"github.com/leasekit/leasekit/backend/step"
+	"github.com/leasekit/leasekit/backend/rules"
 	"github.com/leasekit/leasekit/lease"
 )
 
@@ -43,7 +43,7 @@ type Store struct {
 // NewStore returns a handle on a new, empty namespace.
 func NewStore() *Store {
 	return &Store{
-		namespace: &namespace{config: defaultConfig(), records: map[lease.ID]*step.Record{}, buried: map[string]int64{}},
+		namespace: &namespace{config: defaultConfig(), records: map[lease.ID]*rules.Record{}, buried: map[string]int64{}},
 		mu:        new(sync.Mutex),
 		wake:      &hints{subscribers: map[lease.ID][]chan struct{}{}},
 	}
@@ -63,11 +63,11 @@ func defaultConfig() lease.Config {
 }
 
 // do runs f as one step.
-func do[T any](s *Store, f func(*step.Step) (T, error)) (T, error) {
+func do[T any](s *Store, f func(*rules.Step) (T, error)) (T, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	tx := &transaction{namespace: s.namespace}
-	st, err := step.Begin(tx, time.Now())
+	st, err := rules.Begin(tx, time.Now())
 	if err != nil {
 		var zero T
 		return zero, err
@@ -79,37 +79,37 @@ func do[T any](s *Store, f func(*step.Step) (T, error)) (T, error) {
 
 // Acquire implements [backend.Store].
 func (s *Store) Acquire(_ context.Context, a backend.AcquireArgs) (backend.AcquireReply, error) {
-	return do(s, func(st *step.Step) (backend.AcquireReply, error) { return st.Acquire(a) })
+	return do(s, func(st *rules.Step) (backend.AcquireReply, error) { return st.Acquire(a) })
 }
 
 // Renew implements [backend.Store].
 func (s *Store) Renew(_ context.Context, a backend.RenewArgs) (backend.RenewReply, error) {
-	return do(s, func(st *step.Step) (backend.RenewReply, error) { return st.Renew(a) })
+	return do(s, func(st *rules.Step) (backend.RenewReply, error) { return st.Renew(a) })
 }
 
 // Release implements [backend.Store].
 func (s *Store) Release(_ context.Context, a backend.ReleaseArgs) (backend.ReleaseReply, error) {
-	return do(s, func(st *step.Step) (backend.ReleaseReply, error) { return st.Release(a) })
+	return do(s, func(st *rules.Step) (backend.ReleaseReply, error) { return st.Release(a) })
 }
 
 // Withdraw implements [backend.Store].
 func (s *Store) Withdraw(_ context.Context, a backend.WithdrawArgs) (backend.WithdrawReply, error) {
-	return do(s, func(st *step.Step) (backend.WithdrawReply, error) { return st.Withdraw(a) })
+	return do(s, func(st *rules.Step) (backend.WithdrawReply, error) { return st.Withdraw(a) })
 }
 
 // Force implements [backend.Store].
 func (s *Store) Force(_ context.Context, a backend.ForceArgs) (backend.ForceReply, error) {
-	return do(s, func(st *step.Step) (backend.ForceReply, error) { return st.Force(a) })
+	return do(s, func(st *rules.Step) (backend.ForceReply, error) { return st.Force(a) })
 }
 
 // Sweep implements [backend.Store].
 func (s *Store) Sweep(_ context.Context, limit int) (backend.SweepReply, error) {
-	return do(s, func(st *step.Step) (backend.SweepReply, error) { return st.Sweep(limit) })
+	return do(s, func(st *rules.Step) (backend.SweepReply, error) { return st.Sweep(limit) })
 }
 
 // SetConfig implements [backend.Store].
 func (s *Store) SetConfig(_ context.Context, c lease.Config) (lease.Config, error) {
-	return do(s, func(st *step.Step) (lease.Config, error) { return st.SetConfig(c) })
+	return do(s, func(st *rules.Step) (lease.Config, error) { return st.SetConfig(c) })
 }
 
 // Config implements [backend.Store].
@@ -148,7 +148,7 @@ func (s *Store) List(_ context.Context, q lease.Query, cursor string) (backend.L
 			return page, nil
 		}
 		if q.ID != "" {
-			l.Contention, _ = step.Contend(&transaction{namespace: s.namespace}, r, s.counters.Waiting, now)
+			l.Contention, _ = rules.Contend(&transaction{namespace: s.namespace}, r, s.counters.Waiting, now)
 		}
 		page.Leases, after = append(page.Leases, l), r.Arrival
 	}
@@ -208,8 +208,8 @@ func (s *Store) Stats(context.Context) (lease.Stats, error) {
 	return stats, nil
 }
 
-// Wake implements [backend.Store].
-func (s *Store) Wake(id lease.ID) (<-chan struct{}, func()) { return s.wake.subscribe(id) }
+// Subscribe implements [backend.Store].
+func (s *Store) Subscribe(id lease.ID) (<-chan struct{}, func()) { return s.wake.subscribe(id) }
 
 // Close implements [backend.Store]. What is stored stays, for other handles.
 func (s *Store) Close() error { return nil }

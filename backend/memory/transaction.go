@@ -5,15 +5,15 @@ import (
 	"maps"
 	"slices"
 
-	"github.com/leasekit/leasekit/backend/step"
+	"github.com/leasekit/leasekit/backend/rules"
 	"github.com/leasekit/leasekit/lease"
 )
 
 // namespace is what is stored.
 type namespace struct {
-	counters step.Counters
+	counters rules.Counters
 	config   lease.Config
-	records  map[lease.ID]*step.Record
+	records  map[lease.ID]*rules.Record
 	events   []event // the newest of all that were recorded: Seqs without a gap
 	buried   map[string]int64
 }
@@ -23,18 +23,18 @@ type event struct {
 	recorded int64 // ms
 }
 
-// transaction implements [step.Tx]. Nothing here can fail, so nothing has to be
+// transaction implements [rules.Tx]. Nothing here can fail, so nothing has to be
 // taken back.
 type transaction struct {
 	*namespace
 	woken []lease.ID
 }
 
-func (t *transaction) Load() (*step.Counters, lease.Config, error) {
+func (t *transaction) Load() (*rules.Counters, lease.Config, error) {
 	return &t.counters, t.config, nil
 }
 
-func (t *transaction) Find(id lease.ID) (*step.Record, error) {
+func (t *transaction) Find(id lease.ID) (*rules.Record, error) {
 	r, ok := t.records[id]
 	if !ok {
 		return nil, nil
@@ -42,15 +42,15 @@ func (t *transaction) Find(id lease.ID) (*step.Record, error) {
 	return copied(r), nil
 }
 
-func (t *transaction) Put(r *step.Record) error { return t.Update(r, r.Status) }
+func (t *transaction) Put(r *rules.Record) error { return t.Update(r, r.Status) }
 
-func (t *transaction) Update(r *step.Record, _ lease.Status) error {
+func (t *transaction) Update(r *rules.Record, _ lease.Status) error {
 	t.records[r.ID] = copied(r)
 	return nil
 }
 
 // copied keeps what is stored apart from what callers may change.
-func copied(r *step.Record) *step.Record {
+func copied(r *rules.Record) *rules.Record {
 	c := *r
 	c.Claims, c.Labels = slices.Clone(r.Claims), maps.Clone(r.Labels)
 	return &c
@@ -62,8 +62,8 @@ func copiedEvent(e lease.Event) lease.Event {
 }
 
 // pick returns copies of the records that match, in order.
-func (t *transaction) pick(limit int, order func(a, b *step.Record) int, match func(*step.Record) bool) ([]*step.Record, error) {
-	var found []*step.Record
+func (t *transaction) pick(limit int, order func(a, b *rules.Record) int, match func(*rules.Record) bool) ([]*rules.Record, error) {
+	var found []*rules.Record
 	for _, r := range t.records {
 		if match(r) {
 			found = append(found, r)
@@ -79,60 +79,60 @@ func (t *transaction) pick(limit int, order func(a, b *step.Record) int, match f
 	return found, nil
 }
 
-func arrival(a, b *step.Record) int { return cmp.Compare(a.Arrival, b.Arrival) }
+func arrival(a, b *rules.Record) int { return cmp.Compare(a.Arrival, b.Arrival) }
 
-func place(a, b *step.Record) int { return cmp.Or(cmp.Compare(a.Key, b.Key), arrival(a, b)) }
+func place(a, b *rules.Record) int { return cmp.Or(cmp.Compare(a.Key, b.Key), arrival(a, b)) }
 
-func (n *namespace) byArrival() []*step.Record {
+func (n *namespace) byArrival() []*rules.Record {
 	return slices.SortedFunc(maps.Values(n.records), arrival)
 }
 
-func overlaps(r *step.Record, o step.Overlap) bool {
+func overlaps(r *rules.Record, o rules.Overlap) bool {
 	return (o.Skip == "" || r.Holder != o.Skip) &&
 		slices.ContainsFunc(r.Claims, func(c lease.Claim) bool { return lease.Conflict(c, o.Claim) })
 }
 
-func (t *transaction) Leases(o step.Overlap) ([]*step.Record, error) {
-	return t.pick(o.Limit, arrival, func(r *step.Record) bool {
+func (t *transaction) Leases(o rules.Overlap) ([]*rules.Record, error) {
+	return t.pick(o.Limit, arrival, func(r *rules.Record) bool {
 		return r.Status == lease.Active && overlaps(r, o)
 	})
 }
 
-func (t *transaction) Waiters(o step.Overlap) ([]*step.Record, error) {
-	return t.pick(o.Limit, place, func(r *step.Record) bool {
+func (t *transaction) Waiters(o rules.Overlap) ([]*rules.Record, error) {
+	return t.pick(o.Limit, place, func(r *rules.Record) bool {
 		return r.Status == lease.Pending && overlaps(r, o) &&
 			(o.Before == nil || r.Place().Before(*o.Before)) &&
 			(o.After == nil || o.After.Before(r.Place()))
 	})
 }
 
-func (t *transaction) LeasesOf(holder string, limit int) ([]*step.Record, error) {
-	return t.pick(limit, arrival, func(r *step.Record) bool {
+func (t *transaction) LeasesOf(holder string, limit int) ([]*rules.Record, error) {
+	return t.pick(limit, arrival, func(r *rules.Record) bool {
 		return r.Status == lease.Active && r.Holder == holder
 	})
 }
 
-func (t *transaction) WaitersOf(holder string, limit int) ([]*step.Record, error) {
-	return t.pick(limit, place, func(r *step.Record) bool {
+func (t *transaction) WaitersOf(holder string, limit int) ([]*rules.Record, error) {
+	return t.pick(limit, place, func(r *rules.Record) bool {
 		return r.Status == lease.Pending && r.Holder == holder
 	})
 }
 
-func (t *transaction) Replacing(id lease.ID) ([]*step.Record, error) {
-	return t.pick(0, place, func(r *step.Record) bool {
+func (t *transaction) Replacing(id lease.ID) ([]*rules.Record, error) {
+	return t.pick(0, place, func(r *rules.Record) bool {
 		return r.Status == lease.Pending && r.Replace.ID == id
 	})
 }
 
-func (t *transaction) Select(q lease.Query, after int64, limit int) ([]*step.Record, error) {
-	return t.pick(limit, arrival, func(r *step.Record) bool {
+func (t *transaction) Select(q lease.Query, after int64, limit int) ([]*rules.Record, error) {
+	return t.pick(limit, arrival, func(r *rules.Record) bool {
 		return !r.Status.Ended() && r.Arrival > after && q.Matches(r.Lease()) && q.MatchesStatus(r.Status)
 	})
 }
 
-func (t *transaction) Due(now int64, limit int) ([]*step.Record, error) {
-	order := func(a, b *step.Record) int { return cmp.Or(cmp.Compare(a.Deadline, b.Deadline), arrival(a, b)) }
-	return t.pick(limit, order, func(r *step.Record) bool { return r.Over(now) })
+func (t *transaction) Due(now int64, limit int) ([]*rules.Record, error) {
+	order := func(a, b *rules.Record) int { return cmp.Or(cmp.Compare(a.Deadline, b.Deadline), arrival(a, b)) }
+	return t.pick(limit, order, func(r *rules.Record) bool { return r.Over(now) })
 }
 
 func (t *transaction) Append(e lease.Event) error {
@@ -140,21 +140,21 @@ func (t *transaction) Append(e lease.Event) error {
 	return nil
 }
 
-func (t *transaction) Bury(name string, until int64) error {
+func (t *transaction) AddTombstone(name string, until int64) error {
 	t.buried[name] = until
 	return nil
 }
 
-func (t *transaction) Buried(name string) (int64, error) { return t.buried[name], nil }
+func (t *transaction) Tombstone(name string) (int64, error) { return t.buried[name], nil }
 
-func (t *transaction) EndedAt(moment int64) ([]*step.Record, error) {
-	return t.pick(0, arrival, func(r *step.Record) bool { return r.Status.Ended() && r.Ended == moment })
+func (t *transaction) EndedAt(moment int64) ([]*rules.Record, error) {
+	return t.pick(0, arrival, func(r *rules.Record) bool { return r.Status.Ended() && r.Ended == moment })
 }
 
 func (t *transaction) Forget(before, now int64, keep, limit int) (int, error) {
 	maps.DeleteFunc(t.buried, func(_ string, until int64) bool { return until <= now })
-	order := func(a, b *step.Record) int { return cmp.Or(cmp.Compare(a.Ended, b.Ended), arrival(a, b)) }
-	ended, _ := t.pick(0, order, func(r *step.Record) bool { return r.Status.Ended() })
+	order := func(a, b *rules.Record) int { return cmp.Or(cmp.Compare(a.Ended, b.Ended), arrival(a, b)) }
+	ended, _ := t.pick(0, order, func(r *rules.Record) bool { return r.Status.Ended() })
 	n := 0
 	for i, r := range ended {
 		if n == limit || r.Ended > before && len(ended)-i <= keep {
@@ -180,4 +180,4 @@ func (t *transaction) SetConfig(c lease.Config) error {
 	return nil
 }
 
-func (t *transaction) Wake(id lease.ID) { t.woken = append(t.woken, id) }
+func (t *transaction) Notify(id lease.ID) { t.woken = append(t.woken, id) }

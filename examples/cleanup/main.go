@@ -71,7 +71,7 @@ func run(ctx context.Context, dir string) error {
 		return fmt.Errorf("asked for what a dead agent holds: %w", err)
 	}
 	fmt.Println("in the way:", err)
-	by := lease.Force{Actor: "olga", Reason: "killed, see ticket 4711"}
+	by := lease.Revocation{Actor: "olga", Reason: "killed, see ticket 4711"}
 	ended, err := m.ForceRelease(ctx, lease.Query{Holder: "agent-7"}, by)
 	if err != nil || len(ended) != 2 {
 		return errors.Join(fmt.Errorf("%d leases ended, not 2", len(ended)), err)

@@ -47,7 +47,7 @@ func request(holder string) lease.Request {
 
 // renewed: the task outlasts its TTL, and still holds its lease.
 func renewed(ctx context.Context, m lease.Manager) error {
-	k := lease.KeepAlive(m, nil)
+	k := lease.NewKeeper(m, nil)
 	defer k.Close()
 	began := time.Now()
 	return k.Do(ctx, request("writer"), nil, func(ctx context.Context, h *lease.Held) error {
@@ -70,7 +70,7 @@ func renewed(ctx context.Context, m lease.Manager) error {
 // at its next renewal, after at most a third of the TTL.
 func revoked(ctx context.Context, m lease.Manager) error {
 	err := lease.Do(ctx, m, request("writer"), func(ctx context.Context, _ lease.Lease) error {
-		by := lease.Force{Actor: "olga", Reason: "the report was dropped"}
+		by := lease.Revocation{Actor: "olga", Reason: "the report was dropped"}
 		if _, err := m.ForceRelease(ctx, lease.Query{Holder: "writer"}, by); err != nil {
 			return err
 		}

@@ -53,7 +53,7 @@ func Keep(ctx context.Context, m lease.Acquirer, seconds int, measuring func()) 
 		leases, ttl = 1000, 2*time.Second
 	}
 	w := &watch{last: make([]atomic.Int64, leases), start: time.Now()}
-	k := lease.KeepAlive(m, &lease.KeeperOptions{Observer: &lease.KeeperObserver{
+	k := lease.NewKeeper(m, &lease.KeeperOptions{Observer: &lease.KeeperObserver{
 		Renewed: func(l lease.Lease, _ time.Duration) { w.saw(l) },
 		Retried: func(lease.Lease, error) { w.retried.Add(1) },
 		Lost:    func(lease.Lease, error) { w.lost.Add(1) },

@@ -58,7 +58,7 @@ func Hold(m lease.Manager, orders *bufio.Scanner, answers io.Writer) error {
 	if err != nil {
 		return err
 	}
-	keeper := lease.KeepAlive(m, nil)
+	keeper := lease.NewKeeper(m, nil)
 	defer keeper.Close()
 
 	var writing, all sync.WaitGroup

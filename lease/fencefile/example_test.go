@@ -32,7 +32,7 @@ func ExampleDir_WriteFile() {
 	defer files.Close()
 
 	first, _ := m.Acquire(ctx, lease.Request{Holder: "agent-1", Claims: lease.Paths("notes")})
-	_, _ = m.ForceRelease(ctx, lease.Query{Holder: "agent-1"}, lease.Force{Actor: "operator"})
+	_, _ = m.ForceRelease(ctx, lease.Query{Holder: "agent-1"}, lease.Revocation{Actor: "operator"})
 	second, _ := m.Acquire(ctx, lease.Request{Holder: "agent-2", Claims: lease.Paths("notes")})
 
 	fmt.Println(files.WriteFile(ctx, second.Token, "notes", []byte("by agent-2"), 0o644))

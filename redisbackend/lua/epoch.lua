@@ -17,8 +17,14 @@ general[#general + 1] = function(step, keys, state, call, text)
   -- be searched from end to end.
   local NOTHING = 'z' .. string.rep('-', 64)
 
+  -- An acknowledgement is later than the epoch before it, and than one that was lost in this very millisecond.
   local function begin(kind, random, settings)
-    step.epoch = step.nowText .. ' ' .. kind .. ' ' .. random
+    local moment = step.now
+    if kind == 'a' then
+      local last = step.epoch and string.match(step.epoch, '^%d+') or 0
+      moment = math.max(moment, last + 0) + 1
+    end
+    step.epoch = step.padded(moment) .. ' ' .. kind .. ' ' .. random
     call('HSET', keys.state, 'epoch', step.epoch)
     if not step.config then
       step.readConfig(settings)
@@ -38,7 +44,7 @@ general[#general + 1] = function(step, keys, state, call, text)
   -- Arguments and reply: as open's.
   function operations.acknowledge(random, settings)
     begin('a', random, settings)
-    state.token = math.max(state.token, step.leastToken)
+    state.token = math.max(state.token, step.leastToken + 1024) -- beyond what was lost in this millisecond
     -- What is kept of the history may be newer than the counters: numbers of events go on after it.
     local newest = call('XREVRANGE', keys.history, '+', '-', 'COUNT', 1)[1]
     if newest then state.seq = math.max(state.seq, step.lastSeq(newest)) end
