@@ -23,7 +23,7 @@ func report(env *cmdenv.Env, cmd *cobra.Command, err error) int {
 	if e.Err == nil {
 		return e.Status
 	}
-	warn(env, "%v", e.Err)
+	warn(env, "%s", strings.TrimPrefix(e.Err.Error(), "lease: "))
 	if e.Next != "" {
 		_, _ = fmt.Fprintln(env.Err, "next: "+printableLines(e.Next))
 	}

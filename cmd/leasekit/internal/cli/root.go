@@ -39,7 +39,10 @@ func New(env *cmdenv.Env) *cobra.Command {
 	flags.StringVar(&env.Store, "store", "", "store: a file, or sqlite:, redis:, rediss: and what follows (default: LEASEKIT_STORE, .leasekit.json, the git directory)")
 	flags.StringVar(&env.Namespace, "namespace", "", "namespace inside the store (default: LEASEKIT_NAMESPACE)")
 	root.AddCommand(
-		newRun(env),
+		newRun(env), newAcquire(env), newRenew(env), newRelease(env),
+		newCheck(env), newList(env), newGet(env), newWho(env), newQueue(env), newWhy(env), newStats(env),
+		newHistory(env), newWatch(env), newAudit(env),
+		newForceRelease(env), newConfig(env), newSweep(env), newAllow(env),
 	)
 	return root
 }

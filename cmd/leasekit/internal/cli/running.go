@@ -41,7 +41,7 @@ func (r *running) all(ctx context.Context, location open.Location) error {
 	}
 	switch {
 	case err == nil && ended != nil:
-		r.release(store, granted)
+		_ = release(ctx, r.env, store, granted.Ref())
 		return exit.Silently(child.Status(ended))
 	case ended != nil:
 		return exit.Silently(child.Status(ended))
@@ -49,23 +49,23 @@ func (r *running) all(ctx context.Context, location open.Location) error {
 		return notObtained(err, r.flags.status)
 	}
 	r.flags.say(r.env, "holds %s (token %d) after %s", claimsText(granted.Claims, 3), granted.Token, span(granted.Waited))
-	return r.under(store, granted)
+	return r.under(ctx, store, granted)
 }
 
 // under runs the command under the lease.
-func (r *running) under(store *open.Store, granted lease.Lease) error {
+func (r *running) under(ctx context.Context, store *open.Store, granted lease.Lease) error {
 	since := time.Now()
-	keeper := lease.KeepAlive(store.Manager, nil)
+	keeper := lease.NewKeeper(store.Manager, nil)
 	defer keeper.Close()
 	held, err := keeper.Keep(context.Background(), granted, nil)
 	if err != nil {
-		r.release(store, granted)
+		_ = release(ctx, r.env, store, granted.Ref())
 		return err
 	}
 	r.command.Env = childEnv(r.env, store, granted)
 	process, err := child.Start(r.command)
 	if err != nil {
-		r.release(store, granted)
+		_ = release(ctx, r.env, store, granted.Ref())
 		return notStarted(err)
 	}
 	status := r.supervise(process, held)
@@ -135,7 +135,7 @@ func (r *running) giveUp(store *open.Store, held *lease.Held, since time.Time) e
 	granted := held.Lease()
 	left := r.flags.holdAtLeast - time.Since(since)
 	if left < lease.MinTTL {
-		return r.release(store, granted)
+		return release(context.Background(), r.env, store, granted.Ref())
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), releaseTime)
 	defer cancel()
@@ -149,21 +149,6 @@ func (r *running) giveUp(store *open.Store, held *lease.Held, since time.Time) e
 	}
 	r.flags.say(r.env, "holds on to it for another %s", span(left))
 	return nil
-}
-
-// releaseTime bounds the release: the lease also ends by itself.
-const releaseTime = 5 * time.Second
-
-// release gives the lease up. What went wrong is said, since the caller's status
-// is the command's.
-func (r *running) release(store *open.Store, granted lease.Lease) error {
-	ctx, cancel := context.WithTimeout(context.Background(), releaseTime)
-	defer cancel()
-	err := store.Release(ctx, granted.Ref())
-	if err != nil {
-		warn(r.env, "%v", err)
-	}
-	return err
 }
 
 // childEnv is the command's environment: this one's, and which lease it runs

@@ -63,3 +63,18 @@ func (s Snapshot) Age(l lease.Lease) time.Duration {
 	}
 	return max(0, s.Now.Sub(since))
 }
+
+// Longest returns the waiter of the chain that has waited longest, and false if
+// nobody in it waits.
+func (n *Node) Longest() (lease.Lease, bool) {
+	var longest lease.Lease
+	if n.Lease.Status == lease.Pending {
+		longest = n.Lease
+	}
+	for _, next := range n.Next {
+		if l, ok := next.Longest(); ok && (longest.ID == "" || l.CreatedAt.Before(longest.CreatedAt)) {
+			longest = l
+		}
+	}
+	return longest, longest.ID != ""
+}
