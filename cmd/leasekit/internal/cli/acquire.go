@@ -13,6 +13,7 @@ import (
 	"github.com/leasekit/leasekit/cmd/leasekit/internal/child"
 	"github.com/leasekit/leasekit/cmd/leasekit/internal/cmdenv"
 	"github.com/leasekit/leasekit/cmd/leasekit/internal/exit"
+	"github.com/leasekit/leasekit/cmd/leasekit/internal/hosts"
 	"github.com/leasekit/leasekit/cmd/leasekit/internal/open"
 	"github.com/leasekit/leasekit/lease"
 )
@@ -124,7 +125,7 @@ func (r refFlags) ref(cmd *cobra.Command, env *cmdenv.Env, args []string, needTo
 		ref.ID = lease.ID(args[0])
 	}
 	if ref.Holder == "" {
-		ref.Holder = env.Getenv(envHolder)
+		ref.Holder = hosts.HolderFromEnv(env.Getenv)
 	}
 	if text := env.Getenv(envToken); ref.Token == 0 && text != "" && !named {
 		token, err := strconv.ParseUint(text, 10, 64)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/leasekit/leasekit/cmd/leasekit/internal/cmdenv"
 	"github.com/leasekit/leasekit/cmd/leasekit/internal/exit"
+	"github.com/leasekit/leasekit/cmd/leasekit/internal/hosts"
 	"github.com/leasekit/leasekit/cmd/leasekit/internal/open"
 	"github.com/leasekit/leasekit/cmd/leasekit/internal/waits"
 	"github.com/leasekit/leasekit/lease"
@@ -35,7 +36,7 @@ if somebody is in the way.`,
 		Args: needPaths,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if holder == "" {
-				holder = env.Getenv(envHolder)
+				holder = hosts.HolderFromEnv(env.Getenv)
 			}
 			var busy bool
 			err := withStore(cmd, env, func(ctx context.Context, store *open.Store) error {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/leasekit/leasekit/cmd/leasekit/internal/cmdenv"
 	"github.com/leasekit/leasekit/cmd/leasekit/internal/exit"
+	"github.com/leasekit/leasekit/cmd/leasekit/internal/hosts"
 	"github.com/leasekit/leasekit/cmd/leasekit/internal/open"
 	"github.com/leasekit/leasekit/lease"
 )
@@ -146,11 +147,12 @@ func parseLabels(pairs []string) (map[string]string, error) {
 	return labels, nil
 }
 
-// holderOr is the holder that was named, by the flag or by the environment, or a
+// holderOr is the holder that was named, by the flag or by the environment (so the
+// commands of an agent's session are the session itself), or a
 // new one.
 func holderOr(env *cmdenv.Env, named string) string {
 	if named == "" {
-		named = env.Getenv(envHolder)
+		named = hosts.HolderFromEnv(env.Getenv)
 	}
 	if named == "" {
 		named = lease.NewHolder(userName(env))

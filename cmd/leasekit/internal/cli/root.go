@@ -44,5 +44,6 @@ func New(env *cmdenv.Env) *cobra.Command {
 		newHistory(env), newWatch(env), newAudit(env),
 		newForceRelease(env), newConfig(env), newSweep(env), newAllow(env),
 	)
+	root.AddCommand(agents(env)...)
 	return root
 }
