@@ -206,3 +206,30 @@ func removeStale(dir string) {
 		}
 	}
 }
+
+// LastCall is when a session's hook was last called.
+type LastCall struct {
+	Session string // the holder's name
+	At      time.Time
+}
+
+// LastCalls returns the newest calls of hooks for a tree, the newest first.
+func LastCalls(l open.Location, getenv func(string) string) []LastCall {
+	dir := stateDir(l, getenv)
+	entries, _ := os.ReadDir(dir) // a folder that is not there: no call yet
+	var calls []LastCall
+	for _, e := range entries {
+		info, err := e.Info()
+		if err != nil || filepath.Ext(e.Name()) != ".json" || info.Size() > maxState {
+			continue
+		}
+		b, err := os.ReadFile(filepath.Join(dir, e.Name()))
+		var s state
+		if err != nil || json.Unmarshal(b, &s) != nil || s.Holder == "" {
+			continue
+		}
+		calls = append(calls, LastCall{Session: s.Holder, At: info.ModTime()})
+	}
+	slices.SortFunc(calls, func(a, b LastCall) int { return b.At.Compare(a.At) })
+	return calls[:min(len(calls), 5)]
+}

@@ -24,6 +24,7 @@ const (
 	labelBranch  = "branch"
 	labelPID     = "pid"
 	labelPrompt  = "prompt"
+	labelMachine = "machine"
 	byHook       = "hook"
 )
 
@@ -32,7 +33,8 @@ func (c *caller) labels(l open.Location, s state) map[string]string {
 	labels := map[string]string{
 		labelBy: byHook, labelHost: string(c.call.Host), labelSession: cut(c.call.Session, 100), labelPID: strconv.Itoa(c.hostProcess()),
 	}
-	for name, value := range map[string]string{labelAgent: cut(c.call.Agent, 100), labelBranch: branch(l), labelPrompt: s.Prompt} {
+	machine, _ := os.Hostname()
+	for name, value := range map[string]string{labelMachine: machine, labelAgent: cut(c.call.Agent, 100), labelBranch: branch(l), labelPrompt: s.Prompt} {
 		if value != "" {
 			labels[name] = value
 		}
