@@ -1,0 +1,49 @@
+// Package cli is the command line: one file a command.
+package cli
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+
+	"github.com/leasekit/leasekit/cmd/leasekit/internal/cmdenv"
+	"github.com/leasekit/leasekit/cmd/leasekit/internal/exit"
+)
+
+// Main runs the command line and returns the exit status. It never exits the
+// process itself.
+func Main(ctx context.Context, env *cmdenv.Env, args []string) int {
+	root := New(env)
+	root.SetArgs(args)
+	cmd, err := root.ExecuteContextC(ctx)
+	return report(env, cmd, err)
+}
+
+// New returns the root command with all others below it.
+func New(env *cmdenv.Env) *cobra.Command {
+	root := &cobra.Command{
+		Use:           "leasekit",
+		Short:         "Leases on files and other paths, for scripts, people and coding agents",
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          cobra.NoArgs,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.SetIn(env.In)
+	root.SetOut(env.Out)
+	root.SetErr(env.Err)
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return &exit.Error{Status: exit.Usage, Code: "usage", Next: cmd.CommandPath() + " --help", Err: err}
+	})
+	flags := root.PersistentFlags()
+	flags.StringVar(&env.Store, "store", "", "store: a file, or sqlite:, redis:, rediss: and what follows (default: LEASEKIT_STORE, .leasekit.json, the git directory)")
+	flags.StringVar(&env.Namespace, "namespace", "", "namespace inside the store (default: LEASEKIT_NAMESPACE)")
+	root.AddCommand(
+		newRun(env), newAcquire(env), newRenew(env), newRelease(env),
+		newCheck(env), newList(env), newGet(env), newWho(env), newQueue(env), newWhy(env), newStats(env),
+		newHistory(env), newWatch(env), newAudit(env),
+		newForceRelease(env), newConfig(env), newSweep(env), newAllow(env),
+	)
+	root.AddCommand(agents(env)...)
+	return root
+}

@@ -1,0 +1,16 @@
+package hook
+
+import (
+	"io/fs"
+	"syscall"
+	"time"
+)
+
+// changeTime returns when a file's entry was last changed, which a command
+// cannot set back.
+func changeTime(info fs.FileInfo) time.Time {
+	if stat, ok := info.Sys().(*syscall.Stat_t); ok {
+		return time.Unix(int64(stat.Ctim.Sec), int64(stat.Ctim.Nsec))
+	}
+	return time.Time{}
+}
