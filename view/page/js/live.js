@@ -48,11 +48,12 @@ export class Live extends EventTarget {
   #heartbeat = 10_000
   #retry = 500
   #timer = 0
+  #rest = 0
 
   start() {
     this.#connect()
     setInterval(() => this.#check(2.5), 1000)
-    document.addEventListener('visibilitychange', () => { if (!document.hidden) this.#check(1.2) })
+    document.addEventListener('visibilitychange', () => this.#seen())
     addEventListener('online', () => this.#again(0))
     addEventListener('pageshow', (e) => { if (e.persisted) this.#again(0) })
   }
@@ -67,6 +68,23 @@ export class Live extends EventTarget {
     source.onerror = () => { if (source === this.#source) this.#again(this.#retry) }
   }
 
+  // A browser has six connections to a server over HTTP/1.1, for all its tabs
+  // together: those that nobody looks at give theirs back, and resume later.
+  #seen() {
+    clearTimeout(this.#rest)
+    if (document.hidden) {
+      this.#rest = setTimeout(() => {
+        this.#source?.close()
+        this.#source = null
+        clearTimeout(this.#timer)
+      }, 5000)
+    } else if (this.#source) {
+      this.#check(1.2)
+    } else {
+      this.#again(0)
+    }
+  }
+
   // A connection that only seems to live: its other end is gone, or this page slept.
   #check(times) {
     if (this.#source && performance.now() - this.#heard > times * this.#heartbeat) this.#again(0)
@@ -77,6 +95,7 @@ export class Live extends EventTarget {
     this.#source = null
     this.#to('connecting')
     clearTimeout(this.#timer)
+    if (document.hidden && pause > 0) return
     this.#timer = setTimeout(() => this.#connect(), pause * (1 + Math.random()))
     this.#retry = Math.min(this.#retry * 2, 5000)
   }
