@@ -51,20 +51,9 @@ func (h *handler) previewRelease(r *http.Request) (any, error) {
 			answer.More = true
 			break
 		}
-		answer.Rows = append(answer.Rows, summary(s, l))
+		answer.Rows = append(answer.Rows, summary(s, &l, 0).short())
 	}
 	return answer, nil
-}
-
-// summary is a lease's row, with the first of its claims.
-func summary(s *snapshot, l lease.Lease) row {
-	var c lease.Claim
-	if len(l.Claims) > 0 {
-		c = l.Claims[0]
-	}
-	r := rowOf(s, &l, c, 0)
-	r.Path, r.Name = shorten(r.Path), shorten(r.Name)
-	return r
 }
 
 // releaseOrder names what a person has seen and wants ended.
@@ -114,7 +103,7 @@ func (h *handler) forceRelease(r *http.Request) (any, error) {
 	for _, l := range order.Leases {
 		ended, err := h.manager.ForceRelease(r.Context(), lease.Query{ID: l.ID, Holder: l.Holder}, by)
 		for _, e := range ended {
-			answer.Ended = append(answer.Ended, summary(s, e))
+			answer.Ended = append(answer.Ended, summary(s, &e, 0).short())
 		}
 		if err != nil && len(answer.Ended) == 0 {
 			return nil, err

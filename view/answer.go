@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/leasekit/leasekit/lease"
 )
@@ -108,7 +109,11 @@ func (p *parameters) text(name string) string {
 		p.fail(lease.Invalid(name, "%d bytes, at most %d", len(v), longest))
 		return ""
 	}
-	return strings.ToValidUTF8(v, "\uFFFD")
+	if !utf8.ValidString(v) {
+		p.fail(lease.Invalid(name, "%q is not valid UTF-8", v))
+		return ""
+	}
+	return v
 }
 
 // number returns a whole number between 0 and top, or normal if there is none.

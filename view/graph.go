@@ -75,13 +75,13 @@ func newGraph(s *snapshot) *graph {
 
 // addWaiter finds what is in a waiter's way.
 func (g *graph) addWaiter(s *snapshot, x *index, i int) {
-	w := &s.pending[i]
+	w := s.pending[i]
 	free := func(other *lease.Lease) bool { return other.Holder == w.Holder && !w.Distinct || inChain(w, other) }
 	edges := map[string]int{} // by holder: into g.edges
 	seen := map[int]bool{}
 	for _, c := range w.Claims {
 		g.whole = x.held.clashes(c, len(s.active), &g.budget, func(o owned) bool {
-			l := &s.active[o.owner]
+			l := s.active[o.owner]
 			if seen[o.owner] || l.ID == w.Replaced || free(l) {
 				return true
 			}
@@ -103,7 +103,7 @@ func (g *graph) addWaiter(s *snapshot, x *index, i int) {
 	ahead, nearest, next := map[int]bool{}, -1, edge{}
 	for _, c := range w.Claims {
 		g.whole = x.waiting.clashes(c, i, &g.budget, func(o owned) bool {
-			other := &s.pending[o.owner]
+			other := s.pending[o.owner]
 			if free(other) {
 				return true
 			}

@@ -173,7 +173,7 @@ func (h *handler) path(r *http.Request) (any, error) {
 				answer.More++
 				continue
 			}
-			answer.Rows = append(answer.Rows, c)
+			answer.Rows = append(answer.Rows, *c)
 		case below(c.Path, path) && c.Kind == "lease":
 			answer.Held++
 		case below(c.Path, path):
@@ -213,7 +213,7 @@ func (h *handler) events(r *http.Request) (any, error) {
 			break
 		}
 		l := &rec.event.Lease
-		if kind != "" && kind != rec.event.Kind || !f.pass(&row{Holder: l.Holder, search: text(l, pathsOf(l))}) {
+		if kind != "" && kind != rec.event.Kind || !f.about(l) {
 			continue
 		}
 		o := occurrenceOf(rec.event)

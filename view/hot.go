@@ -60,10 +60,10 @@ func (h *handler) hot(r *http.Request) (any, error) {
 	}
 	answer.Paths = contendedPaths(s, records, answer.From, limit)
 	answer.Holders = busiest(s, limit)
-	rows := slices.Clone(s.lists().rows)
-	slices.SortStableFunc(rows, func(a, b row) int { return a.Since.Compare(b.Since) })
-	for _, r := range rows {
-		r.Path, r.Name = shorten(r.Path), shorten(r.Name)
+	rows := slices.Clone(s.lists())
+	slices.SortStableFunc(rows, func(a, b *row) int { return a.Since.Compare(b.Since) })
+	for _, full := range rows {
+		r := full.short()
 		switch {
 		case r.Kind == "lease" && len(answer.Holds) < limit:
 			answer.Holds = append(answer.Holds, r)
@@ -141,7 +141,7 @@ func busiest(s *snapshot, limit int) []busy {
 		return holders[holder]
 	}
 	for i := range s.active {
-		l := &s.active[i]
+		l := s.active[i]
 		b := at(l.Holder)
 		b.Held++
 		b.Blocks += s.graph().waiters[l.ID]

@@ -31,7 +31,7 @@ func newIndex(s *snapshot) *index {
 	return &index{held: newLookup(s.active), waiting: newLookup(s.pending)}
 }
 
-func newLookup(leases []lease.Lease) lookup {
+func newLookup(leases []*lease.Lease) lookup {
 	l := lookup{exact: make(map[string][]owned, len(leases))}
 	for i, owner := range leases {
 		for _, c := range owner.Claims {

@@ -32,24 +32,19 @@ type row struct {
 	Labels    map[string]string `json:"labels,omitempty"`
 
 	// Of a line of the tree.
-	Depth    int  `json:"depth"`
-	Open     bool `json:"open,omitzero"`
-	Held     int  `json:"held,omitzero"`    // claims at or below
-	Waiting  int  `json:"waiting,omitzero"` // likewise
-	search   string
-	unsorted int // where it stands by age
+	Depth   int  `json:"depth"`
+	Open    bool `json:"open,omitzero"`
+	Held    int  `json:"held,omitzero"`    // claims at or below
+	Waiting int  `json:"waiting,omitzero"` // likewise
+	lease   *lease.Lease
+	whole   bool // it stands for all claims of the lease
 }
 
-// claimed is a row for each claim, in the order of the tree.
-type claimed = row
-
-// lists are the rows of the list, one for each lease and waiter.
-type lists struct{ rows []row }
-
 // rowOf makes the row of a lease or waiter, showing one of its claims.
-func rowOf(s *snapshot, l *lease.Lease, c lease.Claim, position int) row {
-	r := row{
-		Kind: "lease", Path: c.Path, Name: c.Path, ID: l.ID, Holder: l.Holder, Mode: c.Mode, Scope: c.Scope, Claims: len(l.Claims),
+func rowOf(s *snapshot, l *lease.Lease, c lease.Claim, position int) *row {
+	r := &row{
+		lease: l,
+		Kind:  "lease", Path: c.Path, Name: c.Path, ID: l.ID, Holder: l.Holder, Mode: c.Mode, Scope: c.Scope, Claims: len(l.Claims),
 		Since: l.GrantedAt, ExpiresAt: l.ExpiresAt, TTL: l.TTL.Seconds(), Priority: l.Priority, Labels: someLabels(l.Labels),
 	}
 	if l.Status == lease.Pending {
@@ -92,66 +87,74 @@ func sortedKeys(m map[string]string) []string {
 	return keys
 }
 
-// text is what a search looks at.
-func text(l *lease.Lease, path string) string {
+// text is what a search looks at: all of a lease, or of a row what it shows.
+func text(l *lease.Lease, paths ...string) string {
+	if len(paths) == 0 {
+		for _, c := range l.Claims {
+			paths = append(paths, c.Path)
+		}
+	}
 	var b strings.Builder
-	for _, part := range []string{path, l.Holder, string(l.ID)} {
-		b.WriteString(strings.ToLower(part))
+	for _, part := range append(paths, l.Holder, string(l.ID)) {
+		b.WriteString(part)
 		b.WriteByte('\n')
 	}
 	for _, k := range sortedKeys(l.Labels) {
-		b.WriteString(strings.ToLower(k + "=" + l.Labels[k]))
+		b.WriteString(k)
+		b.WriteByte('=')
+		b.WriteString(l.Labels[k])
 		b.WriteByte('\n')
 	}
-	return b.String()
+	return strings.ToLower(b.String())
 }
 
-func claimsOf(s *snapshot) []claimed {
-	var rows []row
-	add := func(l *lease.Lease, position int) {
-		searched := text(l, "")
+// eachOf calls add for each lease, by age, and then each waiter, by its place.
+func eachOf(s *snapshot, add func(l *lease.Lease, position int)) {
+	for _, l := range s.active {
+		add(l, 0)
+	}
+	for i, l := range s.pending {
+		add(l, s.graph().position[i])
+	}
+}
+
+// claimsOf makes a row for each claim, in the order of the tree.
+func claimsOf(s *snapshot) []*row {
+	var rows []*row
+	eachOf(s, func(l *lease.Lease, position int) {
 		for _, c := range l.Claims {
-			r := rowOf(s, l, c, position)
-			r.search = strings.ToLower(c.Path) + "\n" + searched
-			r.unsorted = len(rows)
-			rows = append(rows, r)
+			rows = append(rows, rowOf(s, l, c, position))
 		}
-	}
-	for i := range s.active {
-		add(&s.active[i], 0)
-	}
-	for i := range s.pending {
-		add(&s.pending[i], s.graph().position[i])
-	}
-	slices.SortFunc(rows, func(a, b row) int {
-		return cmp.Or(comparePaths(a.Path, b.Path), cmp.Compare(a.unsorted, b.unsorted))
+	})
+	slices.SortStableFunc(rows, func(a, b *row) int { return comparePaths(a.Path, b.Path) })
+	return rows
+}
+
+// listOf makes a row for each lease and waiter.
+func listOf(s *snapshot) []*row {
+	var rows []*row
+	eachOf(s, func(l *lease.Lease, position int) {
+		r := summary(s, l, position)
+		r.whole = true
+		rows = append(rows, r)
 	})
 	return rows
 }
 
-func newLists(s *snapshot) *lists {
-	all := &lists{}
-	add := func(l *lease.Lease, position int) {
-		var c lease.Claim
-		var paths []string
-		for _, claim := range l.Claims {
-			paths = append(paths, claim.Path)
-		}
-		if len(l.Claims) > 0 {
-			c = l.Claims[0]
-		}
-		r := rowOf(s, l, c, position)
-		r.search = text(l, strings.Join(paths, "\n"))
-		r.unsorted = len(all.rows)
-		all.rows = append(all.rows, r)
+// summary is a lease's row, with the first of its claims.
+func summary(s *snapshot, l *lease.Lease, position int) *row {
+	var c lease.Claim
+	if len(l.Claims) > 0 {
+		c = l.Claims[0]
 	}
-	for i := range s.active {
-		add(&s.active[i], 0)
-	}
-	for i := range s.pending {
-		add(&s.pending[i], s.graph().position[i])
-	}
-	return all
+	return rowOf(s, l, c, position)
+}
+
+// short is a copy of the row with a path that a line has room for.
+func (r *row) short() row {
+	short := *r
+	short.Path, short.Name = shorten(r.Path), shorten(r.Name)
+	return short
 }
 
 // filter is what a viewer wants to see.
@@ -177,22 +180,38 @@ func (f filter) pass(r *row) bool {
 		f.state == "blocking" && r.Waiters == 0, f.holder != "" && f.holder != r.Holder:
 		return false
 	}
+	if len(f.words) == 0 {
+		return true
+	}
+	if r.whole {
+		return f.found(text(r.lease))
+	}
+	return f.found(text(r.lease, r.Path))
+}
+
+// found reports whether a text has all the words.
+func (f filter) found(text string) bool {
 	for _, w := range f.words {
-		if !strings.Contains(r.search, w) {
+		if !strings.Contains(text, w) {
 			return false
 		}
 	}
 	return true
 }
 
-func (f filter) of(rows []row) []row {
+// about is pass for a lease that may have ended: its state does not count.
+func (f filter) about(l *lease.Lease) bool {
+	return (f.holder == "" || f.holder == l.Holder) && (len(f.words) == 0 || f.found(text(l)))
+}
+
+func (f filter) of(rows []*row) []*row {
 	if f.empty() {
 		return rows
 	}
-	var passed []row
-	for i := range rows {
-		if f.pass(&rows[i]) {
-			passed = append(passed, rows[i])
+	var passed []*row
+	for _, r := range rows {
+		if f.pass(r) {
+			passed = append(passed, r)
 		}
 	}
 	return passed
@@ -244,9 +263,9 @@ func (h *handler) now(r *http.Request) (any, error) {
 		answer.Total, answer.Rows = t.count, append(answer.Rows, t.window...)
 		return answer, nil
 	}
-	rows := slices.Clone(f.of(s.lists().rows))
-	slices.SortStableFunc(rows, func(a, b row) int {
-		c := orders[order](&a, &b)
+	rows := slices.Clone(f.of(s.lists()))
+	slices.SortStableFunc(rows, func(a, b *row) int {
+		c := orders[order](a, b)
 		if reverse {
 			return -c
 		}
@@ -255,8 +274,7 @@ func (h *handler) now(r *http.Request) (any, error) {
 	answer.Total = len(rows)
 	rows = rows[min(offset, len(rows)):min(offset+limit, len(rows))]
 	for _, r := range rows {
-		r.Path, r.Name = shorten(r.Path), shorten(r.Name)
-		answer.Rows = append(answer.Rows, r)
+		answer.Rows = append(answer.Rows, r.short())
 	}
 	return answer, nil
 }

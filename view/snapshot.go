@@ -17,14 +17,14 @@ type snapshot struct {
 	until time.Time // when a lease shown as active expires
 	boost time.Duration
 
-	active  []lease.Lease // by grant
-	pending []lease.Lease // in the order of the queue
+	active  []*lease.Lease // by grant
+	pending []*lease.Lease // in the order of the queue
 	byID    map[lease.ID]*lease.Lease
 
 	index  func() *index
 	graph  func() *graph
-	claims func() []claimed
-	lists  func() *lists
+	claims func() []*row // one for each claim, in the order of the tree
+	lists  func() []*row // one for each lease and waiter
 }
 
 // snapshot returns the state. After a change it is made anew, but not more often
@@ -52,9 +52,9 @@ func newSnapshot(entries map[lease.ID]*entry, now time.Time, boost time.Duration
 		l := &e.lease // an entry is replaced, never changed
 		switch {
 		case l.Status == lease.Pending:
-			s.pending = append(s.pending, *l)
+			s.pending = append(s.pending, l)
 		case l.ExpiresAt.After(now):
-			s.active = append(s.active, *l)
+			s.active = append(s.active, l)
 			if l.ExpiresAt.Before(s.until) {
 				s.until = l.ExpiresAt
 			}
@@ -63,24 +63,24 @@ func newSnapshot(entries map[lease.ID]*entry, now time.Time, boost time.Duration
 		}
 		s.byID[l.ID] = l
 	}
-	slices.SortFunc(s.active, func(a, b lease.Lease) int {
+	slices.SortFunc(s.active, func(a, b *lease.Lease) int {
 		return cmp.Or(a.GrantedAt.Compare(b.GrantedAt), strings.Compare(string(a.ID), string(b.ID)))
 	})
-	slices.SortFunc(s.pending, func(a, b lease.Lease) int {
+	slices.SortFunc(s.pending, func(a, b *lease.Lease) int {
 		return cmp.Or(place(a, boost).Compare(place(b, boost)), a.CreatedAt.Compare(b.CreatedAt), strings.Compare(string(a.ID), string(b.ID)))
 	})
 	s.Active, s.Pending = len(s.active), len(s.pending)
 	s.index = sync.OnceValue(func() *index { return newIndex(s) })
 	s.graph = sync.OnceValue(func() *graph { return newGraph(s) })
-	s.claims = sync.OnceValue(func() []claimed { return claimsOf(s) })
-	s.lists = sync.OnceValue(func() *lists { return newLists(s) })
+	s.claims = sync.OnceValue(func() []*row { return claimsOf(s) })
+	s.lists = sync.OnceValue(func() []*row { return listOf(s) })
 	return s
 }
 
 // place is where a waiter stands in the queue: its arrival with the head start
 // of its priority. The head start is the one configured now; the store fixed it
 // on arrival.
-func place(l lease.Lease, boost time.Duration) time.Time {
+func place(l *lease.Lease, boost time.Duration) time.Time {
 	return l.CreatedAt.Add(-time.Duration(l.Priority) * boost)
 }
 

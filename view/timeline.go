@@ -48,7 +48,7 @@ const (
 func (h *handler) timeline(r *http.Request) (any, error) {
 	p := &parameters{r: r}
 	seconds, limit := p.number("seconds", 300, 7200), p.number("limit", 60, mostLanes)
-	f := filter{words: strings.Fields(strings.ToLower(p.text("q"))), state: "all", holder: p.text("holder")}
+	f := filterOf(p)
 	if p.err != nil {
 		return nil, p.err
 	}
@@ -70,7 +70,7 @@ func (h *handler) timeline(r *http.Request) (any, error) {
 		if ended.IsZero() {
 			last = s.Now
 		}
-		if last.Before(answer.From) || !f.pass(&row{Holder: l.Holder, search: text(l, pathsOf(l))}) {
+		if last.Before(answer.From) || !f.about(l) {
 			return
 		}
 		if lanes[l.Holder] == nil {
@@ -92,10 +92,10 @@ func (h *handler) timeline(r *http.Request) (any, error) {
 		}
 	}
 	for i := range s.active {
-		add(&s.active[i], time.Time{})
+		add(s.active[i], time.Time{})
 	}
 	for i := range s.pending {
-		add(&s.pending[i], time.Time{})
+		add(s.pending[i], time.Time{})
 	}
 	answer.Total = len(lanes)
 	all := make([]*lane, 0, len(lanes))
@@ -116,15 +116,6 @@ func (h *handler) timeline(r *http.Request) (any, error) {
 		answer.Lanes = append(answer.Lanes, *a)
 	}
 	return answer, nil
-}
-
-func pathsOf(l *lease.Lease) string {
-	var b strings.Builder
-	for _, c := range l.Claims {
-		b.WriteString(strings.ToLower(c.Path))
-		b.WriteByte('\n')
-	}
-	return b.String()
 }
 
 // ends reports whether an event of this kind ends a lease or a wait.

@@ -14,7 +14,7 @@ const smallDirectory = 100
 // where it is open, those of what is in it. Directories with a single entry
 // are joined with it to one line.
 type tree struct {
-	rows         []row
+	rows         []*row
 	opened, shut map[string]bool
 	all          bool // everything is open that is not shut
 	from, to     int  // the window
@@ -90,7 +90,7 @@ func (t *tree) entry(entry string, skip, lo, hi, depth int, only bool) {
 		return
 	}
 	open := (only || hi-lo <= smallDirectory || t.all || t.opened[entry]) && !t.shut[entry]
-	t.line(row{
+	t.line(&row{
 		Kind: "dir", Path: entry, Open: open,
 		Held: t.held[hi] - t.held[lo], Waiting: hi - lo - (t.held[hi] - t.held[lo]),
 	}, name+"/", depth)
@@ -100,8 +100,9 @@ func (t *tree) entry(entry string, skip, lo, hi, depth int, only bool) {
 }
 
 // line counts a line, and keeps it if it is in the window.
-func (t *tree) line(r row, name string, depth int) {
+func (t *tree) line(full *row, name string, depth int) {
 	if t.count >= t.from && t.count < t.to {
+		r := *full
 		r.Name, r.Depth = shorten(name), depth
 		if r.Kind != "dir" { // a directory's path is what opens it
 			r.Path = shorten(r.Path)
