@@ -58,7 +58,7 @@ func (h *holds) begin(l lease.Lease, g *group) {
 	if known, ok := s.held[l.ID]; ok {
 		since = known.since
 	}
-	s.held[l.ID] = hold{group: g, since: since, deadline: now + l.Remaining(), ttl: l.TTL}
+	s.held[l.ID] = hold{group: g, since: since, deadline: l.Deadline().Sub(h.start), ttl: l.TTL}
 	if len(s.held) >= s.clearAt {
 		s.clear(now)
 		s.clearAt = max(leastClear, 2*len(s.held))
@@ -78,7 +78,7 @@ func (h *holds) renewed(l lease.Lease, groupOf func([]lease.Claim) *group) (late
 		known = hold{group: groupOf(l.Claims), since: now - l.UpdatedAt.Sub(l.GrantedAt)}
 	}
 	late = ok && known.deadline-now < known.ttl/3
-	known.deadline, known.ttl = now+l.Remaining(), l.TTL
+	known.deadline, known.ttl = l.Deadline().Sub(h.start), l.TTL
 	s.held[l.ID] = known
 	return late
 }
