@@ -17,6 +17,7 @@ const (
 	MaxPriority    = 100      // and -100
 	MaxBlockers    = 16       // listed by a ConflictError
 	MaxContention  = 100      // counted by Contention, and by ConflictError's Count and Position
+	MaxChain       = 8        // leases under whose cover a sub-lease may be: its parent, and that one's
 	MinTTL         = 10 * time.Millisecond
 	MaxTTL         = 365 * 24 * time.Hour
 	MinQueueTTL    = 100 * time.Millisecond // of Request.QueueTTL, and of Config.WaiterTTL

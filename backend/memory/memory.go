@@ -36,23 +36,30 @@ func New(o *Options) lease.Manager {
 // Store is a handle on a namespace in memory. It is safe for concurrent use.
 type Store struct {
 	*namespace
-	mu   *sync.Mutex // guards the namespace
-	wake *hints
+	mu     *sync.Mutex // guards the namespace
+	wake   *hints
+	client string // this handle
 }
 
 // NewStore returns a handle on a new, empty namespace.
 func NewStore() *Store {
-	return &Store{
-		namespace: &namespace{config: defaultConfig(), records: map[lease.ID]*rules.Record{}, buried: map[string]int64{}},
-		mu:        new(sync.Mutex),
-		wake:      &hints{subscribers: map[lease.ID][]chan struct{}{}},
-	}
+	return (&Store{
+		namespace: &namespace{
+			config: defaultConfig(), records: map[lease.ID]*rules.Record{}, buried: map[string]int64{}, closed: map[string]bool{},
+		},
+		mu:   new(sync.Mutex),
+		wake: &hints{subscribers: map[lease.ID][]chan struct{}{}},
+	}).Another()
 }
 
 // Another returns another handle on the same namespace, as another process
 // would have one of a store that is shared.
 func (s *Store) Another() *Store {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	another := *s
+	another.handles++
+	another.client = strconv.Itoa(another.handles)
 	return &another
 }
 
@@ -66,7 +73,7 @@ func defaultConfig() lease.Config {
 func do[T any](s *Store, f func(*rules.Step) (T, error)) (T, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	tx := &transaction{namespace: s.namespace}
+	tx := &transaction{namespace: s.namespace, client: s.client}
 	st, err := rules.Begin(tx)
 	if err != nil {
 		var zero T
@@ -215,8 +222,14 @@ func (s *Store) Stats(context.Context) (lease.Stats, error) {
 // Subscribe implements [backend.Store].
 func (s *Store) Subscribe(id lease.ID) (<-chan struct{}, func()) { return s.wake.subscribe(id) }
 
-// Close implements [backend.Store]. What is stored stays, for other handles.
-func (s *Store) Close() error { return nil }
+// Close implements [backend.Store]. What is stored stays, for other handles; they
+// pass the waiters of this one at once.
+func (s *Store) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed[s.client] = true
+	return nil
+}
 
 // hints carries wake-ups to the waiters of all handles.
 type hints struct {

@@ -35,8 +35,8 @@ type Tx interface {
 	Waiters(o Overlap) ([]*Record, error)
 
 	// Count returns how many records of a holder are recorded as Active or
-	// Pending.
-	Count(holder string) (int, error)
+	// Pending and have a Deadline after now.
+	Count(holder string, now int64) (int, error)
 
 	// LeasesOf returns up to limit of a holder's records recorded as Active, by
 	// arrival.
@@ -79,10 +79,9 @@ type Tx interface {
 	AddTombstone(name string, until int64) error
 	Tombstone(name string) (until int64, err error)
 
-	// Forget removes up to limit ended records, oldest end first: those that
-	// ended at or before this moment, and those beyond the newest keep.
-	// Tombstones whose time is over at now go too, uncounted.
-	Forget(before, now int64, keep, limit int) (int, error)
+	// Forget removes ended records, oldest end first, and returns how many.
+	// Tombstones whose time is over go too, uncounted.
+	Forget(f Forget) (int, error)
 
 	// Trim removes up to limit events, oldest first: those recorded at or
 	// before this moment, and those beyond the newest keep (if keep > 0).
@@ -102,6 +101,7 @@ type Counters struct {
 	Arrivals   int64       // the newest Record.Arrival
 	Waiting    int         // records recorded as Pending
 	Tombstones int64       // until when some withdrawn attempt is remembered
+	Subleases  int         // records recorded as Active or Pending that have a Parent
 	Now        int64       // the highest now that a step has used, ms
 	Refused    uint64      // refusals of tries without a place
 }
@@ -140,7 +140,17 @@ func (s *State) clock() (now, up int64) {
 type Overlap struct {
 	Claims []lease.Claim
 	Skip   string // a holder whose records are left out; "" for none
+	Only   string // Leases: the only holder whose records count; "" for all
+	Shared bool   // Waiters: only those with a shared claim that conflicts
 	Before *Place // Waiters: only those before
 	After  *Place // Waiters: only those after
 	Limit  int    // the first so many
+}
+
+// Forget selects ended records: up to Limit of those that ended at or before
+// Before, and of those beyond the newest Keep that ended at or before Spare.
+type Forget struct {
+	Before, Spare int64 // Before <= Spare
+	Keep, Limit   int
+	Now           int64 // tombstones until then are over
 }
