@@ -60,11 +60,15 @@ func (e *engine) renew(ctx context.Context, args RenewArgs) (lease.Lease, error)
 		if err != nil {
 			return lease.Lease{}, storeError(ctx, op, err)
 		}
-		if reply.Outcome != Stale {
+		switch reply.Outcome {
+		case Stale:
+			if err := e.stale(op, c, reply.Config); err != nil {
+				return lease.Lease{}, err
+			}
+		case Overtaken:
+			args.Op = max(string(lease.NewID()), reply.Op+"+") // the call lives: it is no late copy
+		default:
 			return e.renewed(ctx, args, asked, reply)
-		}
-		if err := e.stale(op, c, reply.Config); err != nil {
-			return lease.Lease{}, err
 		}
 		if ctx.Err() != nil {
 			return lease.Lease{}, endedError(ctx, op)
