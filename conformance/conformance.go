@@ -92,6 +92,10 @@ func cases() []testCase {
 		fencingCases,
 		clockCases,
 		limitCases,
+		repeatedCases,
+		boundCases,
+		subleaseCases,
+		subleaseEndCases,
 	)
 }
 
