@@ -66,7 +66,7 @@ async function route() {
 
 // One question at a time, and a pause between them: a busy store changes more
 // often than anybody can look.
-const pause = 250
+const pause = 150
 let asking = false
 let again = false
 let shownVersion = 0
