@@ -40,7 +40,6 @@ func TestPagesLoad(t *testing.T) {
 			require.Zero(t, value[int](b, "document.querySelectorAll('main script, main img, bdi *').length"), "names are only text")
 			b.until("document.documentElement.scrollWidth <= innerWidth")
 		}
-		b.shows("1 line")
 		value[bool](b, "location.hash = 'lease?id=nothing', true")
 		b.shows("Not found")
 		// The browser itself reports that answer.
