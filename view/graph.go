@@ -76,7 +76,7 @@ func newGraph(s *snapshot) *graph {
 // addWaiter finds what is in a waiter's way.
 func (g *graph) addWaiter(s *snapshot, x *index, i int) {
 	w := s.pending[i]
-	free := func(other *lease.Lease) bool { return other.Holder == w.Holder && !w.Distinct || inChain(w, other) }
+	free := func(other *lease.Lease) bool { return other.Holder == w.Holder && !w.Distinct || s.covers(other, w) }
 	edges := map[string]int{} // by holder: into g.edges
 	seen := map[int]bool{}
 	for _, c := range w.Claims {
@@ -195,6 +195,19 @@ func compareBool(a, b bool) int {
 	return -1
 }
 
-// inChain reports whether a lease covers the request's: then it is not in the
-// way.
-func inChain(w, l *lease.Lease) bool { return false }
+// covers reports whether a request was made under the cover of a lease: then
+// that is not in its way. It follows the parents that are still active.
+func (s *snapshot) covers(l, w *lease.Lease) bool {
+	id := w.Parent
+	for range lease.MaxChain {
+		if id == "" || id == l.ID {
+			break
+		}
+		parent := s.byID[id]
+		if parent == nil {
+			return false
+		}
+		id = parent.Parent
+	}
+	return id != "" && id == l.ID
+}

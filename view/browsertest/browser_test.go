@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -141,6 +142,13 @@ func (b *tab) clean() {
 	}
 }
 
+// asked lists the addresses that the page has loaded.
+func (b *tab) asked() []string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.Clone(b.requests)
+}
+
 // forget drops the complaints so far, which a test has caused on purpose.
 func (b *tab) forget() {
 	b.mu.Lock()
@@ -249,4 +257,12 @@ func (b *tab) png() []byte {
 		b.fail(err)
 	}
 	return shot
+}
+
+// scrollTo scrolls the list.
+func scrollTo(where string) chromedp.Action[chromedp.Void] {
+	return chromedp.Evaluate[chromedp.Void](fmt.Sprintf(`(() => {
+		const grid = document.querySelector('.grid')
+		grid.scrollTop = %q === 'bottom' ? grid.scrollHeight : grid.scrollHeight / 2
+	})()`, where))
 }

@@ -66,7 +66,7 @@ async function route() {
 
 // One question at a time, and a pause between them: a busy store changes more
 // often than anybody can look.
-const pause = 250
+const pause = 150
 let asking = false
 let again = false
 let shownVersion = 0
@@ -80,6 +80,7 @@ async function refresh() {
   again = false
   const asked = current
   const began = performance.now()
+  let rest = pause
   try {
     const answer = await asked.refresh?.()
     if (asked === current && answer) {
@@ -88,10 +89,14 @@ async function refresh() {
       main.querySelector(':scope > .failure')?.remove()
     }
   } catch (error) {
-    if (asked === current && error.name !== 'AbortError') fail(error)
+    if (asked === current) fail(error)
+    if (['offline', 'unavailable', 'closed'].includes(error.code)) {
+      again = true
+      rest = 1000
+    }
   }
   // Slow answers are asked for less often.
-  const rest = Math.max(pause, 2 * (performance.now() - began))
+  rest = Math.max(rest, 2 * Math.min(performance.now() - began, 5000))
   setTimeout(() => {
     asking = false
     if (again || shownVersion < live.version) refresh()

@@ -9,6 +9,15 @@ export class Failure extends Error {
   }
 }
 
+const patience = 15_000 // milliseconds for an answer
+let abandoned = new AbortController()
+
+// abandon ends the questions that are under way: their connection is dead.
+function abandon() {
+  abandoned.abort()
+  abandoned = new AbortController()
+}
+
 /** ask reads an answer of the server. Addresses are relative: any prefix will do. */
 export async function ask(path, parameters = {}, options = {}) {
   const query = new URLSearchParams()
@@ -16,14 +25,19 @@ export async function ask(path, parameters = {}, options = {}) {
     for (const one of [v].flat()) if (one !== '' && one !== null && one !== undefined) query.append(k, one)
   }
   const text = query.toString()
+  // A question over a connection that is dead without a sign would wait for ever.
+  const signal = AbortSignal.any([abandoned.signal, AbortSignal.timeout(patience)])
   let response
+  let body
   try {
-    response = await fetch('api/' + path + (text ? '?' + text : ''), options)
-  } catch (error) {
-    if (error.name === 'AbortError') throw error
+    response = await fetch('api/' + path + (text ? '?' + text : ''), { signal, ...options })
+    body = await response.json().catch((error) => {
+      if (signal.aborted) throw error
+      return { code: 'internal', error: `The server answered ${response.status}.` }
+    })
+  } catch {
     throw new Failure('offline', 'The server does not answer.')
   }
-  const body = await response.json().catch(() => ({ code: 'internal', error: `The server answered ${response.status}.` }))
   if (!response.ok) throw new Failure(body.code ?? 'internal', body.error ?? String(response.status))
   if (body.now) sync(body.now)
   return body
@@ -31,7 +45,7 @@ export async function ask(path, parameters = {}, options = {}) {
 
 /** send changes something. */
 export function send(path, body) {
-  return ask(path, {}, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) })
+  return ask(path, {}, { signal: AbortSignal.timeout(2 * patience), method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) })
 }
 
 /**
@@ -87,7 +101,9 @@ export class Live extends EventTarget {
 
   // A connection that only seems to live: its other end is gone, or this page slept.
   #check(times) {
-    if (this.#source && performance.now() - this.#heard > times * this.#heartbeat) this.#again(0)
+    if (!this.#source || performance.now() - this.#heard <= times * this.#heartbeat) return
+    abandon()
+    this.#again(0)
   }
 
   #again(pause) {

@@ -1,6 +1,6 @@
 // A picture of a group: a column for each step of the chain, the holders that do
 // not wait themselves on the left. The table below it says the same in words.
-import { svg, visible, short } from './dom.js'
+import { el, svg, visible, short } from './dom.js'
 
 const box = { width: 168, height: 30, gapX: 76, gapY: 12, pad: 14 }
 const most = 40 // holders; more than that is a table's work
@@ -38,10 +38,7 @@ export function picture(group) {
   for (const p of places.values()) image.append(holderBox(p))
   const rest = group.holders - nodes.length
   if (rest > 0) image.append(svg('text', { x: box.pad, y: height + 4, class: 'rest' }, `and ${rest} more`))
-  const around = document.createElement('div')
-  around.className = 'picture'
-  around.append(image)
-  return around
+  return el('div', { class: 'picture', tabindex: '0', role: 'group', 'aria-label': 'Picture of the waits' }, image)
 }
 
 function holderBox({ x, y, node }) {

@@ -40,7 +40,8 @@ export function open(root, parameters, app) {
 export function badge(deadlocks) {
   const e = document.getElementById('deadlocks')
   e.hidden = !deadlocks
-  e.textContent = deadlocks ? plural(deadlocks, 'deadlock') : ''
+  const [count, word] = plural(deadlocks, 'deadlock').split(' ')
+  e.replaceChildren(count, el('span', { class: 'word', text: ' ' + word }))
 }
 
 function card(group) {
