@@ -154,7 +154,8 @@ func newRenew(env *cmdenv.Env) *cobra.Command {
 		Long: `Renew moves the end of a lease to --ttl from now, and prints it. The ID, the holder
 and the token are those that acquire printed. A lease that is gone is exit status 76,
 and the error says why.`,
-		Args: cobra.MaximumNArgs(1),
+		Args:              cobra.MaximumNArgs(1),
+		ValidArgsFunction: completeIDs(env),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ref, err := f.ref(cmd, env, args, true)
 			if err != nil {
@@ -184,7 +185,8 @@ func newRelease(env *cmdenv.Env) *cobra.Command {
 are those that acquire printed; without a token, whatever has the ID and the holder is
 released. Releasing again what is released is no error. A lease that was lost before
 is exit status 76.`,
-		Args: cobra.MaximumNArgs(1),
+		Args:              cobra.MaximumNArgs(1),
+		ValidArgsFunction: completeIDs(env),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ref, err := f.ref(cmd, env, args, false)
 			if err != nil {

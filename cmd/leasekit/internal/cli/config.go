@@ -29,8 +29,9 @@ func newConfig(env *cmdenv.Env) *cobra.Command {
 
 func newConfigGet(env *cmdenv.Env) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "get [flags] [KEY...]",
-		Short: "Print the configuration, or some of its values",
+		Use:               "get [flags] [KEY...]",
+		Short:             "Print the configuration, or some of its values",
+		ValidArgsFunction: completeSettings("", cobra.ShellCompDirectiveDefault),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return withStore(cmd, env, func(ctx context.Context, store *open.Store) error {
 				c, err := store.Config(ctx)
@@ -116,7 +117,8 @@ func newConfigSet(env *cmdenv.Env) *cobra.Command {
 		Short: "Change the configuration, all of it or nothing",
 		Long: `Set changes settings for all processes of the namespace, while they run. Running leases
 keep their terms; renewals obey new caps. Durations are written as 30s, 5m or 1h.`,
-		Example: `  leasekit config set default_ttl=10m max_leases_per_holder=50`,
+		Example:           `  leasekit config set default_ttl=10m max_leases_per_holder=50`,
+		ValidArgsFunction: completeSettings("=", cobra.ShellCompDirectiveNoSpace),
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return usage(cmd, "no KEY=VALUE given")

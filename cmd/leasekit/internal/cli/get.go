@@ -17,9 +17,10 @@ import (
 
 func newGet(env *cmdenv.Env) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "get [flags] ID",
-		Short: "Show one lease or waiter, also one that has ended",
-		Args:  cobra.ExactArgs(1),
+		Use:               "get [flags] ID",
+		Short:             "Show one lease or waiter, also one that has ended",
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: completeIDs(env),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return withStore(cmd, env, func(ctx context.Context, store *open.Store) error {
 				l, err := store.Get(ctx, lease.ID(args[0]))

@@ -17,9 +17,6 @@ import (
 // asked for JSON on standard output, too. It returns the exit status.
 func report(env *cmdenv.Env, cmd *cobra.Command, err error) int {
 	e := exit.Of(err)
-	if err != nil && e.Code == "failed" && unknownCommand(err) {
-		e = &exit.Error{Status: exit.Usage, Code: "usage", Next: "leasekit --help", Err: err}
-	}
 	if e.Err == nil {
 		return e.Status
 	}
@@ -31,11 +28,6 @@ func report(env *cmdenv.Env, cmd *cobra.Command, err error) int {
 		_ = writeJSON(env.Out, map[string]any{"error": describe(e)}) // there is nowhere else to say so
 	}
 	return e.Status
-}
-
-// unknownCommand recognizes what cobra only has words for.
-func unknownCommand(err error) bool {
-	return strings.HasPrefix(err.Error(), "unknown command ")
 }
 
 // errorJSON is an error for programs. Its fields stay.

@@ -3,6 +3,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 
 	"github.com/spf13/cobra"
 
@@ -15,8 +16,28 @@ import (
 func Main(ctx context.Context, env *cmdenv.Env, args []string) int {
 	root := New(env)
 	root.SetArgs(args)
+	began := false
+	noteBegin(root, &began)
 	cmd, err := root.ExecuteContextC(ctx)
+	var own *exit.Error
+	if err != nil && !began && !errors.As(err, &own) {
+		// What cobra finds wrong before a command begins it only has words for.
+		err = usage(cmd, "%w", err)
+	}
 	return report(env, cmd, err)
+}
+
+// noteBegin has each command tell that it has begun.
+func noteBegin(c *cobra.Command, began *bool) {
+	if run := c.RunE; run != nil {
+		c.RunE = func(cmd *cobra.Command, args []string) error {
+			*began = true
+			return run(cmd, args)
+		}
+	}
+	for _, sub := range c.Commands() {
+		noteBegin(sub, began)
+	}
 }
 
 // New returns the root command with all others below it.
@@ -42,7 +63,7 @@ func New(env *cmdenv.Env) *cobra.Command {
 		newRun(env), newAcquire(env), newRenew(env), newRelease(env),
 		newCheck(env), newList(env), newGet(env), newWho(env), newQueue(env), newWhy(env), newStats(env),
 		newHistory(env), newWatch(env), newAudit(env),
-		newForceRelease(env), newConfig(env), newSweep(env), newAllow(env),
+		newForceRelease(env), newConfig(env), newSweep(env), newAllow(env), newMan(),
 	)
 	root.AddCommand(agents(env)...)
 	return root

@@ -83,6 +83,8 @@ var known = []struct {
 	next   string
 }{
 	{open.ErrConsent, Unavailable, "consent", "look at the file, then run: leasekit allow"},
+	{open.ErrName, Usage, "usage", "leasekit --help"},
+	{open.ErrConfig, Unavailable, "config", "mend the file, or name a store with --store"},
 	{lease.ErrDeadlock, NotObtained, "deadlock", "release what you hold, then ask for everything at once"},
 	{lease.ErrTimeout, NotObtained, "timeout", "leasekit why PATH shows who is in the way; -w waits longer"},
 	{lease.ErrConflict, NotObtained, "conflict", "leasekit why PATH shows who is in the way; run waits in line without -n"},

@@ -5,6 +5,8 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
+	"syscall"
 
 	"github.com/leasekit/leasekit/cmd/leasekit/internal/open"
 	"github.com/leasekit/leasekit/lease"
@@ -35,9 +37,12 @@ func (c *caller) places(targets []target, mode lease.Mode) ([]*place, error) {
 		if !filepath.IsAbs(name) {
 			name = c.dir + string(filepath.Separator) + name
 		}
+		if strings.ContainsRune(name, 0) {
+			continue // no file has such a name
+		}
 		full, err := resolve(name)
-		if errors.Is(err, lease.ErrInvalid) {
-			continue // no store can name it: NUL, no UTF-8, very long, very deep
+		if errors.Is(err, lease.ErrInvalid) || errors.Is(err, syscall.ENAMETOOLONG) {
+			continue // no store, or no file system, has such a name: no UTF-8, very long, very deep
 		}
 		if err != nil {
 			return nil, err

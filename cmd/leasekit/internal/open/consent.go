@@ -36,7 +36,7 @@ func (l *Location) configured(getenv func(string) string) error {
 	c := l.Settings
 	address, err := normalize(c.Store, l.Root)
 	if err != nil {
-		return fmt.Errorf("%s: store: %w", c.File, err)
+		return fmt.Errorf("%w: %s: store: %w", ErrConfig, c.File, err)
 	}
 	l.URL, l.Source = address, FromConfig
 	if name, ok := File(address); ok && ownFile(c.File) {

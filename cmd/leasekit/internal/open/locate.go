@@ -37,6 +37,14 @@ const (
 	FromUser        Source = "state directory"
 )
 
+// Why no store was found.
+var (
+	// ErrName: the flag or the environment names what is no store.
+	ErrName = errors.New("no store")
+	// ErrConfig: the configuration file cannot be read or understood.
+	ErrConfig = errors.New("bad configuration file")
+)
+
 // Location is a store that was found and not opened yet, and the tree that its
 // paths stand for.
 type Location struct {
@@ -138,7 +146,7 @@ func (l *Location) choose(o Options) error {
 func (l *Location) named(store string, source Source) error {
 	url, err := normalize(store, l.Dir)
 	if err != nil {
-		return fmt.Errorf("%s: %w", source, err)
+		return fmt.Errorf("%w in %s: %w", ErrName, source, err)
 	}
 	l.URL, l.Source = url, source
 	return nil
