@@ -77,7 +77,7 @@ func (s *Store) Config(ctx context.Context) (backend.ConfigReply, error) {
 	if err != nil {
 		return backend.ConfigReply{}, err
 	}
-	return backend.ConfigReply{Config: r.config()}, r.err()
+	return backend.ConfigReply{Config: r.config(), Now: moment(r.now)}, r.err()
 }
 
 // SetConfig implements [backend.Store].

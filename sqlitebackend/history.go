@@ -47,6 +47,7 @@ type past struct {
 	Labels      map[string]string `json:"labels"`
 	Replaced    lease.ID          `json:"replaced"`
 	ReplacedBy  lease.ID          `json:"replaced_by"`
+	Parent      lease.ID          `json:"parent"`
 	Actor       string            `json:"actor"`
 	Reason      string            `json:"note"`
 	Created     int64             `json:"created_at"`
@@ -67,6 +68,7 @@ func appendPast(b []byte, l *lease.Lease) ([]byte, error) {
 	b = appendTextField(b, "end_reason", string(l.EndReason))
 	b = appendTextField(b, "replaced", string(l.Replaced))
 	b = appendTextField(b, "replaced_by", string(l.ReplacedBy))
+	b = appendTextField(b, "parent", string(l.Parent))
 	b = appendTextField(b, "actor", l.Revoked.Actor)
 	b = appendTextField(b, "note", l.Revoked.Reason)
 	b = appendNumberField(b, "token", int64(l.Token))
@@ -267,7 +269,7 @@ func (row event) event() (lease.Event, error) {
 	r := rules.Record{
 		ID: lease.ID(row.LeaseID.String), Token: p.Token, Holder: p.Holder, Claims: claimsOf(p.Claims), EndReason: p.EndReason,
 		TTL: p.TTL, Renewals: p.Renewals, MaxRenewals: p.MaxRenewals, Priority: p.Priority, Labels: p.Labels,
-		Distinct: p.Distinct, Replace: lease.Ref{ID: p.Replaced}, Successor: p.ReplacedBy, Actor: p.Actor, Reason: p.Reason,
+		Distinct: p.Distinct, Replace: lease.Ref{ID: p.Replaced}, Parent: lease.Ref{ID: p.Parent}, Successor: p.ReplacedBy, Actor: p.Actor, Reason: p.Reason,
 		Created: p.Created, Granted: p.Granted, Deadline: p.Deadline, Updated: p.Updated,
 	}
 	err := r.Status.UnmarshalText([]byte(p.Status))

@@ -146,7 +146,7 @@ func start(ctx context.Context, db *sqlitedb.Database, o Options) (*Store, error
 		err = s.enter(ctx, o.Namespace)
 	}
 	if err != nil {
-		return nil, errors.Join(&OpenError{Path: db.Name(), Err: err}, s.Close())
+		return nil, errors.Join(&OpenError{Path: db.Name(), Err: db.Explain(err)}, s.Close())
 	}
 	return s, nil
 }

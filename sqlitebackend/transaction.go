@@ -39,10 +39,10 @@ func (s *Store) begin(b *sqlitedb.Batch) error {
 	var version uint64
 	c := &tx.counters
 	found, err := b.Get(`SELECT k.seq, k.token, k.arrivals, k.waiting, k.buried, k.now, k."offset", k.refused,
-			k.ended, k.wakes, c.version
+			k.ended, k.wakes, k.subleases, c.version
 		FROM lease_counters k JOIN lease_configs c USING (namespace) WHERE k.namespace = ?`, []any{s.namespace},
 		&c.Seq, &c.Token, &c.Arrivals, &c.Waiting, &c.Tombstones, &c.Now, &tx.offset, &c.Refused,
-		&tx.ended, &tx.wakes, &version)
+		&tx.ended, &tx.wakes, &c.Subleases, &version)
 	if err != nil {
 		return err
 	}
@@ -78,8 +78,8 @@ func (s *Store) finish(b *sqlitedb.Batch) error {
 		return nil
 	}
 	err := b.Exec(`UPDATE lease_counters SET seq = ?, token = ?, arrivals = ?, waiting = ?, buried = ?, now = ?,
-		"offset" = ?, refused = ?, ended = ?, wakes = ? WHERE namespace = ?`,
-		int64(c.Seq), int64(c.Token), c.Arrivals, c.Waiting, c.Tombstones, c.Now, tx.offset, int64(c.Refused), tx.ended, tx.wakes, tx.namespace)
+		"offset" = ?, refused = ?, ended = ?, wakes = ?, subleases = ? WHERE namespace = ?`,
+		int64(c.Seq), int64(c.Token), c.Arrivals, c.Waiting, c.Tombstones, c.Now, tx.offset, int64(c.Refused), tx.ended, tx.wakes, c.Subleases, tx.namespace)
 	if err == nil {
 		s.refused.Store(0)
 	}

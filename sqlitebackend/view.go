@@ -36,6 +36,9 @@ func (s *Store) look(ctx context.Context, doing string, read func(*view) error) 
 	defer func() { _ = tx.Rollback() }() // it has only read
 	v := &view{ctx: ctx, tx: tx, namespace: s.namespace}
 	if err = v.load(s); err == nil {
+		err = s.db.Check()
+	}
+	if err == nil {
 		err = read(v)
 	}
 	if err != nil {

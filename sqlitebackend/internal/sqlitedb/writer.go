@@ -34,6 +34,8 @@ type Writer struct {
 	// Used by who has the queue's turn.
 	session  *Session      // nil until needed, and after a failure
 	versions map[any]int64 // by Session.identity: data_version when last asked
+
+	identified bool // -wal is known, which is the session's for as long as it lives
 }
 
 // Operation changes the database by means of the batch. It may be run again
