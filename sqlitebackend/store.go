@@ -62,6 +62,7 @@ type Store struct {
 	waiters   hints.Hub // of this process
 	namespace int64
 
+	client    *sqlitedb.Client // what other processes know this handle by
 	clock     reader
 	newest    atomic.Uint64                // the highest token counter that was read
 	seenWakes atomic.Int64                 // the newest leases.woken that was passed on
@@ -140,10 +141,12 @@ func start(ctx context.Context, m machine, db *sqlitedb.Database, o Options) (*S
 	s := &Store{db: db, reader: db.Reader(), clock: reader{machine: m}, overlaps: make(map[shape]string)}
 	s.closing, s.stop = context.WithCancel(context.Background())
 	s.writer = sqlitedb.NewWriter(db, sqlitedb.Hooks{Begin: s.begin, Finish: s.finish})
+	client, joinErr := db.Join()
+	s.client = client
 	s.poller = sqlitedb.NewPoller(s.writer.Changed, s.noticed)
 	s.seenWakes.Store(-1)
 	migrations, err := fs.Sub(embedded, "migrations")
-	if err == nil {
+	if err = errors.Join(err, joinErr); err == nil {
 		err = db.Migrate(ctx, migrations)
 	}
 	if err == nil {
@@ -206,7 +209,7 @@ func (s *Store) Close() error {
 	s.stop()
 	s.poller.Close()
 	s.saveRefused()
-	return errors.Join(s.writer.Close(), s.db.Close())
+	return errors.Join(s.writer.Close(), s.client.Close(), s.db.Close())
 }
 
 // closePatience is how long Close waits for others to let it write.
@@ -227,12 +230,11 @@ func (s *Store) saveRefused() {
 }
 
 // run runs f as one step, together with others that arrive meanwhile, and then
-// wakes whom it has made grantable. The step begins by finding this ID, unless
-// that is "".
-func run[T any](ctx context.Context, s *Store, id lease.ID, f func(*rules.Step) (T, error)) (T, error) {
+// wakes whom it has made grantable. The step begins by finding c.Subject, if any.
+func run[T any](ctx context.Context, s *Store, c sqlitedb.Call, f func(*rules.Step) (T, error)) (T, error) {
 	var reply T
 	var woken []lease.ID
-	err := s.writer.Do(ctx, sqlitedb.Call{Subject: id}, func(b *sqlitedb.Batch) error {
+	err := s.writer.Do(ctx, c, func(b *sqlitedb.Batch) error {
 		tx := b.State.(*transaction)
 		tx.woken = nil
 		st, err := rules.Begin(tx)

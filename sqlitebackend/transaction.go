@@ -50,7 +50,7 @@ func (s *Store) begin(b *sqlitedb.Batch) error {
 	if !found {
 		return sqlitedb.Unavailable("begin", errNamespaceGone)
 	}
-	if err := s.regressed(c); err != nil {
+	if err := s.regressed(c.Token, s.newest.Load()); err != nil {
 		return err
 	}
 	tx.loaded = *c
@@ -69,18 +69,16 @@ func (s *Store) begin(b *sqlitedb.Batch) error {
 // counters would hand out old tokens again.
 var errNamespaceGone = errors.New("the namespace's counters have been deleted")
 
-// regressed reports that the counters are behind what this handle has read
-// before: an old copy was written over the file.
-func (s *Store) regressed(c *rules.Counters) error {
-	for {
-		newest := s.newest.Load()
-		switch {
-		case uint64(c.Token) < newest:
-			return fmt.Errorf("%w: it is %d and was %d: an old copy was written over %s", lease.ErrRegressed, c.Token, newest, s.db.Name())
-		case uint64(c.Token) == newest || s.newest.CompareAndSwap(newest, uint64(c.Token)):
-			return nil
-		}
+// regressed reports that the newest token is behind the one that this handle
+// knew of before it began to read: an old copy was written over the file.
+func (s *Store) regressed(token lease.Token, before uint64) error {
+	if uint64(token) < before {
+		return fmt.Errorf("%w: it is %d and was %d: an old copy was written over %s", lease.ErrRegressed, token, before, s.db.Name())
 	}
+	for newest := before; newest < uint64(token) && !s.newest.CompareAndSwap(newest, uint64(token)); {
+		newest = s.newest.Load()
+	}
+	return nil
 }
 
 // finish writes the counters once, if any step has changed something.
@@ -107,7 +105,7 @@ func (s *Store) finish(b *sqlitedb.Batch) error {
 
 // Load implements [rules.Tx].
 func (t *transaction) Load() (rules.State, error) {
-	state := rules.State{Counters: &t.counters, Config: t.config}
+	state := rules.State{Counters: &t.counters, Config: t.config, Client: t.store.client.Name()}
 	state.Clock, state.Dates = t.store.clock.state(t.origin, &t.counters)
 	return state, nil
 }

@@ -30,13 +30,14 @@ type view struct {
 // look reads from one view. It writes nothing and does not wait for writers.
 // Errors are those of readFailed.
 func (s *Store) look(ctx context.Context, doing string, read func(*view) error) error {
+	before := s.newest.Load()
 	tx, err := s.reader.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
 	if err != nil {
 		return readFailed(ctx, doing, err)
 	}
 	defer func() { _ = tx.Rollback() }() // it has only read
 	v := &view{ctx: ctx, tx: tx, namespace: s.namespace}
-	if err = v.load(s); err == nil {
+	if err = v.load(s, before); err == nil {
 		err = s.db.Check()
 	}
 	if err == nil {
@@ -51,7 +52,7 @@ func (s *Store) look(ctx context.Context, doing string, read func(*view) error) 
 const loadView = `SELECT k.seq, k.token, k.waiting, k.now, k.boot, k."offset", k.refused, c.config
 	FROM lease_counters k JOIN lease_configs c USING (namespace) WHERE k.namespace = ?`
 
-func (v *view) load(s *Store) error {
+func (v *view) load(s *Store, before uint64) error {
 	var config []byte
 	var read origin
 	c := &v.counters
@@ -62,7 +63,7 @@ func (v *view) load(s *Store) error {
 	if err != nil {
 		return err
 	}
-	if err := s.regressed(c); err != nil {
+	if err := s.regressed(c.Token, before); err != nil {
 		return err
 	}
 	clock, dates := s.clock.state(s.clock.current(read, c.Now), c)
