@@ -168,7 +168,7 @@ func (t *transaction) Count(holder string, now int64) (n int, err error) {
 }
 
 // Gone implements [rules.Tx].
-func (t *transaction) Gone(string) bool { return false }
+func (t *transaction) Gone(client string) bool { return t.store.client.Gone(client) }
 
 // Put implements [rules.Tx].
 func (t *transaction) Put(r *rules.Record) error {

@@ -5,11 +5,12 @@ import (
 
 	"github.com/leasekit/leasekit/backend"
 	"github.com/leasekit/leasekit/backend/rules"
+	"github.com/leasekit/leasekit/sqlitebackend/internal/sqlitedb"
 )
 
 // Sweep implements [backend.Store].
 func (s *Store) Sweep(ctx context.Context, limit int) (backend.SweepReply, error) {
-	return run(ctx, s, "", func(st *rules.Step) (backend.SweepReply, error) { return st.Sweep(limit) })
+	return run(ctx, s, sqlitedb.Call{}, func(st *rules.Step) (backend.SweepReply, error) { return st.Sweep(limit) })
 }
 
 // Due implements [rules.Tx].

@@ -147,19 +147,20 @@ end
 -- all has.
 function step.stillInLine(found)
   if not found[1] then return found end
-  if op.noneLapsed == nil then op.noneLapsed = state.silent <= now and call('ZCOUNT', LAPSES, '-inf', nowText) == 0 end
+  if op.noneLapsed == nil then op.noneLapsed = state.silent <= now and state.children == 0 and call('ZCOUNT', LAPSES, '-inf', nowText) == 0 end
   if op.noneLapsed then return found end
   local kept = {}
   for i, deadline in ipairs(step.deadlinesOf(found)) do
     local id = found[i].id
-    if deadline > now and not step.isGone(id) then
-      kept[#kept + 1] = found[i]
-    else
-      local r = step.read(id)
+    local gone = deadline <= now or step.isGone(id)
+    local r = (gone or state.children > 0) and step.read(id)
+    if gone then
       if r and r.status == 'p' and not step.endedEnough() then
         if r.deadline > nowText then r.deadline = nowText end -- its process is gone
         step.expire(r)
       end
+    elseif not r or r.chain == '' or step.underActive(r) then
+      kept[#kept + 1] = found[i]
     end
   end
   return kept

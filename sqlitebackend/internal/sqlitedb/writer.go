@@ -95,6 +95,19 @@ func (w *Writer) Do(ctx context.Context, c Call, op Operation) error {
 	return w.queue.Do(ctx, groupcommit.Options{Subject: c.Subject, Urgent: c.Urgent}, op)
 }
 
+// Read reads on the writer's connection, outside of a transaction, while no batch
+// runs.
+func (w *Writer) Read(ctx context.Context, read func(*Session) error) error {
+	return w.queue.Exclusive(ctx, func() error {
+		if err := w.open(ctx); err != nil {
+			return Unavailable("connect", err)
+		}
+		err := retryBusy(ctx, func() error { return read(w.session) })
+		w.release(isSystemic(err) && !isBusy(err))
+		return err
+	})
+}
+
 // Queue is where the operations wait: for tests that arrange who shares a batch.
 func (w *Writer) Queue() *groupcommit.Queue[*Batch] { return w.queue }
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/leasekit/leasekit/cmd/leasekit/internal/cmdenv"
 	"github.com/leasekit/leasekit/cmd/leasekit/internal/exit"
+	"github.com/leasekit/leasekit/cmd/leasekit/internal/serve"
 )
 
 // Main runs the command line and returns the exit status. It never exits the
@@ -63,8 +64,9 @@ func New(env *cmdenv.Env) *cobra.Command {
 		newRun(env), newAcquire(env), newRenew(env), newRelease(env),
 		newCheck(env), newList(env), newGet(env), newWho(env), newQueue(env), newWhy(env), newStats(env),
 		newHistory(env), newWatch(env), newAudit(env),
-		newForceRelease(env), newConfig(env), newSweep(env), newAllow(env), newMan(),
+		newForceRelease(env), newConfig(env), newSweep(env), newAllow(env), newTop(env), newMan(),
 	)
 	root.AddCommand(agents(env)...)
+	root.AddCommand(serve.Command(env))
 	return root
 }
