@@ -119,105 +119,33 @@ func (s *Store) SetConfig(_ context.Context, c lease.Config) (lease.Config, erro
 	return do(s, func(st *rules.Step) (lease.Config, error) { return st.SetConfig(c) })
 }
 
-// Config implements [backend.Store].
-func (s *Store) Config(context.Context) (backend.ConfigReply, error) {
+// read runs f on a view.
+func read[T any](s *Store, f func(rules.View) (T, error)) (T, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return backend.ConfigReply{Config: s.config, Now: time.UnixMilli(s.now()).UTC()}, nil
+	return f(view{&transaction{namespace: s.namespace}})
 }
 
-// now returns the store's clock, for a read.
-func (s *Store) now() int64 { return max(time.Now().UnixMilli(), s.counters.Now) }
-
-// pageSize is how many leases List returns at a time.
-const pageSize = 100
+// Config implements [backend.Store].
+func (s *Store) Config(context.Context) (backend.ConfigReply, error) { return read(s, rules.Config) }
 
 // List implements [backend.Store].
 func (s *Store) List(_ context.Context, q lease.Query, cursor string) (backend.ListReply, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	var after int64
-	if cursor != "" {
-		var err error
-		if after, err = strconv.ParseInt(cursor, 10, 64); err != nil {
-			return backend.ListReply{}, err
-		}
-	}
-	now := s.now()
-	page := backend.ListReply{Now: time.UnixMilli(now).UTC()}
-	for _, r := range s.byArrival() {
-		if r.Arrival <= after || r.Forgotten(now, s.config) {
-			continue
-		}
-		l := copied(r).LeaseAt(now)
-		if !q.Matches(l) || !q.MatchesStatus(l.Status) {
-			continue
-		}
-		if len(page.Leases) == pageSize {
-			page.Next = strconv.FormatInt(after, 10)
-			return page, nil
-		}
-		if q.ID != "" {
-			l.Contention, _ = rules.Contend(&transaction{namespace: s.namespace}, r, s.counters.Waiting, now)
-		}
-		page.Leases, after = append(page.Leases, l), r.Arrival
-	}
-	return page, nil
+	return read(s, func(v rules.View) (backend.ListReply, error) { return rules.List(v, q, cursor) })
 }
+
+// eventWait is how long a watcher that found nothing waits.
+const eventWait = 25 * time.Millisecond
 
 // Events implements [backend.Store].
 func (s *Store) Events(_ context.Context, a backend.EventsArgs) (backend.EventsReply, error) {
-	const wait = 25 * time.Millisecond
-	q := a.Query
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	head := s.counters.Seq
-	if q.After >= head {
-		return backend.EventsReply{Next: head, Wait: wait}, nil
-	}
-	kept := head - lease.Seq(len(s.events)) // the events after it are kept
-	if q.After < kept {
-		if q.After != 0 {
-			return backend.EventsReply{}, &lease.TrimmedError{After: q.After, Oldest: kept + 1}
-		}
-		q.After = kept
-	}
-	reply := backend.EventsReply{Next: q.After, Wait: wait}
-	for _, e := range s.events[q.After-kept:] {
-		if q.MatchesEvent(e.Event) {
-			reply.Events = append(reply.Events, copiedEvent(e.Event))
-		}
-		if reply.Next = e.Seq; len(reply.Events) == a.Limit {
-			break
-		}
-	}
-	return reply, nil
+	reply, err := read(s, func(v rules.View) (backend.EventsReply, error) { return rules.Events(v, a) })
+	reply.Wait = eventWait
+	return reply, err
 }
 
 // Stats implements [backend.Store].
-func (s *Store) Stats(context.Context) (lease.Stats, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	now := s.now()
-	stats := lease.Stats{
-		Now: time.UnixMilli(now).UTC(), Head: s.counters.Seq, Token: s.counters.Token, Refused: s.counters.Refused,
-	}
-	if n := len(s.events); n > 0 {
-		stats.Oldest = s.counters.Seq - lease.Seq(n) + 1
-	}
-	for _, r := range s.records {
-		switch l := r.LeaseAt(now); l.Status {
-		case lease.Active:
-			stats.Active++
-		case lease.Pending:
-			stats.Pending++
-			if stats.OldestWaiter.IsZero() || l.CreatedAt.Before(stats.OldestWaiter) {
-				stats.OldestWaiter = l.CreatedAt
-			}
-		}
-	}
-	return stats, nil
-}
+func (s *Store) Stats(context.Context) (lease.Stats, error) { return read(s, rules.Stats) }
 
 // Subscribe implements [backend.Store].
 func (s *Store) Subscribe(id lease.ID) (<-chan struct{}, func()) { return s.wake.subscribe(id) }

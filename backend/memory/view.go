@@ -1,0 +1,48 @@
+package memory
+
+import (
+	"github.com/leasekit/leasekit/backend/rules"
+	"github.com/leasekit/leasekit/lease"
+)
+
+// view implements [rules.View]. The handle's lock is held for as long as it is
+// used.
+type view struct{ *transaction }
+
+func (v view) Page(q lease.Query, after int64, limit int) ([]*rules.Record, error) {
+	return v.pick(limit, arrival, func(r *rules.Record) bool { return r.Arrival > after && q.Matches(r.Lease()) })
+}
+
+func (v view) Events(q lease.Query, last lease.Seq, limit int) ([]lease.Event, error) {
+	var found []lease.Event
+	for _, e := range v.events {
+		if e.Seq > q.After && e.Seq <= last && len(found) < limit && q.MatchesEvent(e.Event) {
+			found = append(found, copiedEvent(e.Event))
+		}
+	}
+	return found, nil
+}
+
+func (v view) Oldest() (lease.Seq, error) {
+	if len(v.events) == 0 {
+		return 0, nil
+	}
+	return v.events[0].Seq, nil
+}
+
+func (v view) Totals(now int64) (rules.Totals, error) {
+	var t rules.Totals
+	for _, r := range v.records {
+		switch {
+		case r.Status.Ended() || r.Over(now):
+		case r.Status == lease.Active:
+			t.Active++
+		default:
+			t.Pending++
+			if t.OldestWaiter == 0 || r.Created < t.OldestWaiter {
+				t.OldestWaiter = r.Created
+			}
+		}
+	}
+	return t, nil
+}
