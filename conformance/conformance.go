@@ -93,6 +93,10 @@ func cases() []testCase {
 		clockCases,
 		lateCases,
 		limitCases,
+		repeatedCases,
+		boundCases,
+		subleaseCases,
+		subleaseEndCases,
 	)
 }
 

@@ -66,6 +66,7 @@ func (r *replay) close(l *life) {
 	delete(r.open, l.id)
 	if l.active {
 		r.leases.remove(l)
+		r.hold(l, -1)
 		return
 	}
 	r.waiters.remove(l)
