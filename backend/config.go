@@ -50,13 +50,14 @@ func (e *engine) config(ctx context.Context, op string) (*lease.Config, error) {
 // readConfig reads the configuration from the store, and the copy with it.
 func (e *engine) readConfig(ctx context.Context, op string) (lease.Config, error) {
 	known, start := e.settings.current.Load(), lease.Clock()
-	c, err := e.store.Config(ctx)
+	reply, err := e.store.Config(ctx)
 	e.called(ctx, "config", start, err)
 	if err != nil {
 		return lease.Config{}, storeError(ctx, op, err)
 	}
-	e.settings.learn(known, c)
-	return c, nil
+	e.clock.learn(reply.Now)
+	e.settings.learn(known, reply.Config)
+	return reply.Config, nil
 }
 
 // current reports whether the copy that a request was found to violate still
@@ -98,7 +99,7 @@ func (e *engine) SetConfig(ctx context.Context, c lease.Config) (lease.Config, e
 		return lease.Config{}, err
 	}
 	for _, d := range []*time.Duration{
-		&c.DefaultTTL, &c.MaxTTL, &c.AcquireTimeout, &c.WaiterTTL, &c.SweepInterval,
+		&c.DefaultTTL, &c.KeepTTL, &c.MaxTTL, &c.AcquireTimeout, &c.WaiterTTL, &c.SweepInterval,
 		&c.HistoryRetention, &c.EndedRetention, &c.PriorityBoost,
 	} {
 		*d = roundUp(*d)

@@ -165,7 +165,9 @@ func BenchmarkAcquireRelease(b *testing.B) {
 // instant grants everything at once: what is measured is the engine.
 type instant struct{ backend.Store }
 
-func (instant) Config(context.Context) (lease.Config, error) { return lease.DefaultConfig(), nil }
+func (instant) Config(context.Context) (backend.ConfigReply, error) {
+	return backend.ConfigReply{Config: lease.DefaultConfig()}, nil
+}
 
 func (instant) Acquire(_ context.Context, a backend.AcquireArgs) (backend.AcquireReply, error) {
 	return backend.AcquireReply{Lease: lease.Lease{ID: a.Request.ID, Holder: a.Request.Holder}, Remaining: a.Request.TTL}, nil

@@ -54,8 +54,8 @@ func (e *engine) list(ctx context.Context, op string, q lease.Query) iter.Seq2[l
 	}
 }
 
-// page reads one page. The gate is passed for each, and not held while the
-// caller looks at what it got: it may call Close there.
+// page reads one page. Nothing is under way while the caller looks at what it
+// got: it may call Close there.
 func (e *engine) page(ctx context.Context, op string, q lease.Query, cursor string) (ListReply, error) {
 	ctx, leave, err := e.enter(ctx, op)
 	if err != nil {

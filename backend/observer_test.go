@@ -213,8 +213,8 @@ func TestStoreOpsAreAll(t *testing.T) {
 		exercise(t, s, m)
 		s.stats = func() (lease.Stats, error) { return lease.Stats{Head: 1}, nil }
 		s.list = func(lease.Query, string) (backend.ListReply, error) { return backend.ListReply{}, nil }
-		s.events = func(context.Context, lease.Query, int) ([]lease.Event, lease.Seq, time.Duration, error) {
-			return nil, 0, 0, nil
+		s.events = func(context.Context, backend.EventsArgs) (backend.EventsReply, error) {
+			return backend.EventsReply{}, nil
 		}
 		for range m.List(t.Context(), lease.Query{}) {
 			t.Error("the list is empty")

@@ -26,7 +26,7 @@ type script struct {
 	force    func(a backend.ForceArgs) (backend.ForceReply, error)
 	sweep    func(ctx context.Context) (backend.SweepReply, error)
 	list     func(q lease.Query, cursor string) (backend.ListReply, error)
-	events   func(ctx context.Context, q lease.Query, limit int) ([]lease.Event, lease.Seq, time.Duration, error)
+	events   func(ctx context.Context, a backend.EventsArgs) (backend.EventsReply, error)
 	stats    func() (lease.Stats, error)
 	readErr  error // of Config
 	hint     chan struct{}
@@ -119,8 +119,8 @@ func (s *script) List(_ context.Context, q lease.Query, cursor string) (backend.
 	return s.list(q, cursor)
 }
 
-func (s *script) Events(ctx context.Context, q lease.Query, limit int) ([]lease.Event, lease.Seq, time.Duration, error) {
-	return s.events(ctx, q, limit)
+func (s *script) Events(ctx context.Context, a backend.EventsArgs) (backend.EventsReply, error) {
+	return s.events(ctx, a)
 }
 
 func (s *script) Subscribe(lease.ID) (<-chan struct{}, func()) {
@@ -136,11 +136,11 @@ func (s *script) Subscribe(lease.ID) (<-chan struct{}, func()) {
 
 func (s *script) Stats(context.Context) (lease.Stats, error) { return s.stats() }
 
-func (s *script) Config(context.Context) (lease.Config, error) {
+func (s *script) Config(context.Context) (backend.ConfigReply, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.configReads++
-	return s.config, s.readErr
+	return backend.ConfigReply{Config: s.config, Now: time.Now()}, s.readErr
 }
 
 func (s *script) SetConfig(_ context.Context, c lease.Config) (lease.Config, error) {

@@ -17,11 +17,10 @@ import (
 //     wraps it in a [lease.UnavailableError] unless it already is one of the
 //     lease package's errors. [LostReply/EverythingTwice, LostReply/Storm]
 //   - The store is the only clock: callers pass durations, in whole
-//     milliseconds. Its now never runs backwards: it persists the highest it
-//     used to change anything, and a handle remembers in memory by what it only
-//     looked or refused. A lease ends when now reaches its expiry, which is
-//     never earlier than grant + TTL. [Clock/OneClock, Clock/NeverEarly,
-//     Clock/RenewalNeverEarly]
+//     milliseconds. Time is monotonic: a step never uses a time below the
+//     highest that a step before it has written. A lease ends when that clock
+//     reaches its expiry, which is never earlier than grant + TTL.
+//     [Clock/OneClock, Clock/NeverEarly, Clock/RenewalNeverEarly]
 //   - Every change of state writes its event in the same step (unless
 //     Config.History is off). A step that comes across a lease or waiter whose
 //     time is over records that end before it does anything else with it.
@@ -69,17 +68,12 @@ type Store interface {
 	// [History/LooksAreNot]. q.Limit is the engine's.
 	List(ctx context.Context, q lease.Query, cursor string) (ListReply, error)
 
-	// Events returns up to limit of the events after q.After that
-	// [lease.Query.MatchesEvent] selects, in order [History/Queries, History/Pages].
-	// next is how far it looked, even without a match: the After of the next
-	// call, equal to q.After if there is nothing new. wait is how long to wait
-	// before asking again when nothing was found and there is no more
-	// [Watch/Follows]. lease.Now as q.After returns no events and the head as
-	// next [Watch/Now]. A q.After that is not 0 and lies before what is kept is a
-	// [lease.TrimmedError] [History/Trimmed, Watch/Trimmed]; one beyond the head
-	// is treated as the head [Watch/BeyondTheHead]. It may block up to wait, as
-	// long as ctx lives.
-	Events(ctx context.Context, q lease.Query, limit int) (events []lease.Event, next lease.Seq, wait time.Duration, err error)
+	// Events returns events after Query.After, in order. An After that is not 0
+	// and lies before what is kept is a [lease.TrimmedError] [History/Trimmed,
+	// Watch/Trimmed]; one beyond the head is treated as the head
+	// [Watch/BeyondTheHead]. It may block up to EventsReply.Wait, as long as ctx
+	// lives. [History/Queries, History/Pages, Watch/Follows, Watch/Now]
+	Events(ctx context.Context, args EventsArgs) (EventsReply, error)
 
 	// Subscribe subscribes to hints that the waiter with this ID may now be
 	// granted. Subscribe before asking [Handover/InTheGap]. Hints may be lost and
@@ -92,8 +86,8 @@ type Store interface {
 	Stats(ctx context.Context) (lease.Stats, error)
 
 	// Config returns the configuration, [lease.DefaultConfig] with Version 1 in
-	// a new namespace. [Config/Default, Config/Kept]
-	Config(ctx context.Context) (lease.Config, error)
+	// a new namespace, and the store's clock. [Config/Default, Config/Kept]
+	Config(ctx context.Context) (ConfigReply, error)
 
 	// SetConfig sets it if c.Version is the current version, else
 	// lease.ErrVersion, and returns it with Version + 1. [Config/Version,
@@ -116,7 +110,7 @@ const (
 	Refused                   // not granted, and no place kept
 	Deadlocked                // not granted: waiting would be for ever; any place is given up
 	OverQuota                 // not granted: args.Quota is reached
-	Mismatch                  // the ID belongs to a request with another holder, claims or Replace
+	Mismatch                  // the ID belongs to a request with another holder, claims, Replace or Parent
 	Withdrawn                 // this attempt was withdrawn before: it can never be granted
 	Gone                      // the lease has ended, or is not the caller's: see End
 	LimitHit                  // MaxRenewals is reached
@@ -124,6 +118,9 @@ const (
 	TreeOnly                  // Force: a tree lease is reached only through Query.Path; nothing was changed
 	Stale                     // args.ConfigVersion is not the current one; nothing was done; see Config
 	Again                     // part of the work is done and durable: repeat the call
+	Late                      // the store's clock is past args.NotAfter; nothing was done
+	Overtaken                 // a renewal with a later Op has been applied; nothing was done
+	BadParent                 // the request cannot be a sub-lease of its Parent: see Problem; nothing was done
 )
 
 // End says how a lease or request ended, for the outcome Gone.
@@ -136,10 +133,10 @@ type End struct {
 
 // AcquireArgs is one ask of one attempt to be granted a request.
 //
-// The ID names the request. Asked for again with the same holder, claims and
-// Replace it returns its lease or its place, unchanged (Done, Queued). After
-// its end it is Gone while that is remembered, then a new request; one that
-// was withdrawn or has lapsed is a new request at once.
+// The ID names the request. Asked for again with the same holder, claims,
+// Replace and Parent it returns its lease or its place, unchanged (Done,
+// Queued). After its end it is Gone while that is remembered, then a new
+// request; one that was withdrawn or has lapsed is a new request at once.
 type AcquireArgs struct {
 	Request lease.Request // normal form: ID, Holder, Claims; TTL > 0; MaxRenewals != 0
 
@@ -158,12 +155,25 @@ type AcquireArgs struct {
 	Deadlock  bool          // look for a deadlock if not granted (Config.DeadlockCheck); only with a PlaceTTL
 	Quota     int           // > 0: at most so many leases and waiters of the holder, this one included, when it first arrives
 
+	// Blockers asks for all that is in the way. Without it the store looks no
+	// further than the first blocker: the reply has no Blockers, a Count of 0,
+	// and a RetryAfter and Position that follow from that one alone.
+	Blockers bool
+
+	// NotAfter is the latest time, by the store's clock, at which this ask may
+	// still be decided; zero: no bound. A copy of the ask that arrives later is
+	// answered Late. An engine sets it less than lease.MinEndedRetention ahead:
+	// a copy that arrives in time meets the request's end or its tombstone,
+	// which no setting makes the store forget before that.
+	NotAfter time.Time
+
 	ConfigVersion uint64 // of the Config that the fields above were filled in from
 }
 
 // AcquireReply answers an ask.
 type AcquireReply struct {
-	Outcome   Outcome       // Done, Queued, Refused, Deadlocked, OverQuota, Mismatch, Withdrawn, Gone, Stale, Again
+	Outcome   Outcome       // Done, Queued, Refused, Deadlocked, OverQuota, Mismatch, Withdrawn, Gone, Stale, Again, Late, BadParent
+	Now       time.Time     // the store's clock in this step
 	Lease     lease.Lease   // Done: the lease; Queued: the waiter, without a token
 	Remaining time.Duration // Done: until the expiry, by the store's clock, now
 
@@ -174,24 +184,33 @@ type AcquireReply struct {
 	RetryAfter time.Duration   // until the latest end among the blockers
 	Cycle      []string        // Deadlocked: the holders, the asker first
 
-	End    End           // Gone
-	Config *lease.Config // Stale: the current one
+	End     End           // Gone
+	Problem string        // BadParent: what is wrong, for people
+	Config  *lease.Config // Stale: the current one
 }
 
 // RenewArgs asks for a later expiry (or, with TTL, any).
 type RenewArgs struct {
-	Ref           lease.Ref
-	TTL           time.Duration // 0: the lease's own, and never backwards
-	MaxTTL        time.Duration // cap of the lease's own TTL
-	Op            string        // names this call: repeated, it does not count twice
+	Ref    lease.Ref
+	TTL    time.Duration // 0: the lease's own, and never backwards
+	MaxTTL time.Duration // cap of the lease's own TTL
+
+	// Op names this call and orders it: calls made later have a greater Op, as
+	// text. The store keeps the greatest that was applied to the lease. The same
+	// again is a repeat: it is answered as the first was, and changes nothing. A
+	// smaller one was overtaken: so no late copy counts twice or moves an expiry
+	// back.
+	Op            string
 	ConfigVersion uint64
 }
 
 // RenewReply answers a RenewArgs.
 type RenewReply struct {
-	Outcome   Outcome // Done, Gone, LimitHit, TooLong, Stale
-	Lease     lease.Lease
+	Outcome   Outcome       // Done, Gone, LimitHit, TooLong, Stale, Overtaken
+	Now       time.Time     // the store's clock in this step
+	Lease     lease.Lease   // Done, Overtaken: as it now is
 	Remaining time.Duration // until the expiry, by the store's clock, now
+	Op        string        // Overtaken: the greatest that was applied
 	End       End
 	Config    *lease.Config
 }
@@ -234,6 +253,27 @@ type ListReply struct {
 	Leases []lease.Lease
 	Now    time.Time // the store's clock: an active lease lasts from then until its ExpiresAt [List/Remaining, Get/Remaining]
 	Next   string    // the cursor of the next page; "" after the last one
+}
+
+// EventsArgs asks for up to Limit of the events after Query.After that
+// [lease.Query.MatchesEvent] selects. [lease.Now] as After asks for none, and
+// for the head.
+type EventsArgs struct {
+	Query lease.Query // its Limit is the engine's
+	Limit int
+}
+
+// EventsReply is a page of the history.
+type EventsReply struct {
+	Events []lease.Event
+	Next   lease.Seq     // how far the store looked, even without a match: the After of the next call
+	Wait   time.Duration // before asking again, when nothing was found and there is no more
+}
+
+// ConfigReply is the configuration, and the store's clock when it was read.
+type ConfigReply struct {
+	Config lease.Config
+	Now    time.Time
 }
 
 // ForceArgs ends what the query selects, waiters included. Status and Limit of

@@ -28,8 +28,10 @@ func normalize(r lease.Request, blocking bool) (lease.Request, error) {
 		return r, err
 	}
 	r.Claims = claims
-	if r.TTL, err = checkTTL(r.TTL); err != nil {
-		return r, err
+	if r.TTL != lease.KeepTTL {
+		if r.TTL, err = checkTTL(r.TTL); err != nil {
+			return r, err
+		}
 	}
 	switch {
 	case r.MaxRenewals < lease.NoRenewals:
@@ -40,6 +42,9 @@ func normalize(r lease.Request, blocking bool) (lease.Request, error) {
 		return r, lease.Invalid("priority", "%d, want %d to %d", r.Priority, -lease.MaxPriority, lease.MaxPriority)
 	}
 	if err := checkReplace(r); err != nil {
+		return r, err
+	}
+	if err := checkParent(r); err != nil {
 		return r, err
 	}
 	if r.QueueTTL, err = checkQueueTTL(r, blocking); err != nil {
@@ -60,22 +65,35 @@ func transfers(r lease.Request) bool {
 	return r.Replace != (lease.Ref{}) && r.Replace.Holder != r.Holder
 }
 
-func checkReplace(r lease.Request) error {
-	ref := r.Replace
+func checkReplace(r lease.Request) error { return checkOther("replace", r.Replace, r.ID) }
+
+func checkParent(r lease.Request) error {
+	if err := checkOther("parent", r.Parent, r.ID); err != nil {
+		return err
+	}
+	if r.Parent.ID != "" && r.Parent.ID == r.Replace.ID {
+		return lease.Invalid("parent.id", "%q is what the request replaces", r.Parent.ID)
+	}
+	return nil
+}
+
+// checkOther checks the Ref of another lease that a request names, if it names
+// one.
+func checkOther(field string, ref lease.Ref, self lease.ID) error {
 	if ref == (lease.Ref{}) {
 		return nil
 	}
-	if err := checkText("replace.id", string(ref.ID), lease.MaxIDBytes); err != nil {
+	if err := checkText(field+".id", string(ref.ID), lease.MaxIDBytes); err != nil {
 		return err
 	}
-	if err := checkText("replace.holder", ref.Holder, lease.MaxHolderBytes); err != nil {
+	if err := checkText(field+".holder", ref.Holder, lease.MaxHolderBytes); err != nil {
 		return err
 	}
 	switch {
 	case ref.Token == 0:
-		return lease.Invalid("replace.token", "0; replacing a lease takes its full Ref")
-	case ref.ID == r.ID:
-		return lease.Invalid("replace.id", "%q is the request itself", ref.ID)
+		return lease.Invalid(field+".token", "0; it takes the lease's full Ref")
+	case ref.ID == self:
+		return lease.Invalid(field+".id", "%q is the request itself", ref.ID)
 	}
 	return nil
 }

@@ -33,7 +33,7 @@ func TestNormalizeRefuses(t *testing.T) {
 			func(r *lease.Request) { r.Claims = lease.Paths("") },
 		},
 		"ttl": {
-			func(r *lease.Request) { r.TTL = -1 },
+			func(r *lease.Request) { r.TTL = -2 },
 			func(r *lease.Request) { r.TTL = lease.MinTTL - 1 },
 			func(r *lease.Request) { r.TTL = lease.MaxTTL + 1 },
 		},

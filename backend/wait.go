@@ -50,7 +50,7 @@ func (e *engine) rest(ctx context.Context, a *attempt, w *waiting) (Wakeup, erro
 	case e.closed():
 		return why, fmt.Errorf("lease: %s: %w", a.op, a.reason(lease.ErrClosed))
 	case limited && !time.Now().Before(deadline):
-		return why, a.gaveUp(lease.ErrTimeout)
+		return why, a.gaveUp(a.timeoutError())
 	case a.trouble != nil && lease.Clock() >= a.kept:
 		return why, &lease.UnavailableError{Op: a.op, Err: fmt.Errorf("the place in line has lapsed: %w", a.trouble)}
 	}
@@ -63,7 +63,7 @@ func (a *attempt) next(w *waiting) (time.Duration, Wakeup) {
 		return w.backoff.next(), WokenByRetry
 	}
 	w.backoff = backoff{}
-	after, why := a.asked+a.config.WaiterTTL/3-lease.Clock(), WokenByHeartbeat
+	after, why := a.asked+time.Duration(float64(a.place)/3*newJitter())-lease.Clock(), WokenByHeartbeat
 	// A millisecond, the resolution of the store's clock, makes sure that the
 	// end has come.
 	if end := a.queued.RetryAfter + time.Millisecond; a.queued.RetryAfter > 0 && end < after {
@@ -84,6 +84,15 @@ func (a *attempt) gaveUp(reason error) error {
 	err := a.conflict(a.queued, a.reason(reason))
 	err.Position = 0
 	return err
+}
+
+// timeoutError says how long the wait was, and what set its length: often a
+// ctx without a deadline makes its owner expect none.
+func (a *attempt) timeoutError() error {
+	if a.request.Timeout == 0 {
+		return fmt.Errorf("%w after %v (acquire_timeout)", lease.ErrTimeout, a.config.AcquireTimeout)
+	}
+	return fmt.Errorf("%w after %v (the request's Timeout)", lease.ErrTimeout, a.request.Timeout)
 }
 
 // reason adds the store's trouble, if there is any, to why a wait ended.

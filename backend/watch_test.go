@@ -34,26 +34,26 @@ func (j *journal) stats() (lease.Stats, error) {
 	return lease.Stats{Head: j.head}, nil
 }
 
-func (j *journal) events(_ context.Context, q lease.Query, limit int) ([]lease.Event, lease.Seq, time.Duration, error) {
+func (j *journal) events(_ context.Context, a backend.EventsArgs) (backend.EventsReply, error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if len(j.errs) > 0 {
 		err := j.errs[0]
 		j.errs = j.errs[1:]
-		return nil, 0, 0, err
+		return backend.EventsReply{}, err
 	}
-	if q.After >= j.head {
-		return nil, j.head, 50 * time.Millisecond, nil
+	reply := backend.EventsReply{Next: a.Query.After}
+	if reply.Next >= j.head {
+		return backend.EventsReply{Next: j.head, Wait: 50 * time.Millisecond}, nil
 	}
-	var found []lease.Event
-	for range min(3, limit) {
-		if q.After == j.head {
+	for range min(3, a.Limit) {
+		if reply.Next == j.head {
 			break
 		}
-		q.After++
-		found = append(found, lease.Event{Seq: q.After, Kind: lease.KindGranted, Lease: lease.Lease{Token: 7}})
+		reply.Next++
+		reply.Events = append(reply.Events, lease.Event{Seq: reply.Next, Kind: lease.KindGranted, Lease: lease.Lease{Token: 7}})
 	}
-	return found, q.After, 0, nil
+	return reply, nil
 }
 
 func (j *journal) install(s *script) { s.stats, s.events = j.stats, j.events }
@@ -167,9 +167,9 @@ func TestWatchEnds(t *testing.T) {
 	})
 	t.Run("Close", func(t *testing.T) {
 		manage(t, nil, func(t *testing.T, s *script, m lease.Manager) {
-			s.events = func(ctx context.Context, _ lease.Query, _ int) ([]lease.Event, lease.Seq, time.Duration, error) {
+			s.events = func(ctx context.Context, _ backend.EventsArgs) (backend.EventsReply, error) {
 				<-ctx.Done()
-				return nil, 0, 0, ctx.Err()
+				return backend.EventsReply{}, ctx.Err()
 			}
 			_, last := follow(t.Context(), m, lease.Query{})
 			require.NoError(t, m.Close())
@@ -205,8 +205,8 @@ func TestWatchDoesNotSpin(t *testing.T) {
 	calls := 0
 	o := &backend.Options{Observer: &backend.Observer{StoreCall: func(context.Context, string, time.Duration, error) { calls++ }}}
 	manage(t, o, func(t *testing.T, s *script, m lease.Manager) {
-		s.events = func(_ context.Context, q lease.Query, _ int) ([]lease.Event, lease.Seq, time.Duration, error) {
-			return nil, q.After, 0, nil
+		s.events = func(_ context.Context, a backend.EventsArgs) (backend.EventsReply, error) {
+			return backend.EventsReply{Next: a.Query.After}, nil
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()

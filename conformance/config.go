@@ -28,7 +28,7 @@ var configCases = []testCase{
 		c, err := other.Config(h.Context())
 		require.NoError(h, err)
 		want := lease.Config{
-			Version: c.Version + 1, DefaultTTL: 2 * time.Hour, MaxTTL: 30 * time.Hour, MaxRenewals: 7,
+			Version: c.Version + 1, DefaultTTL: 2 * time.Hour, KeepTTL: 45 * time.Second, MaxTTL: 30 * time.Hour, MaxRenewals: 7,
 			AcquireTimeout: lease.NoTimeout, WaiterTTL: 9 * time.Second, SweepInterval: 4 * time.Minute,
 			AutoSweep: false, Blocking: false, History: false, HistoryRenewals: false,
 			HistoryRetention: 40 * 24 * time.Hour, HistoryMaxEvents: 12345, EndedRetention: 11 * time.Minute,
@@ -87,6 +87,7 @@ var configCases = []testCase{
 	{"Config/Invalid", "a field out of range, or in contradiction to another, is invalid and named; nothing changes", func(h *harness) {
 		for field, change := range map[string]func(*lease.Config){
 			"default_ttl":           func(c *lease.Config) { c.DefaultTTL, c.MaxTTL = time.Hour, time.Minute },
+			"keep_ttl":              func(c *lease.Config) { c.KeepTTL, c.DefaultTTL, c.MaxTTL = time.Hour, time.Minute, time.Minute },
 			"max_ttl":               func(c *lease.Config) { c.MaxTTL = -1 },
 			"max_renewals":          func(c *lease.Config) { c.MaxRenewals = 0 },
 			"acquire_timeout":       func(c *lease.Config) { c.AcquireTimeout = 0 },
@@ -117,10 +118,16 @@ var configCases = []testCase{
 		require.Equal(h, h.units(77), l.TTL)
 		require.Equal(h, h.units(77), l.ExpiresAt.Sub(l.GrantedAt).Truncate(h.Unit))
 	}},
+	{"Config/KeepTTL", "keep_ttl is the TTL of a request that is to be kept renewed and has none of its own", func(h *harness) {
+		m := h.inUse()
+		h.set(func(c *lease.Config) { c.KeepTTL = h.units(77) })
+		l := h.acquire(m, lease.Request{Holder: "a", Claims: lease.Paths("f"), TTL: lease.KeepTTL})
+		require.Equal(h, h.units(77), l.TTL)
+	}},
 	{"Config/MaxTTL", "more than max_ttl is invalid and never shortened; running leases keep their terms, a renewal obeys", func(h *harness) {
 		m := h.inUse()
 		l := h.acquire(m, lease.Request{Holder: "a", Claims: lease.Paths("f"), TTL: h.units(600)})
-		h.set(func(c *lease.Config) { c.MaxTTL, c.DefaultTTL = h.units(300), h.units(300) })
+		h.capTTL(h.units(300))
 		_, err := m.TryAcquire(h.Context(), lease.Request{Holder: "a", Claims: lease.Paths("g"), TTL: h.units(301)})
 		h.invalid(err, "ttl")
 		_, err = m.Acquire(h.Context(), lease.Request{Holder: "a", Claims: lease.Paths("g"), TTL: h.units(301)})

@@ -91,6 +91,7 @@ func cases() []testCase {
 		lostReplyCases,
 		fencingCases,
 		clockCases,
+		lateCases,
 		limitCases,
 	)
 }

@@ -2,7 +2,6 @@ package conformance
 
 import (
 	"context"
-	"time"
 
 	"github.com/leasekit/leasekit/backend"
 	"github.com/leasekit/leasekit/backend/memory"
@@ -24,7 +23,7 @@ type hooks struct {
 	force     func(s *memory.Store, a backend.ForceArgs) backend.ForceReply
 	sweep     func(s *memory.Store, limit int) backend.SweepReply
 	list      func(s *memory.Store, q lease.Query, cursor string) backend.ListReply
-	events    func(s *memory.Store, q lease.Query, limit int) ([]lease.Event, lease.Seq, error)
+	events    func(s *memory.Store, a backend.EventsArgs) (backend.EventsReply, error)
 	wake      func(s *memory.Store, id lease.ID) (<-chan struct{}, func())
 	stats     func(s *memory.Store) lease.Stats
 	setConfig func(s *memory.Store, c lease.Config) (lease.Config, error)
@@ -79,12 +78,11 @@ func (d defective) List(ctx context.Context, q lease.Query, cursor string) (back
 	return d.Store.List(ctx, q, cursor)
 }
 
-func (d defective) Events(ctx context.Context, q lease.Query, limit int) ([]lease.Event, lease.Seq, time.Duration, error) {
+func (d defective) Events(ctx context.Context, a backend.EventsArgs) (backend.EventsReply, error) {
 	if d.events != nil {
-		events, next, err := d.events(d.Store, q, limit)
-		return events, next, 25 * time.Millisecond, err
+		return d.events(d.Store, a)
 	}
-	return d.Store.Events(ctx, q, limit)
+	return d.Store.Events(ctx, a)
 }
 
 func (d defective) Subscribe(id lease.ID) (<-chan struct{}, func()) {

@@ -115,11 +115,11 @@ var askDefects = []defect{
 	{"an old copy of the configuration is good enough", []string{"Config/DefaultTTL", "Config/Blocking"}, func() hooks {
 		return hooks{
 			acquire: func(s *memory.Store, a backend.AcquireArgs) backend.AcquireReply {
-				a.ConfigVersion = must(s.Config(background)).Version
+				a.ConfigVersion = must(s.Config(background)).Config.Version
 				return must(s.Acquire(background, a))
 			},
 			renew: func(s *memory.Store, a backend.RenewArgs) backend.RenewReply {
-				a.ConfigVersion = must(s.Config(background)).Version
+				a.ConfigVersion = must(s.Config(background)).Config.Version
 				return must(s.Renew(background, a))
 			},
 		}

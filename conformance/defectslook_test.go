@@ -20,15 +20,16 @@ var lookDefects = []defect{
 	{"queued is not recorded", []string{"History/Queued"}, without(lease.KindQueued)},
 	{"replacements are not recorded", []string{"History/Replaced", "Replace/Upgrade"}, without(lease.KindReplaced)},
 	{"an end is recorded twice", []string{"History/Released", "Queue/FirstInFirstOut"}, func() hooks {
-		return hooks{events: func(s *memory.Store, q lease.Query, limit int) ([]lease.Event, lease.Seq, error) {
-			events, next, _, err := s.Events(background, q, limit)
+		return hooks{events: func(s *memory.Store, a backend.EventsArgs) (backend.EventsReply, error) {
+			page, err := s.Events(background, a)
 			var twice []lease.Event
-			for _, e := range events {
+			for _, e := range page.Events {
 				if twice = append(twice, e); e.Lease.Status.Ended() {
 					twice = append(twice, e)
 				}
 			}
-			return twice, next, err
+			page.Events = twice
+			return page, err
 		}}
 	}},
 	{"an expiry is dated when it is found out", []string{"History/ExpiredAt", "History/LapsedAt"}, events(func(e *lease.Event) {
@@ -42,36 +43,35 @@ var lookDefects = []defect{
 		}
 	})},
 	{"what is trimmed is passed over in silence", []string{"History/Trimmed", "Watch/Trimmed"}, func() hooks {
-		return hooks{events: func(s *memory.Store, q lease.Query, limit int) ([]lease.Event, lease.Seq, error) {
-			events, next, _, err := s.Events(background, q, limit)
+		return hooks{events: func(s *memory.Store, a backend.EventsArgs) (backend.EventsReply, error) {
+			page, err := s.Events(background, a)
 			if errors.Is(err, lease.ErrTrimmed) {
-				q.After = 0
-				events, next, _, err = s.Events(background, q, limit)
+				a.Query.After = 0
+				page, err = s.Events(background, a)
 			}
-			return events, next, err
+			return page, err
 		}}
 	}},
 	{"now is the beginning", []string{"Watch/Now"}, func() hooks {
-		return hooks{events: func(s *memory.Store, q lease.Query, limit int) ([]lease.Event, lease.Seq, error) {
-			if q.After == lease.Now {
-				q.After = 0
+		return hooks{events: func(s *memory.Store, a backend.EventsArgs) (backend.EventsReply, error) {
+			if a.Query.After == lease.Now {
+				a.Query.After = 0
 			}
-			events, next, _, err := s.Events(background, q, limit)
-			return events, next, err
+			return s.Events(background, a)
 		}}
 	}},
 	{"an event that does not match is never passed", []string{"Watch/BeyondTheHead"}, func() hooks {
-		return hooks{events: func(s *memory.Store, q lease.Query, limit int) ([]lease.Event, lease.Seq, error) {
-			events, next, _, err := s.Events(background, q, limit)
-			if len(events) == 0 && q.After != lease.Now {
-				next = q.After
+		return hooks{events: func(s *memory.Store, a backend.EventsArgs) (backend.EventsReply, error) {
+			page, err := s.Events(background, a)
+			if len(page.Events) == 0 && a.Query.After != lease.Now {
+				page.Next = a.Query.After
 			}
-			return events, next, err
+			return page, err
 		}}
 	}},
 	{"the configuration is kept but not obeyed", []string{"History/Off", "Config/Kept"}, func() hooks {
 		return hooks{setConfig: func(s *memory.Store, c lease.Config) (lease.Config, error) {
-			obeyed := must(s.Config(background))
+			obeyed := must(s.Config(background)).Config
 			obeyed.Version = c.Version
 			set, err := s.SetConfig(background, obeyed)
 			c.Version = set.Version
@@ -80,7 +80,7 @@ var lookDefects = []defect{
 	}},
 	{"the last configuration wins", []string{"Config/Version"}, func() hooks {
 		return hooks{setConfig: func(s *memory.Store, c lease.Config) (lease.Config, error) {
-			c.Version = must(s.Config(background)).Version
+			c.Version = must(s.Config(background)).Config.Version
 			return s.SetConfig(background, c)
 		}}
 	}},
@@ -148,12 +148,12 @@ var lookDefects = []defect{
 // events returns a defect that changes each event that is read.
 func events(change func(e *lease.Event)) func() hooks {
 	return func() hooks {
-		return hooks{events: func(s *memory.Store, q lease.Query, limit int) ([]lease.Event, lease.Seq, error) {
-			events, next, _, err := s.Events(background, q, limit)
-			for i := range events {
-				change(&events[i])
+		return hooks{events: func(s *memory.Store, a backend.EventsArgs) (backend.EventsReply, error) {
+			page, err := s.Events(background, a)
+			for i := range page.Events {
+				change(&page.Events[i])
 			}
-			return events, next, err
+			return page, err
 		}}
 	}
 }
@@ -161,9 +161,10 @@ func events(change func(e *lease.Event)) func() hooks {
 // without returns a defect that loses the events of a kind.
 func without(kind lease.Kind) func() hooks {
 	return func() hooks {
-		return hooks{events: func(s *memory.Store, q lease.Query, limit int) ([]lease.Event, lease.Seq, error) {
-			events, next, _, err := s.Events(background, q, limit)
-			return slices.DeleteFunc(events, func(e lease.Event) bool { return e.Kind == kind }), next, err
+		return hooks{events: func(s *memory.Store, a backend.EventsArgs) (backend.EventsReply, error) {
+			page, err := s.Events(background, a)
+			page.Events = slices.DeleteFunc(page.Events, func(e lease.Event) bool { return e.Kind == kind })
+			return page, err
 		}}
 	}
 }

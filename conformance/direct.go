@@ -24,8 +24,9 @@ func (h *harness) direct() direct { return direct{h, h.store()} }
 // 0 makes it a try without one.
 func (d direct) args(r lease.Request, attempt string, place time.Duration) backend.AcquireArgs {
 	d.h.Helper()
-	c, err := d.Config(d.h.Context())
+	reply, err := d.Config(d.h.Context())
 	require.NoError(d.h, err)
+	c := reply.Config
 	if r.ID == "" {
 		r.ID = lease.NewID()
 	}
@@ -37,7 +38,7 @@ func (d direct) args(r lease.Request, attempt string, place time.Duration) backe
 	return backend.AcquireArgs{
 		Request: r, Attempt: attempt, PlaceTTL: place,
 		HeadStart: time.Duration(r.Priority) * c.PriorityBoost,
-		Deadlock:  c.DeadlockCheck && place > 0, Quota: c.MaxLeasesPerHolder,
+		Deadlock:  c.DeadlockCheck && place > 0, Quota: c.MaxLeasesPerHolder, Blockers: true,
 		ConfigVersion: c.Version,
 	}
 }

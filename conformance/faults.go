@@ -217,17 +217,8 @@ func (f *Faults) List(ctx context.Context, q lease.Query, cursor string) (backen
 }
 
 // Events implements [backend.Store].
-func (f *Faults) Events(ctx context.Context, q lease.Query, limit int) ([]lease.Event, lease.Seq, time.Duration, error) {
-	type reply struct {
-		events []lease.Event
-		next   lease.Seq
-		wait   time.Duration
-	}
-	r, err := inject(ctx, f, OpEvents, func(ctx context.Context) (r reply, err error) {
-		r.events, r.next, r.wait, err = f.Store.Events(ctx, q, limit)
-		return r, err
-	})
-	return r.events, r.next, r.wait, err
+func (f *Faults) Events(ctx context.Context, a backend.EventsArgs) (backend.EventsReply, error) {
+	return inject(ctx, f, OpEvents, func(ctx context.Context) (backend.EventsReply, error) { return f.Store.Events(ctx, a) })
 }
 
 // Stats implements [backend.Store].
@@ -236,7 +227,7 @@ func (f *Faults) Stats(ctx context.Context) (lease.Stats, error) {
 }
 
 // Config implements [backend.Store].
-func (f *Faults) Config(ctx context.Context) (lease.Config, error) {
+func (f *Faults) Config(ctx context.Context) (backend.ConfigReply, error) {
 	return inject(ctx, f, OpConfig, f.Store.Config)
 }
 

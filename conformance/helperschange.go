@@ -177,7 +177,7 @@ var verifyCases = append([]testCase{
 		r := h.request("a", lease.Paths("other"))
 		r.ID, r.QueueTTL = "place", h.units(600)
 		h.refused(h.M, r)
-		n, err := lease.ReleaseAll(h.Context(), h.M, "a")
+		n, err := lease.ReleaseAll(h.Context(), h.M, lease.Query{Holder: "a"})
 		require.NoError(h, err)
 		require.Equal(h, 4, n)
 		h.counts(1, 0)

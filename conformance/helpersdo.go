@@ -32,6 +32,20 @@ var doCases = []testCase{
 		require.Equal(h, lease.EndReleased, ended.EndReason)
 		require.GreaterOrEqual(h, ended.Renewals, 5)
 	}},
+	{"Do/Defaults", "without a holder each call is its own, and without a TTL a lease lasts for keep_ttl", func(h *harness) {
+		h.set(func(c *lease.Config) { c.KeepTTL = h.units(short) })
+		r := lease.Request{Claims: lease.Paths("f"), Timeout: h.units(1)}
+		require.NoError(h, lease.Do(h.Context(), h.M, r, func(_ context.Context, l lease.Lease) error {
+			require.Equal(h, h.units(short), l.TTL)
+			require.NotEmpty(h, l.Holder)
+			err := lease.Do(h.Context(), h.M, r, func(context.Context, lease.Lease) error { return nil })
+			require.ErrorIs(h, err, lease.ErrTimeout)
+			h.sleep(2 * short)
+			h.denied("b", lease.Paths("f"))
+			return nil
+		}))
+		h.free("f")
+	}},
 	{"Do/Waits", "the function runs when it is the request's turn", func(h *harness) {
 		held := h.hold("b", lease.Paths("f"))
 		var ran atomic.Bool

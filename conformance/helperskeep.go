@@ -89,7 +89,7 @@ var keeperCases = []testCase{
 		r := h.request("a", lease.Paths("f"))
 		r.TTL = h.units(2 * short)
 		held := h.keep(h.keeper(m), m, r, nil)
-		h.set(func(c *lease.Config) { c.DefaultTTL, c.MaxTTL = h.units(short), h.units(short) })
+		h.capTTL(h.units(short))
 		h.sleep(short)
 		require.NoError(h, held.Err())
 		h.refused(h.M, h.shortly("b", lease.Paths("f")))
@@ -98,15 +98,19 @@ var keeperCases = []testCase{
 		h.invalid(held.Err(), "ttl")
 		require.LessOrEqual(h, faults.Calls(OpRenew), 2, "the second one with the new configuration")
 	}},
-	{"Keeper/MaxLifetime", "the last renewal ends with the lifetime, in the store too", func(h *harness) {
-		held := h.keep(h.keeper(h.M), h.M, h.shortly("a", lease.Paths("f")), &lease.KeepOptions{MaxLifetime: h.units(2*short + 3)})
-		<-held.Context().Done()
-		h.lost(held.Err(), lease.ErrExpired)
-		h.pass(h.Unit + resolution)
-		h.free("f")
-		ended := h.get(held.Lease().ID)
-		require.Equal(h, lease.EndExpired, ended.EndReason)
-		require.WithinDuration(h, ended.GrantedAt.Add(h.units(2*short+3)), ended.ExpiresAt, h.Unit)
+	{"Keeper/MaxLifetime", "a lease whose MaxLifetime is over ends in the store too, whether its TTL is shorter or longer", func(h *harness) {
+		k := h.keeper(h.M)
+		for _, ttl := range []int{short, 100 * short} {
+			r := h.request("a", lease.Paths("f"))
+			r.TTL = h.units(ttl)
+			held := h.keep(k, h.M, r, &lease.KeepOptions{MaxLifetime: h.units(2*short + 3)})
+			w := h.queue("b", lease.Paths("f"))
+			<-held.Context().Done()
+			h.lost(held.Err(), lease.ErrExpired)
+			next := w.granted()
+			require.WithinDuration(h, held.Lease().GrantedAt.Add(h.units(2*short+3)), next.GrantedAt, h.Unit+h.patience())
+			h.release(next)
+		}
 	}},
 	{"Keeper/NoProgress", "a worker that makes no progress loses its lease", func(h *harness) {
 		held := h.keep(h.keeper(h.M), h.M, h.shortly("a", lease.Paths("f")), &lease.KeepOptions{Progress: h.units(short)})

@@ -57,7 +57,7 @@ var limitCases = []testCase{
 	{"Limits/Requests", "a request beyond a limit is ErrInvalid, naming the field, and the store is not asked", badRequests},
 	{"Limits/OtherCalls", "the same for the arguments of all other calls", badCalls},
 	{"Limits/Cap", "a TTL of more than Config.MaxTTL is ErrInvalid and never clamped, one of exactly that is granted", func(h *harness) {
-		h.set(func(c *lease.Config) { c.MaxTTL, c.DefaultTTL = h.units(50), h.units(50) })
+		h.capTTL(h.units(50))
 		r := h.request("a", lease.Paths("f"))
 		r.TTL = h.units(50) + time.Millisecond
 		_, err := h.M.TryAcquire(h.Context(), r)

@@ -119,10 +119,11 @@ func (p *player) prepare(c *lease.Config) {
 }
 
 func (s *side) setConfig(ctx context.Context, change func(*lease.Config)) (string, error) {
-	c, err := s.Config(ctx)
+	reply, err := s.Config(ctx)
 	if err != nil {
 		return "", err
 	}
+	c := reply.Config
 	change(&c)
 	s.config, err = s.SetConfig(ctx, c)
 	return fmt.Sprintf("%+v", s.config), err
@@ -324,10 +325,10 @@ func (s *side) sweep(ctx context.Context) error {
 func (s *side) history(ctx context.Context) ([]lease.Event, error) {
 	var all []lease.Event
 	for q := (lease.Query{All: true}); ; {
-		events, next, _, err := s.Events(ctx, q, 100)
-		if err != nil || next == q.After {
+		page, err := s.Events(ctx, backend.EventsArgs{Query: q, Limit: 100})
+		if err != nil || page.Next == q.After {
 			return all, err
 		}
-		all, q.After = append(all, events...), next
+		all, q.After = append(all, page.Events...), page.Next
 	}
 }

@@ -70,7 +70,7 @@ func (p *player) args(i instruction) backend.AcquireArgs {
 	return backend.AcquireArgs{
 		Request: r, Attempt: string(r.ID) + "-0", PlaceTTL: i.place,
 		HeadStart: time.Duration(r.Priority) * c.PriorityBoost,
-		Deadlock:  c.DeadlockCheck && i.place > 0, Quota: c.MaxLeasesPerHolder,
+		Deadlock:  c.DeadlockCheck && i.place > 0, Quota: c.MaxLeasesPerHolder, Blockers: true,
 	}
 }
 
@@ -118,7 +118,7 @@ func (p *player) hold(s *side, i instruction, a backend.AcquireArgs) (string, er
 			return "", nil // it never reaches a store
 		}
 		reply, err := s.Renew(ctx, backend.RenewArgs{
-			Ref: ref, TTL: i.ttl, MaxTTL: lease.MaxTTL, Op: fmt.Sprintf("op%d", i.number), ConfigVersion: s.config.Version,
+			Ref: ref, TTL: i.ttl, MaxTTL: lease.MaxTTL, Op: fmt.Sprintf("op%06d", i.number), ConfigVersion: s.config.Version,
 		})
 		return p.renewText(reply), err
 	case doRelease:

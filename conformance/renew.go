@@ -203,7 +203,7 @@ var renewCases = append([]testCase{
 	{"Renew/Cap", "a renewal obeys a cap that came after the grant: more is invalid, never clamped", func(h *harness) {
 		l := h.hold("a", lease.Paths("f"))
 		limit := h.units(300)
-		h.set(func(c *lease.Config) { c.MaxTTL, c.DefaultTTL = limit, limit })
+		h.capTTL(limit)
 		_, err := h.M.Renew(h.Context(), l.Ref(), 0) // its own TTL is more
 		h.invalid(err, "ttl")
 		_, err = h.M.Renew(h.Context(), l.Ref(), limit+time.Millisecond)
@@ -218,9 +218,9 @@ var renewCases = append([]testCase{
 		r := h.request("a", lease.Paths("f"))
 		r.MaxRenewals = 2
 		l := h.acquire(h.M, r)
-		c, err := d.Config(h.Context())
+		reply, err := d.Config(h.Context())
 		require.NoError(h, err)
-		args := backend.RenewArgs{Ref: l.Ref(), TTL: h.units(700), MaxTTL: lease.MaxTTL, Op: "one", ConfigVersion: c.Version}
+		args := backend.RenewArgs{Ref: l.Ref(), TTL: h.units(700), MaxTTL: lease.MaxTTL, Op: "op 1", ConfigVersion: reply.Config.Version}
 		first, err := d.Renew(h.Context(), args)
 		require.NoError(h, err)
 		h.sleep(1)
@@ -230,14 +230,14 @@ var renewCases = append([]testCase{
 		require.Equal(h, 1, again.Lease.Renewals)
 		require.Equal(h, first.Lease.ExpiresAt, again.Lease.ExpiresAt)
 		require.Less(h, again.Remaining, first.Remaining)
-		args.Op = "two"
+		args.Op = "op 2"
 		_, err = d.Renew(h.Context(), args)
 		require.NoError(h, err)
 		again, err = d.Renew(h.Context(), args) // at the limit, and yet a repeat is no third one
 		require.NoError(h, err)
 		require.Equal(h, backend.Done, again.Outcome)
 		require.Equal(h, 2, again.Lease.Renewals)
-		args.Op = "three"
+		args.Op = "op 3"
 		refused, err := d.Renew(h.Context(), args)
 		require.NoError(h, err)
 		require.Equal(h, backend.LimitHit, refused.Outcome)

@@ -110,6 +110,12 @@ func (h *harness) rounds(n int) int {
 	return n
 }
 
+// capTTL caps TTLs, and those of the configuration itself.
+func (h *harness) capTTL(most time.Duration) {
+	h.Helper()
+	h.set(func(c *lease.Config) { c.MaxTTL, c.DefaultTTL, c.KeepTTL = most, most, min(most, c.KeepTTL) })
+}
+
 // set changes the configuration through another handle.
 func (h *harness) set(change func(*lease.Config)) {
 	h.Helper()

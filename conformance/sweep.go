@@ -123,6 +123,7 @@ var sweepCases = []testCase{
 			ids = append(ids, l.ID)
 			h.pass(resolution)
 		}
+		h.pass(lease.MinEndedRetention + h.doubt())
 		h.sweep()
 		require.Equal(h, ids[3:], h.ids(lease.Query{Status: []lease.Status{lease.Released}}))
 		_, err := h.M.Get(h.Context(), ids[0])
@@ -149,6 +150,7 @@ var sweepCases = []testCase{
 			h.pass(resolution)
 		}
 		h.set(func(c *lease.Config) { c.EndedMax = most })
+		h.pass(lease.MinEndedRetention + h.doubt())
 		h.sweep()
 		left := h.ids(lease.Query{Status: []lease.Status{lease.Released}})
 		require.Len(h, left, most)
@@ -158,11 +160,11 @@ var sweepCases = []testCase{
 	}},
 	{"Sweep/EndedMaxOfReused", "an ID that is used anew after its end is forgotten counts once", func(h *harness) {
 		h.manualSweep()
-		h.set(func(c *lease.Config) { c.EndedRetention = lease.MinEndedRetention })
+		h.set(func(c *lease.Config) { c.EndedRetention = lease.MinEndedRetention + 4*h.doubt() })
 		again := h.request("a", lease.Paths("f"))
 		again.ID = "again"
 		h.release(h.acquire(h.M, again))
-		h.pass(lease.MinEndedRetention + h.doubt())
+		h.pass(lease.MinEndedRetention + 5*h.doubt())
 		var ids []lease.ID
 		h.release(h.acquire(h.M, again))
 		for i := range 2 {
@@ -172,6 +174,7 @@ var sweepCases = []testCase{
 			ids = append(ids, l.ID)
 		}
 		h.set(func(c *lease.Config) { c.EndedMax = 2 })
+		h.pass(lease.MinEndedRetention + h.doubt())
 		h.sweep()
 		require.Equal(h, ids, h.ids(lease.Query{Status: []lease.Status{lease.Released}}))
 	}},

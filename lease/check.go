@@ -17,6 +17,24 @@ func HoldsLease(ctx context.Context, i Inspector, holder, path string) (bool, er
 	return exists(ctx, i, Query{Holder: holder, Path: path, Status: []Status{Active}, Limit: 1})
 }
 
+// Holders returns the active leases that cover the path, oldest request first:
+// who holds it, in what mode, and until when. There is more than one where
+// holders share it, and where one holder took it more than once. The path need
+// not be in normal form.
+func Holders(ctx context.Context, i Inspector, path string) ([]Lease, error) {
+	if _, err := CleanPath(path); err != nil {
+		return nil, err
+	}
+	var all []Lease
+	for l, err := range i.List(ctx, Query{Path: path, Status: []Status{Active}}) {
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, l)
+	}
+	return all, nil
+}
+
 func exists(ctx context.Context, i Inspector, q Query) (bool, error) {
 	if _, err := CleanPath(q.Path); err != nil {
 		return false, err

@@ -19,6 +19,10 @@ type Config struct {
 	// DefaultTTL is that of a Request without one: [MinTTL] to [MaxTTL], and no
 	// more than MaxTTL if that is set.
 	DefaultTTL time.Duration
+	// KeepTTL is that of what [Do] and [Keeper.Acquire] are asked for without one
+	// ([KeepTTL]): how long a crashed process blocks its paths. [MinTTL] to
+	// [MaxTTL], and no more than MaxTTL if that is set.
+	KeepTTL time.Duration
 	// MaxTTL caps any TTL: [MinTTL] to the constant [MaxTTL], or 0 for that
 	// constant. A lease that was granted for longer lasts as long as it was to,
 	// but cannot be renewed with its own TTL any more, only with a shorter one
@@ -75,6 +79,7 @@ type Config struct {
 func DefaultConfig() Config {
 	return Config{
 		DefaultTTL:       time.Hour,
+		KeepTTL:          30 * time.Second,
 		MaxRenewals:      Unlimited,
 		AcquireTimeout:   30 * time.Second,
 		WaiterTTL:        10 * time.Second,
@@ -105,6 +110,7 @@ func (c Config) Validate() error {
 		also       time.Duration // a special value that is allowed too
 	}{
 		{"default_ttl", c.DefaultTTL, MinTTL, MaxTTL, MinTTL},
+		{"keep_ttl", c.KeepTTL, MinTTL, MaxTTL, MinTTL},
 		{"max_ttl", c.MaxTTL, MinTTL, MaxTTL, 0},
 		{"acquire_timeout", c.AcquireTimeout, time.Millisecond, MaxTTL, NoTimeout},
 		{"waiter_ttl", c.WaiterTTL, MinQueueTTL, MaxQueueTTL, MaxQueueTTL},
@@ -120,6 +126,8 @@ func (c Config) Validate() error {
 	switch {
 	case c.MaxTTL > 0 && c.DefaultTTL > c.MaxTTL:
 		return Invalid("default_ttl", "%v, more than max_ttl %v", c.DefaultTTL, c.MaxTTL)
+	case c.MaxTTL > 0 && c.KeepTTL > c.MaxTTL:
+		return Invalid("keep_ttl", "%v, more than max_ttl %v", c.KeepTTL, c.MaxTTL)
 	case c.MaxRenewals < NoRenewals || c.MaxRenewals == 0:
 		return Invalid("max_renewals", "%d, want at least 1, or Unlimited (-1), or NoRenewals (-2)", c.MaxRenewals)
 	case c.HistoryMaxEvents < 0:
@@ -145,6 +153,7 @@ func (c Config) TTLCap() time.Duration {
 type configJSON struct {
 	Version            uint64       `json:"version"`
 	DefaultTTL         durationText `json:"default_ttl"`
+	KeepTTL            durationText `json:"keep_ttl"`
 	MaxTTL             durationText `json:"max_ttl"`
 	MaxRenewals        int          `json:"max_renewals"`
 	AcquireTimeout     durationText `json:"acquire_timeout"`
@@ -166,26 +175,55 @@ type configJSON struct {
 // MarshalJSON writes durations as text.
 func (c Config) MarshalJSON() ([]byte, error) {
 	return json.Marshal(configJSON{
-		c.Version, durationText(c.DefaultTTL), durationText(c.MaxTTL), c.MaxRenewals,
-		durationText(c.AcquireTimeout), durationText(c.WaiterTTL), durationText(c.SweepInterval),
-		c.AutoSweep, c.Blocking, c.History, c.HistoryRenewals, durationText(c.HistoryRetention),
-		c.HistoryMaxEvents, durationText(c.EndedRetention), c.EndedMax,
-		durationText(c.PriorityBoost), c.DeadlockCheck, c.MaxLeasesPerHolder,
+		Version:            c.Version,
+		DefaultTTL:         durationText(c.DefaultTTL),
+		KeepTTL:            durationText(c.KeepTTL),
+		MaxTTL:             durationText(c.MaxTTL),
+		MaxRenewals:        c.MaxRenewals,
+		AcquireTimeout:     durationText(c.AcquireTimeout),
+		WaiterTTL:          durationText(c.WaiterTTL),
+		SweepInterval:      durationText(c.SweepInterval),
+		AutoSweep:          c.AutoSweep,
+		Blocking:           c.Blocking,
+		History:            c.History,
+		HistoryRenewals:    c.HistoryRenewals,
+		HistoryRetention:   durationText(c.HistoryRetention),
+		HistoryMaxEvents:   c.HistoryMaxEvents,
+		EndedRetention:     durationText(c.EndedRetention),
+		EndedMax:           c.EndedMax,
+		PriorityBoost:      durationText(c.PriorityBoost),
+		DeadlockCheck:      c.DeadlockCheck,
+		MaxLeasesPerHolder: c.MaxLeasesPerHolder,
 	})
 }
 
 // UnmarshalJSON reads what MarshalJSON wrote.
 func (c *Config) UnmarshalJSON(b []byte) error {
-	var j configJSON
+	// A configuration that was stored before there was a keep_ttl has none.
+	j := configJSON{KeepTTL: durationText(DefaultConfig().KeepTTL)}
 	if err := json.Unmarshal(b, &j); err != nil {
 		return err
 	}
 	*c = Config{
-		j.Version, time.Duration(j.DefaultTTL), time.Duration(j.MaxTTL), j.MaxRenewals,
-		time.Duration(j.AcquireTimeout), time.Duration(j.WaiterTTL), time.Duration(j.SweepInterval),
-		j.AutoSweep, j.Blocking, j.History, j.HistoryRenewals, time.Duration(j.HistoryRetention),
-		j.HistoryMaxEvents, time.Duration(j.EndedRetention), j.EndedMax,
-		time.Duration(j.PriorityBoost), j.DeadlockCheck, j.MaxLeasesPerHolder,
+		Version:            j.Version,
+		DefaultTTL:         time.Duration(j.DefaultTTL),
+		KeepTTL:            time.Duration(j.KeepTTL),
+		MaxTTL:             time.Duration(j.MaxTTL),
+		MaxRenewals:        j.MaxRenewals,
+		AcquireTimeout:     time.Duration(j.AcquireTimeout),
+		WaiterTTL:          time.Duration(j.WaiterTTL),
+		SweepInterval:      time.Duration(j.SweepInterval),
+		AutoSweep:          j.AutoSweep,
+		Blocking:           j.Blocking,
+		History:            j.History,
+		HistoryRenewals:    j.HistoryRenewals,
+		HistoryRetention:   time.Duration(j.HistoryRetention),
+		HistoryMaxEvents:   j.HistoryMaxEvents,
+		EndedRetention:     time.Duration(j.EndedRetention),
+		EndedMax:           j.EndedMax,
+		PriorityBoost:      time.Duration(j.PriorityBoost),
+		DeadlockCheck:      j.DeadlockCheck,
+		MaxLeasesPerHolder: j.MaxLeasesPerHolder,
 	}
 	return nil
 }

@@ -3,11 +3,17 @@ package lease
 import (
 	"context"
 	"errors"
+	"os"
+	"path/filepath"
 	"time"
 )
 
 // Do acquires a lease, runs f while it is kept renewed, and releases it: when f
 // returns, panics, or ends its goroutine, and also when ctx has ended.
+//
+// A request without a Holder gets one of its own ([NewHolder]). One without a
+// TTL has that of Config.KeepTTL, 30 seconds by default: that is how long a
+// process that crashed blocks the paths, however long f would have run.
 //
 // The context of f is a child of ctx. When the lease is lost it ends with the
 // loss as its cause ([context.Cause]): before anybody else can be granted the
@@ -40,21 +46,57 @@ func (k *Keeper) Do(ctx context.Context, r Request, o *KeepOptions, f func(ctx c
 	if err := k.open(); err != nil {
 		return err
 	}
-	l, err := k.acquirer.Acquire(ctx, r)
+	h, err := k.acquire(ctx, ctx, k.acquirer.Acquire, r, o)
 	if err != nil {
 		return err
 	}
-	h, err := k.keep(ctx, l, o)
+	// Deferred and without recover: a panic goes on with its own stack.
+	defer func() {
+		err = joined(err, afterwards(ctx, h.Lease(), h.Release))
+	}()
+	return f(h.Context(), h)
+}
+
+// Acquire acquires a lease and keeps it, as [Keeper.Keep] does: it waits as
+// [Acquirer.Acquire] does. Holder and TTL may be left out, as for [Do]. On a
+// closed Keeper nothing is asked for: [ErrClosed].
+func (k *Keeper) Acquire(ctx context.Context, r Request, o *KeepOptions) (*Held, error) {
+	if err := k.open(); err != nil {
+		return nil, err
+	}
+	return k.acquire(ctx, context.WithoutCancel(ctx), k.acquirer.Acquire, r, o)
+}
+
+// TryAcquire is [Keeper.Acquire] without waiting.
+func (k *Keeper) TryAcquire(ctx context.Context, r Request, o *KeepOptions) (*Held, error) {
+	if err := k.open(); err != nil {
+		return nil, err
+	}
+	return k.acquire(ctx, context.WithoutCancel(ctx), k.acquirer.TryAcquire, r, o)
+}
+
+// acquire asks for a lease and keeps it; what cannot be kept is given back.
+func (k *Keeper) acquire(ctx, parent context.Context, ask ask, r Request, o *KeepOptions) (*Held, error) {
+	if err := o.check(); err != nil {
+		return nil, err
+	}
+	if r.Holder == "" {
+		r.Holder = NewHolder(filepath.Base(os.Args[0]))
+	}
+	if r.TTL == 0 {
+		r.TTL = KeepTTL
+	}
+	l, err := ask(ctx, r)
 	if err != nil {
-		return joined(err, afterwards(ctx, l, func(ctx context.Context) error {
+		return nil, err
+	}
+	h, err := k.keep(parent, l, o)
+	if err != nil {
+		return nil, joined(err, afterwards(ctx, l, func(ctx context.Context) error {
 			return k.acquirer.Release(ctx, l.Ref())
 		}))
 	}
-	// Deferred and without recover: a panic goes on with its own stack.
-	defer func() {
-		err = joined(err, afterwards(ctx, l, h.Release))
-	}()
-	return f(h.Context(), h)
+	return h, nil
 }
 
 // afterwards calls release with a context that lives on after ctx, but not for

@@ -212,3 +212,62 @@ func TestDoOnAClosedKeeper(t *testing.T) {
 		require.EqualValues(t, 1, head.Head, "nothing was asked for")
 	})
 }
+
+// A crashed process that gave no TTL blocks its path for half a minute, not for
+// an hour.
+func TestDoDefaults(t *testing.T) {
+	bubble(t, func(t *testing.T, m *manager) {
+		var holders []string
+		for range 2 {
+			r := lease.Request{Claims: lease.Paths("f")}
+			require.NoError(t, lease.Do(t.Context(), m, r, func(_ context.Context, l lease.Lease) error {
+				require.Equal(t, 30*time.Second, l.TTL)
+				holders = append(holders, l.Holder)
+				return nil
+			}))
+		}
+		require.NotEmpty(t, holders[0])
+		require.NotEqual(t, holders[0], holders[1])
+	})
+}
+
+func TestKeeperAcquire(t *testing.T) {
+	bubble(t, func(t *testing.T, m *manager) {
+		k := keeper(t, m, nil)
+		ctx, cancel := context.WithCancel(t.Context())
+		h, err := k.Acquire(ctx, lease.Request{Claims: lease.Paths("f")}, nil)
+		require.NoError(t, err)
+		require.Equal(t, 30*time.Second, h.Lease().TTL)
+		cancel()
+		time.Sleep(time.Hour)
+		require.NoError(t, h.Context().Err(), "the context was for the call")
+		requireHeld(t, m, h.Lease().Holder, "f")
+
+		_, err = k.TryAcquire(t.Context(), exclusive("b", "f", time.Second), nil)
+		require.ErrorIs(t, err, lease.ErrConflict)
+		r := exclusive("b", "f", time.Second)
+		r.Timeout = time.Minute
+		_, err = k.Acquire(t.Context(), r, nil)
+		require.ErrorIs(t, err, lease.ErrTimeout)
+		require.ErrorContains(t, err, "after 1m0s (the request's Timeout)")
+		r.Timeout = 0
+		_, err = k.Acquire(t.Context(), r, nil)
+		require.ErrorContains(t, err, "after 30s (acquire_timeout)", "the context has no deadline")
+
+		free := exclusive("b", "g", time.Second)
+		_, err = k.TryAcquire(t.Context(), free, &lease.KeepOptions{Progress: -1})
+		require.ErrorIs(t, err, lease.ErrInvalid)
+		requireFree(t, m, "g")
+		h, err = k.TryAcquire(t.Context(), free, &lease.KeepOptions{MaxLifetime: time.Minute})
+		require.NoError(t, err)
+		<-h.Context().Done()
+
+		k.Close()
+		_, err = k.Acquire(t.Context(), free, nil)
+		require.ErrorIs(t, err, lease.ErrClosed)
+		_, err = k.TryAcquire(t.Context(), free, nil)
+		require.ErrorIs(t, err, lease.ErrClosed)
+		_, err = (*lease.Keeper)(nil).Acquire(t.Context(), free, nil)
+		require.ErrorIs(t, err, lease.ErrInvalid)
+	})
+}

@@ -35,7 +35,7 @@ func ExampleReleaseAll() {
 	for _, path := range []string{"a", "b"} {
 		_, _ = m.Acquire(ctx, lease.Request{Holder: "agent-7", Claims: lease.Paths(path)})
 	}
-	fmt.Println(lease.ReleaseAll(ctx, m, "agent-7"))
+	fmt.Println(lease.ReleaseAll(ctx, m, lease.Query{Holder: "agent-7"}))
 	// Output:
 	// 2 <nil>
 }

@@ -29,6 +29,9 @@ import (
 //   - It notices within half a second that the machine was suspended, and then
 //     drops the leases that this ended. A step of the wall clock does nothing.
 //
+// [Keeper.Acquire] acquires and keeps, [Keeper.Keep] keeps what was acquired, and
+// [Keeper.Do] does what [Do] does.
+//
 // A Keeper is made by [NewKeeper], and may be used by many goroutines at once.
 // While it keeps nothing it has no goroutine.
 type Keeper struct {
@@ -99,8 +102,15 @@ type KeepOptions struct {
 	MaxLifetime time.Duration
 }
 
-// NewKeeper returns a Keeper that renews through a: [Keeper.Keep] hands it a
-// lease. Nil options are the defaults.
+func (o *KeepOptions) check() error {
+	if o != nil && (o.Progress < 0 || o.MaxLifetime < 0) {
+		return Invalid("options", "Progress %v, MaxLifetime %v, want at least 0", o.Progress, o.MaxLifetime)
+	}
+	return nil
+}
+
+// NewKeeper returns a Keeper that acquires and renews through a. Nil options are
+// the defaults.
 //
 // If a tells of its [Lifetime], as the Managers of package backend do, the
 // Keeper is closed as soon as a is. Otherwise it notices that a is closed when
@@ -148,11 +158,11 @@ func (k *Keeper) keep(parent context.Context, l Lease, o *KeepOptions) (*Held, e
 	if !l.measured() || l.ID == "" || l.Token == 0 {
 		return nil, Invalid("lease", "not an active lease that a Manager returned")
 	}
+	if err := o.check(); err != nil {
+		return nil, err
+	}
 	h := &Held{keeper: k, parent: parent, lease: l, place: -1}
 	if o != nil {
-		if o.Progress < 0 || o.MaxLifetime < 0 {
-			return nil, Invalid("options", "Progress %v, MaxLifetime %v, want at least 0", o.Progress, o.MaxLifetime)
-		}
 		h.options = *o
 	}
 	if !l.Valid() {

@@ -78,7 +78,7 @@ func TestWatchAndReplace(t *testing.T) {
 			return got, err
 		})
 		require.NoError(t, err)
-		time.Sleep(time.Hour)
+		time.Sleep(2 * time.Minute)
 		require.NoError(t, h.Err())
 		start := time.Now()
 		_, err = m.ForceRelease(t.Context(), lease.Query{ID: h.Lease().ID}, lease.Revocation{Actor: "operator"})

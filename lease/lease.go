@@ -65,6 +65,7 @@ type Lease struct {
 	Labels      map[string]string
 	Replaced    ID         // the lease that this one replaced, or would
 	ReplacedBy  ID         // the lease that replaced this one
+	Parent      ID         // the lease under whose cover this one was taken
 	Revoked     Revocation // who ended it by ForceRelease, and why
 
 	CreatedAt time.Time // when the request first arrived
@@ -153,6 +154,7 @@ type leaseJSON struct {
 	Labels      map[string]string `json:"labels,omitempty"`
 	Replaced    ID                `json:"replaced,omitzero"`
 	ReplacedBy  ID                `json:"replaced_by,omitzero"`
+	Parent      ID                `json:"parent,omitzero"`
 	Revoked     Revocation        `json:"revoked,omitzero"`
 	CreatedAt   time.Time         `json:"created_at,omitzero"`
 	GrantedAt   time.Time         `json:"granted_at,omitzero"`
@@ -167,7 +169,7 @@ type leaseJSON struct {
 func (l Lease) MarshalJSON() ([]byte, error) {
 	return json.Marshal(leaseJSON{
 		l.ID, l.Token, l.Holder, l.Claims, l.Status, l.EndReason, durationText(l.TTL),
-		l.Renewals, l.MaxRenewals, l.Priority, l.Distinct, l.Labels, l.Replaced, l.ReplacedBy, l.Revoked,
+		l.Renewals, l.MaxRenewals, l.Priority, l.Distinct, l.Labels, l.Replaced, l.ReplacedBy, l.Parent, l.Revoked,
 		l.CreatedAt, l.GrantedAt, l.ExpiresAt, l.UpdatedAt, durationText(l.Waited), l.Contention,
 	})
 }
@@ -182,7 +184,7 @@ func (l *Lease) UnmarshalJSON(b []byte) error {
 		ID: j.ID, Token: j.Token, Holder: j.Holder, Claims: j.Claims, Status: j.Status,
 		EndReason: j.EndReason, TTL: time.Duration(j.TTL), Renewals: j.Renewals,
 		MaxRenewals: j.MaxRenewals, Priority: j.Priority, Distinct: j.Distinct, Labels: j.Labels,
-		Replaced: j.Replaced, ReplacedBy: j.ReplacedBy, Revoked: j.Revoked,
+		Replaced: j.Replaced, ReplacedBy: j.ReplacedBy, Parent: j.Parent, Revoked: j.Revoked,
 		CreatedAt: j.CreatedAt, GrantedAt: j.GrantedAt, ExpiresAt: j.ExpiresAt,
 		UpdatedAt: j.UpdatedAt, Waited: time.Duration(j.Waited), Contention: j.Contention,
 	}

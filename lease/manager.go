@@ -16,10 +16,12 @@ type Acquirer interface {
 	TryAcquire(ctx context.Context, r Request) (Lease, error)
 
 	// Acquire waits in line, fairly, until the request is granted, its Timeout
-	// has run out (ErrTimeout), or ctx ends. A wait outlasts a store that is
-	// out of reach for less than Config.WaiterTTL; after that its place in line
-	// has lapsed, and it gives up with ErrUnavailable whatever its Timeout. It
-	// has three outcomes: granted; certainly not granted; unknown
+	// (Config.AcquireTimeout, 30 seconds, unless it has one of its own) has run
+	// out (ErrTimeout), or ctx ends: a ctx without a deadline does not make it
+	// wait for ever, NoTimeout does. A wait outlasts a store that is
+	// out of reach for as long as its place in line lasts: Config.WaiterTTL, or
+	// the TTL if that is shorter, but a second at least. After that it gives up
+	// with ErrUnavailable whatever its Timeout. It has three outcomes: granted; certainly not granted; unknown
 	// (ErrUnavailable, or ctx ended in mid-call), and then the attempt is
 	// withdrawn in the background, so that it can never be granted late.
 	Acquire(ctx context.Context, r Request) (Lease, error)

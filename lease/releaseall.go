@@ -6,8 +6,9 @@ import (
 	"sync/atomic"
 )
 
-// ReleaseAll releases everything that a holder has, leases and places in line,
-// and returns how many those were. What ended meanwhile by itself is no error;
+// ReleaseAll releases what q selects of what a holder has, leases and places in
+// line, and returns how many those were. The query names the holder; with
+// nothing else it selects everything. What ended meanwhile by itself is no error;
 // other errors are returned together, and one of them does not keep the rest:
 // if only some could be listed, those are released, and the error says so.
 // Unlike ForceRelease it is the holder's own doing, so it needs no actor.
@@ -19,22 +20,24 @@ import (
 func ReleaseAll(ctx context.Context, m interface {
 	Acquirer
 	Inspector
-}, holder string) (int, error) {
-	if holder == "" {
+}, q Query) (int, error) {
+	if q.Holder == "" {
 		return 0, Invalid("holder", "empty")
 	}
 	var all []Lease
 	var unlisted error
-	for l, err := range m.List(ctx, Query{Holder: holder}) {
+	for l, err := range m.List(ctx, q) {
 		if err != nil {
 			unlisted = err
 			break
 		}
-		all = append(all, l)
+		if !l.Status.Ended() {
+			all = append(all, l)
+		}
 	}
 	var released atomic.Int64
 	err := forEach(defaultConcurrency, all, func(l Lease) error {
-		err := m.Release(ctx, Ref{ID: l.ID, Holder: holder})
+		err := m.Release(ctx, Ref{ID: l.ID, Holder: q.Holder})
 		if err == nil {
 			released.Add(1)
 		}

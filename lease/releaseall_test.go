@@ -23,9 +23,14 @@ func TestReleaseAll(t *testing.T) {
 		_, err := m.TryAcquire(ctx, place)
 		require.ErrorIs(t, err, lease.ErrConflict)
 
-		n, err := lease.ReleaseAll(ctx, m, "a")
+		n, err := lease.ReleaseAll(ctx, m, lease.Query{Holder: "a", Under: "f"})
 		require.NoError(t, err)
-		require.Equal(t, 4, n)
+		require.Equal(t, 1, n, "only what the query selects")
+		requireFree(t, m, "f")
+		requireHeld(t, m, "a", "g")
+		n, err = lease.ReleaseAll(ctx, m, lease.Query{Holder: "a", Status: []lease.Status{lease.Pending, lease.Active, lease.Released}})
+		require.NoError(t, err)
+		require.Equal(t, 3, n)
 		for _, path := range []string{"f", "g", "h"} {
 			requireFree(t, m, path)
 		}
@@ -34,10 +39,10 @@ func TestReleaseAll(t *testing.T) {
 		require.Zero(t, stats.Pending, "the place in line is given up")
 		requireHeld(t, m, "b", "theirs")
 
-		n, err = lease.ReleaseAll(ctx, m, "a")
+		n, err = lease.ReleaseAll(ctx, m, lease.Query{Holder: "a"})
 		require.NoError(t, err)
 		require.Zero(t, n)
-		_, err = lease.ReleaseAll(ctx, m, "")
+		_, err = lease.ReleaseAll(ctx, m, lease.Query{Under: "f"})
 		require.ErrorIs(t, err, lease.ErrInvalid)
 	})
 }
@@ -58,7 +63,7 @@ func TestReleaseAllGoesOn(t *testing.T) {
 			}
 			return nil
 		}
-		n, err := lease.ReleaseAll(t.Context(), m, "a")
+		n, err := lease.ReleaseAll(t.Context(), m, lease.Query{Holder: "a"})
 		require.ErrorIs(t, err, lease.ErrUnavailable)
 		require.NotErrorIs(t, err, lease.ErrLost)
 		require.Equal(t, 1, n)
@@ -86,7 +91,7 @@ func TestReleaseAllOfSome(t *testing.T) {
 	bubble(t, func(t *testing.T, m *manager) {
 		acquire(t, m, exclusive("a", "f", time.Minute))
 		acquire(t, m, exclusive("a", "g", time.Minute))
-		n, err := lease.ReleaseAll(t.Context(), brokenList{m}, "a")
+		n, err := lease.ReleaseAll(t.Context(), brokenList{m}, lease.Query{Holder: "a"})
 		require.ErrorIs(t, err, lease.ErrUnavailable)
 		require.Equal(t, 1, n)
 		requireFree(t, m, "f")

@@ -11,18 +11,20 @@ import (
 	"time"
 )
 
-// Request asks for a lease. Only Holder and Claims are required. Durations are
+// Request asks for a lease. Only Holder and Claims are required, and for [Do]
+// and [Keeper.Acquire] only Claims. Durations are
 // rounded up to whole milliseconds, the resolution of the stores.
 type Request struct {
 	ID          ID                // names the request; NewID if empty. See the type
 	Holder      string            // who asks: one sequential actor. [NewHolder] makes a unique name
 	Claims      []Claim           // granted all together or not at all
-	TTL         time.Duration     // how long the lease lasts unless renewed; 0: Config.DefaultTTL
+	TTL         time.Duration     // how long the lease lasts unless renewed; 0: Config.DefaultTTL; [KeepTTL]: Config.KeepTTL
 	MaxRenewals int               // 0: Config.MaxRenewals; [Unlimited]; [NoRenewals]
 	Timeout     time.Duration     // how long Acquire waits; 0: Config.AcquireTimeout; [NoTimeout]: until ctx ends
 	QueueTTL    time.Duration     // TryAcquire with an ID: keep a place in line that lapses unless asked for again within it; [MinQueueTTL] to [MaxQueueTTL]; 0: no place
 	Priority    int               // -100..100: each step is a head start of Config.PriorityBoost in the queue
 	Replace     Ref               // the lease given up in the same step, if this request is granted
+	Parent      Ref               // the lease under whose cover this one is taken; the claims lie within that one's
 	Distinct    bool              // the holder's own other leases and waiters count against this request too
 	Labels      map[string]string // free text for people and tools: reason, branch, pid
 }

@@ -72,12 +72,12 @@ func (s *Store) Sweep(ctx context.Context, limit int) (backend.SweepReply, error
 }
 
 // Config implements [backend.Store].
-func (s *Store) Config(ctx context.Context) (lease.Config, error) {
+func (s *Store) Config(ctx context.Context) (backend.ConfigReply, error) {
 	r, err := s.do(ctx, "config")
 	if err != nil {
-		return lease.Config{}, err
+		return backend.ConfigReply{}, err
 	}
-	return r.config(), r.err()
+	return backend.ConfigReply{Config: r.config(), Now: moment(r.now)}, r.err()
 }
 
 // SetConfig implements [backend.Store].

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/leasekit/leasekit/backend"
 	"github.com/leasekit/leasekit/lease"
 )
 
@@ -36,36 +37,35 @@ func (i *idle) interval(head lease.Seq) time.Duration {
 }
 
 // Events implements [backend.Store].
-func (s *Store) Events(ctx context.Context, q lease.Query, limit int) ([]lease.Event, lease.Seq, time.Duration, error) {
-	after := ""
+func (s *Store) Events(ctx context.Context, a backend.EventsArgs) (backend.EventsReply, error) {
+	q, after := a.Query, ""
 	if q.After != lease.Now {
 		after = strconv.FormatUint(uint64(q.After), 10)
 	}
 	r, err := s.do(ctx, "events", after)
 	if err != nil {
-		return nil, 0, 0, err
+		return backend.EventsReply{}, err
 	}
 	head, oldest, texts := lease.Seq(r.uint(0)), lease.Seq(r.uint(1)), r.texts(2)
 	if r.err() != nil {
-		return nil, 0, 0, r.err()
+		return backend.EventsReply{}, r.err()
 	}
 	if q.After >= head {
-		return nil, head, s.idle.interval(head), nil
+		return backend.EventsReply{Next: head, Wait: s.idle.interval(head)}, nil
 	}
 	if q.After != 0 && q.After+1 < oldest {
-		return nil, 0, 0, &lease.TrimmedError{After: q.After, Oldest: oldest}
+		return backend.EventsReply{}, &lease.TrimmedError{After: q.After, Oldest: oldest}
 	}
-	var found []lease.Event
-	next := max(q.After, oldest-1)
-	for i := 0; i+2 < len(texts) && len(found) < limit; i += 3 {
+	reply := backend.EventsReply{Next: max(q.After, oldest-1), Wait: watchInterval}
+	for i := 0; i+2 < len(texts) && len(reply.Events) < a.Limit; i += 3 {
 		e, err := decodeEvent(texts[i], texts[i+1], texts[i+2])
 		if err != nil {
-			return nil, 0, 0, err
+			return backend.EventsReply{}, err
 		}
-		next = e.Seq
+		reply.Next = e.Seq
 		if q.MatchesEvent(e) {
-			found = append(found, e)
+			reply.Events = append(reply.Events, e)
 		}
 	}
-	return found, next, watchInterval, nil
+	return reply, nil
 }

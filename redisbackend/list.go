@@ -15,10 +15,10 @@ func (s *Store) List(ctx context.Context, q lease.Query, cursor string) (backend
 	if err != nil {
 		return backend.ListReply{}, err
 	}
-	now, retention, next, texts := r.number(0), r.number(1), r.text(2), r.texts(3)
+	now, retention, next, texts := r.now, r.number(0), r.text(1), r.texts(2)
 	var contention lease.Contention
 	if q.ID != "" && len(texts) > 0 {
-		contention = r.contention(4)
+		contention = r.contention(3)
 	}
 	if r.err() != nil {
 		return backend.ListReply{}, r.err()

@@ -3,7 +3,9 @@ package redisbackend
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -57,13 +59,12 @@ func (s *Store) begin(ctx context.Context, operation string) error {
 	if err != nil {
 		return err
 	}
-	raw, err := s.combiner.do(ctx, operation, newName(), config)
-	if err != nil {
-		return err
+	args := []any{newName(), config}
+	if operation == "acknowledge" {
+		args = append(args, strconv.FormatInt(time.Now().UnixMilli(), 10))
 	}
-	r := newReply(operation, raw)
-	s.seen.adopt(r.text(0), lease.Token(r.uint(1)), int64(r.uint(3)))
-	return r.err()
+	_, err = s.do(ctx, operation, args...)
+	return err
 }
 
 // warnOfEviction warns of a server that may drop keys when its memory is full: all leases at once, since they share

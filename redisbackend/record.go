@@ -40,25 +40,35 @@ func encodeRequest(q lease.Request) string {
 	b.WriteByte(0)
 	for _, name := range []string{
 		q.Holder, string(q.Replace.ID), q.Replace.Holder, formatToken(q.Replace.Token),
+		string(q.Parent.ID), q.Parent.Holder, formatToken(q.Parent.Token),
 	} {
 		b.WriteString(name)
 		b.WriteByte(0)
 	}
-	for _, c := range q.Claims {
-		b.WriteByte(claimLetter(c))
-		b.WriteString(encodePath(c.Path))
-		b.WriteByte(0)
-	}
+	b.WriteString(encodeClaims(q.Claims))
 	b.WriteByte(0)
 	b.WriteString(encodeLabels(q.Labels))
 	return b.String()
 }
 
+func encodeClaims(claims []lease.Claim) string {
+	if len(claims) == 1 {
+		return string(claimLetter(claims[0])) + encodePath(claims[0].Path) + "\x00"
+	}
+	var b strings.Builder
+	for _, c := range claims {
+		b.WriteByte(claimLetter(c))
+		b.WriteString(encodePath(c.Path))
+		b.WriteByte(0)
+	}
+	return b.String()
+}
+
 // encodeNew returns the end of the record of a request that arrives: the length of what encodeRequest returns, that, and
-// the names that follow it.
-func encodeNew(a backend.AcquireArgs, address string) string {
+// the names: only the attempt, and the client if somebody waits.
+func encodeNew(a backend.AcquireArgs, client string) string {
 	request := encodeRequest(a.Request)
-	return strconv.Itoa(len(request)) + "\x00" + request + a.Attempt + "\x00\x00\x00\x00\x00" + address + "\x00"
+	return strconv.Itoa(len(request)) + "\x00" + request + a.Attempt + "\x00\x00\x00\x00\x00" + client + "\x00\x00"
 }
 
 func encodeLabels(labels map[string]string) string {
@@ -130,8 +140,8 @@ func decodeRecord(id, text string) (*rules.Record, error) {
 	r.Status, known = statusOf[letters[0]]
 	r.EndReason = reasonOf[letters[1]] // none for "-"
 	r.Deadline, r.Token, r.Arrival = d.number(' '), lease.Token(d.number(' ')), d.number(' ')
-	r.Updated, r.Ended = d.number(' '), d.number(' ')
-	r.Renewals, r.Created, r.Granted, r.Key = int(d.number(' ')), d.number(' '), d.number(' '), d.number(' ')
+	r.Updated, r.Ended, r.Created, r.Granted = d.number(' '), d.number(' '), d.number(' '), d.number(' ')
+	r.Renewals, r.Key = int(d.number(' ')), d.number(' ')
 	length := d.number(0)
 	if d.bad || !known || length < 0 || length > int64(len(d.rest)) {
 		return nil, malformed("record", text)
@@ -140,6 +150,15 @@ func decodeRecord(id, text string) (*rules.Record, error) {
 	request.request(r)
 	d.rest = d.rest[length:]
 	r.Attempts, r.RenewOp, r.Successor, r.Actor, r.Reason = d.until(0), d.until(0), lease.ID(d.until(0)), d.until(0), d.until(0)
+	r.Client = d.until(0)
+	for chain := d.until(0); chain != ""; {
+		id, rest, ok := cutID(chain)
+		d.bad = d.bad || !ok
+		r.Chain, chain = append(r.Chain, lease.ID(id)), rest
+	}
+	if r.Parent.ID == "" && len(r.Chain) > 0 {
+		r.Parent.ID = r.Chain[0] // taken over from what it replaced
+	}
 	if d.bad || request.bad {
 		return nil, malformed("record", text)
 	}
@@ -176,6 +195,8 @@ func (d *decoder) request(r *rules.Record) {
 	r.Holder = d.until(0)
 	r.Replace.ID, r.Replace.Holder = lease.ID(d.until(0)), d.until(0)
 	r.Replace.Token = lease.Token(d.number(0))
+	r.Parent.ID, r.Parent.Holder = lease.ID(d.until(0)), d.until(0)
+	r.Parent.Token = lease.Token(d.number(0))
 	for !d.bad {
 		claim := d.until(0)
 		if claim == "" {

@@ -28,7 +28,7 @@ func (s *Store) Withdraw(ctx context.Context, a backend.WithdrawArgs) (backend.W
 	}
 	reply := backend.WithdrawReply{Outcome: r.known()}
 	if reply.Outcome == backend.Refused {
-		reply.Lease, reply.Remaining = r.lease(a.ID, 2, r.number(1))
+		reply.Lease, reply.Remaining = r.lease(a.ID, 1)
 	}
 	return reply, r.err()
 }

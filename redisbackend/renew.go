@@ -14,11 +14,14 @@ func (s *Store) Renew(ctx context.Context, a backend.RenewArgs) (backend.RenewRe
 	if err != nil {
 		return backend.RenewReply{}, err
 	}
-	reply := backend.RenewReply{Outcome: r.known()}
+	reply := backend.RenewReply{Outcome: r.known(), Now: moment(r.now)}
 	switch reply.Outcome {
-	case backend.Done:
-		reply.Lease, reply.Remaining = r.lease(a.Ref.ID, 2, r.number(1))
-		reply.Lease.Contention = r.contention(3)
+	case backend.Done, backend.Overtaken:
+		reply.Lease, reply.Remaining = r.lease(a.Ref.ID, 1)
+		reply.Lease.Contention = r.contention(2)
+		if reply.Outcome == backend.Overtaken {
+			reply.Op = r.text(3)
+		}
 	case backend.Gone:
 		reply.End = r.end()
 	case backend.Stale:

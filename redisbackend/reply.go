@@ -2,7 +2,6 @@ package redisbackend
 
 import (
 	"fmt"
-	"strconv"
 	"strings"
 	"time"
 
@@ -15,6 +14,7 @@ import (
 // not as expected is noted, and told by err.
 type reply struct {
 	operation string
+	now       int64 // the store's clock, ms
 	outcome   string
 	rest      string // of a text
 	elements  []any
@@ -103,7 +103,8 @@ var outcomes = map[string]backend.Outcome{
 	"done": backend.Done, "queued": backend.Queued, "refused": backend.Refused, "deadlocked": backend.Deadlocked,
 	"over_quota": backend.OverQuota, "mismatch": backend.Mismatch, "withdrawn": backend.Withdrawn,
 	"gone": backend.Gone, "limit_hit": backend.LimitHit, "too_long": backend.TooLong, "tree_only": backend.TreeOnly,
-	"stale": backend.Stale, "again": backend.Again,
+	"stale": backend.Stale, "again": backend.Again, "late": backend.Late, "overtaken": backend.Overtaken,
+	"bad_parent": backend.BadParent,
 }
 
 func (r *reply) known() backend.Outcome {
@@ -139,20 +140,8 @@ func (r *reply) config() lease.Config {
 	return c
 }
 
-// arrival reads when the request of a record arrived, in the store's count.
-func (r *reply) arrival(record int) int64 {
-	const field = 3
-	if fields := strings.SplitN(r.text(record), " ", field+2); len(fields) > field {
-		if n, err := strconv.ParseInt(fields[field], 10, 64); err == nil {
-			return n
-		}
-	}
-	r.fail()
-	return 0
-}
-
-// lease reads a record, and how long it still lasts at this moment.
-func (r *reply) lease(id lease.ID, record int, now int64) (lease.Lease, time.Duration) {
+// lease reads a record, and how long it still lasts.
+func (r *reply) lease(id lease.ID, record int) (lease.Lease, time.Duration) {
 	decoded, err := decodeRecord(string(id), r.text(record))
 	if err != nil {
 		if r.bad == nil {
@@ -160,5 +149,5 @@ func (r *reply) lease(id lease.ID, record int, now int64) (lease.Lease, time.Dur
 		}
 		return lease.Lease{}, 0
 	}
-	return decoded.Lease(), span(decoded.Deadline - now)
+	return decoded.Lease(), span(decoded.Deadline - r.now)
 }

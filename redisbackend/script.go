@@ -17,7 +17,7 @@ import (
 //go:embed lua/*.lua
 var luaFiles embed.FS
 
-// part is one file of a script.
+// part is one file of a script, or what stands between files.
 type part struct {
 	name, source string
 }
@@ -29,7 +29,55 @@ func luaPart(name string) part {
 	if err != nil {
 		panic(err)
 	}
-	return part{name: name + ".lua", source: string(source)}
+	return part{name: name + ".lua", source: withConstants(string(source))}
+}
+
+// chunk are the files that run in each call, in their order: first those before the modules, then those after.
+var chunk = [2][]string{{"state", "uncontended"}, {"modules", "batch", "finish"}}
+
+var luaFunction = regexp.MustCompile(`(?m)^function (step\.|operations\.)(\w+)`)
+
+// program is what all operations run on: the chunk, and every other file as a module, which lua/modules.lua defines when
+// one of its functions is first needed.
+var program = newScript(assemble()...)
+
+func assemble() []part {
+	var parts []part
+	inChunk := map[string]bool{}
+	for _, name := range chunk[0] {
+		parts = append(parts, luaPart(name))
+		inChunk[name] = true
+	}
+	for _, name := range chunk[1] {
+		inChunk[name] = true
+	}
+	entries, err := luaFiles.ReadDir("lua")
+	if err != nil {
+		panic(err)
+	}
+	var modules []part
+	where := " " // the functions of each module, as lua/modules.lua looks them up
+	for _, entry := range entries {
+		name := strings.TrimSuffix(entry.Name(), ".lua")
+		if inChunk[name] {
+			continue
+		}
+		module := luaPart(name)
+		for _, found := range luaFunction.FindAllStringSubmatch(module.source, -1) {
+			prefix := ""
+			if found[1] == "operations." {
+				prefix = ":"
+			}
+			where += prefix + found[2] + "=" + name + " "
+		}
+		modules = append(modules, part{"load", "if name == '" + name + "' then"}, module, part{"load", "end"})
+	}
+	parts = append(parts, part{"load", "local WHERE = '" + where + "'\nlocal function load(name)"})
+	parts = append(append(parts, modules...), part{"load", "end"})
+	for _, name := range chunk[1] {
+		parts = append(parts, luaPart(name))
+	}
+	return parts
 }
 
 // script is a Lua program made of parts that share one scope: what one part makes local, the later ones see.
@@ -69,7 +117,7 @@ func (s *script) run(ctx context.Context, client redis.Scripter, keys []string, 
 	}
 }
 
-// replies returns the replies of a script that ends with lua/batch.lua, an error among them for each operation that
+// replies returns the replies of a script that has lua/batch.lua, an error among them for each operation that
 // failed.
 func (s *script) replies(reply any) ([]any, error) {
 	replies, ok := reply.([]any)

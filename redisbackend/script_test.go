@@ -14,10 +14,18 @@ import (
 	"github.com/leasekit/leasekit/internal/redistest"
 )
 
-// probe has one operation for each thing that a test wants to see.
+// probe has one operation for each thing that a test wants to see, in place of the modules.
 const probe = `
+local call, find, match, argv, at = redis.call, string.find, string.match, ARGV, 1
 local namespace = string.match(KEYS[1], '^[^}]*}:')
-operations = {}
+local state, recorded, step, operations, op, woken = { work = 0 }, 0, {}, {}, {}, nil
+local function flush() end
+local function define() end
+local function uncontended() end
+function step.perform(name, ...)
+  if not operations[name] then error('unknown operation ' .. name) end
+  return operations[name](...)
+end
 operations['echo'] = function(...) return { ... } end
 operations['join'] = function(...) return table.concat({ ... }, '+') end
 operations['none'] = function() end
@@ -34,15 +42,18 @@ operations['wrong'] = function(...) local a = { ... }
   return redis.call('INCR', namespace .. 'text')
 end
 operations['wake'] = function(...) local a = { ... }
-  local ids = {}
-  for i = 2, #a do ids[i - 1] = a[i] end
-  return wake(a[1], ids)
+  local message = ''
+  for i = 2, #a do message = message .. #a[i] .. ':' .. a[i] end
+  return step.tell(a[1], message)
 end
 `
 
 func probeScript() *script {
-	return newScript(luaPart("prelude"), luaPart("wake"), part{"probe.lua", probe}, luaPart("loop"), luaPart("batch"), loopEnd, replyPart)
+	return newScript(part{"probe.lua", probe}, luaPart("publish"), luaPart("batch"), replyPart)
 }
+
+// replyPart ends a script of a test.
+var replyPart = part{"reply.lua", "return refusal or replies"}
 
 // addMany counts calls of 'add' from several goroutines through a combiner while disturb runs, and returns how many
 // were answered and how many brought an error. disturb is given a function that waits for the next answer.
@@ -165,7 +176,7 @@ func TestReplies(t *testing.T) {
 			_, err = combined.do(ctx, "raise")
 			require.ErrorContains(t, err, "raised over two lines")
 			_, err = combined.do(ctx, "index")
-			require.ErrorContains(t, err, "probe.lua:14: ", "the error names the file and its line")
+			require.ErrorContains(t, err, "probe.lua:22: ", "the error names the file and its line")
 			_, err = combined.do(ctx, "wrong")
 			require.ErrorContains(t, err, "not an integer")
 			_, err = combined.do(ctx, "nothing")

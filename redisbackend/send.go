@@ -8,22 +8,21 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// newStoreCombiner returns the combiner of a store. If so configured, its batches count only once enough replicas have
-// them: then they are followed by WAIT, on the same connection and in the same round trip, as a script may not wait.
-func newStoreCombiner(client redis.UniversalClient, keys []string, o Options) *combiner {
-	if o.WaitReplicas <= 0 {
-		return newScriptCombiner(client, program, keys)
-	}
-	keys = append(slices.Clip(keys), keys[0]) // lua/finish.lua: something is to be written
+// newStoreCombiner returns the combiner of a store, whose replies are answers. If so configured, its batches count only
+// once enough replicas have them: then they are followed by WAIT, on the same connection and in the same round trip, as a
+// script may not wait.
+func newStoreCombiner(client redis.UniversalClient, keys []string, o Options, mind *seen) *combiner {
+	waiting := append(slices.Clip(keys), keys[0]) // lua/step.lua: repeated calls write something
 	return newCombiner(func(ctx context.Context, args []any) ([]any, error) {
-		if onlyReads(args) {
-			reply, err := program.run(ctx, client, keys[:len(keys)-1], args...)
+		args = append([]any{mind.floor()}, args...)
+		if o.WaitReplicas <= 0 || onlyReads(args[1:]) {
+			reply, err := program.run(ctx, client, keys, args...)
 			if err != nil {
 				return nil, err
 			}
-			return program.replies(reply)
+			return answers(reply, mind)
 		}
-		reply, replicas, err := runAndWait(ctx, client, keys, args, o)
+		reply, replicas, err := runAndWait(ctx, client, waiting, args, o)
 		if redis.HasErrorPrefix(err, "MOVED") { // the node was asked directly
 			followCluster(ctx, client, nil)
 		}
@@ -34,8 +33,28 @@ func newStoreCombiner(client redis.UniversalClient, keys []string, o Options) *c
 		if replicas < int64(o.WaitReplicas) {
 			return nil, fmt.Errorf("%d of %d replicas have it after %v", replicas, o.WaitReplicas, o.WaitTimeout)
 		}
-		return program.replies(reply)
+		return answers(reply, mind)
 	})
+}
+
+// answers returns the answers to the operations of a batch, errors and postponements as they are.
+func answers(reply any, mind *seen) ([]any, error) {
+	replies, err := program.replies(reply)
+	if err != nil || len(replies) == 0 {
+		return replies, err
+	}
+	last := len(replies) - 1
+	now, err := mind.learn(replies[last])
+	if err != nil {
+		return nil, err
+	}
+	replies = replies[:last]
+	for i, value := range replies {
+		if _, failed := value.(error); !failed && value != later {
+			replies[i] = answer{value, now}
+		}
+	}
+	return replies, nil
 }
 
 // onlyReads says whether no operation of a batch, of which these are the arguments, can change anything.

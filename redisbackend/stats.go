@@ -14,9 +14,9 @@ func (s *Store) Stats(ctx context.Context) (lease.Stats, error) {
 		return lease.Stats{}, err
 	}
 	stats := lease.Stats{
-		Now: moment(r.number(0)), Head: lease.Seq(r.uint(1)), Oldest: lease.Seq(r.uint(2)), Token: lease.Token(r.uint(3)),
-		Active: int(r.number(4)), Pending: int(r.number(5)), OldestWaiter: moment(r.number(6)),
-		Refused: r.uint(7) + uint64(s.refused.Load()),
+		Now: moment(r.now), Head: lease.Seq(r.uint(0)), Oldest: lease.Seq(r.uint(1)), Token: lease.Token(r.uint(2)),
+		Active: int(r.number(3)), Pending: int(r.number(4)), OldestWaiter: moment(r.number(5)),
+		Refused: r.uint(6) + uint64(s.refused.Load()),
 	}
 	return stats, r.err()
 }

@@ -3,10 +3,8 @@ package redisbackend
 import (
 	"context"
 	"crypto/rand"
-	"fmt"
 	"strconv"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -16,24 +14,10 @@ import (
 	"github.com/leasekit/leasekit/lease"
 )
 
-// program is what all operations run on, in the order in which its parts need each other.
-var program = newScript(
-	luaPart("prelude"), luaPart("state"), luaPart("nearby"),
-	luaPart("loop"), luaPart("fast"), luaPart("settle"), luaPart("general"),
-	luaPart("wake"), luaPart("settings"), luaPart("record"), luaPart("index"), luaPart("fresh"), luaPart("lines"), luaPart("waiters"),
-	luaPart("ends"), luaPart("exception"), luaPart("conflict"), luaPart("wakes"), luaPart("epoch"), luaPart("acquire"),
-	luaPart("ask"), luaPart("renew"), luaPart("release"), luaPart("forget"), luaPart("admin"), luaPart("reads"),
-	luaPart("prepare"), luaPart("batch"), luaPart("tidy"), loopEnd, luaPart("finish"), replyPart,
-)
-
-// loopEnd ends the loop over the operations of a batch, replyPart the script.
-var (
-	loopEnd   = part{"loop.lua", "end"}
-	replyPart = part{"reply.lua", "return refusal or replies"}
-)
-
 // keyNames are the keys of a namespace, in the order of lua/state.lua. There are no others.
-var keyNames = []string{"state", "records", "index", "waiters", "ended", "history", "lapses", "buried", "fresh", "bygone"}
+var keyNames = []string{
+	"state", "records", "index", "waiters", "ended", "history", "lapses", "tombstones", "fresh", "bygone",
+}
 
 // Store is a handle on a namespace in Redis, for [backend.New]. It is safe for concurrent use.
 type Store struct {
@@ -50,73 +34,9 @@ var _ backend.Store = (*Store)(nil)
 func newStore(client redis.UniversalClient, o Options) *Store {
 	names := newKeyspace(o.Namespace)
 	address := newWakeAddress(shards(client))
-	return &Store{
-		combiner: newStoreCombiner(client, names.keys(keyNames...), o),
-		waker:    newWaker(client, names, address),
-		address:  address,
-	}
-}
-
-// seen is what a handle knows of the store's past: enough to notice when the store goes back in time.
-type seen struct {
-	mu      sync.Mutex
-	epoch   string
-	token   lease.Token // the highest in this epoch
-	arrived int64       // the same, of arrivals
-}
-
-func (s *seen) get() (string, lease.Token, int64) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.epoch, s.token, s.arrived
-}
-
-// life returns what the scripts call so, with this version of the configuration; encode, what they call seen.
-func (s *seen) life(version uint64) string {
-	epoch, _, _ := s.get()
-	return strconv.FormatUint(version, 10) + " " + epoch
-}
-
-func (s *seen) encode(version uint64) string {
-	epoch, token, arrived := s.get()
-	b := appendPadded(make([]byte, 0, 96), uint64(token), 16, ' ')
-	b = appendPadded(b, uint64(arrived), 14, ' ')
-	b = strconv.AppendUint(b, version, 10)
-	return string(append(append(b, ' '), epoch...))
-}
-
-func (s *seen) learn(token lease.Token, arrived int64) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.token, s.arrived = max(s.token, token), max(s.arrived, arrived)
-}
-
-// adopt takes over an epoch that an operator began.
-func (s *seen) adopt(epoch string, token lease.Token, arrived int64) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.epoch != epoch {
-		s.epoch, s.token, s.arrived = epoch, token, arrived
-	}
-}
-
-// do carries out an operation that replies with an outcome and more, and deals with the outcomes that any operation
-// may have.
-func (s *Store) do(ctx context.Context, name string, args ...any) (reply, error) {
-	raw, err := s.combiner.do(ctx, name, args...)
-	if err != nil {
-		return reply{}, err
-	}
-	r := newReply(name, raw)
-	switch r.outcome {
-	case "regressed":
-		_, token, _ := s.seen.get()
-		return reply{}, fmt.Errorf("%w: the store's newest is %s, this process has seen %d", lease.ErrRegressed, r.text(2), token)
-	case "adopted":
-		s.seen.adopt(r.text(1), 0, 0)
-		r = newReply(name, r.at(2))
-	}
-	return r, r.err()
+	s := &Store{waker: newWaker(client, names, address), address: address}
+	s.combiner = newStoreCombiner(client, names.keys(keyNames...), o, &s.seen)
+	return s
 }
 
 // Subscribe implements [backend.Store].

@@ -27,6 +27,13 @@ func (t *transaction) claim(r *rules.Record) error {
 			return err
 		}
 	}
+	for _, member := range r.Chain {
+		_, err := t.change(`INSERT INTO lease_chains (namespace, member, waiting, arrival) VALUES (?, ?, ?, ?)`,
+			t.namespace, string(member), waiting, r.Arrival)
+		if err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
@@ -36,6 +43,13 @@ func (t *transaction) unclaim(r *rules.Record, status lease.Status) error {
 	for _, c := range r.Claims {
 		_, err := t.change(`DELETE FROM lease_claims WHERE namespace = ? AND waiting = ? AND path = ? AND kind = ? AND key = ? AND arrival = ?`,
 			t.namespace, waiting, c.Path, kind(c), key, r.Arrival)
+		if err != nil {
+			return err
+		}
+	}
+	for _, member := range r.Chain {
+		_, err := t.change(`DELETE FROM lease_chains WHERE namespace = ? AND member = ? AND waiting = ? AND arrival = ?`,
+			t.namespace, string(member), waiting, r.Arrival)
 		if err != nil {
 			return err
 		}

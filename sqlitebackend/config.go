@@ -3,7 +3,9 @@ package sqlitebackend
 import (
 	"context"
 	"encoding/json"
+	"time"
 
+	"github.com/leasekit/leasekit/backend"
 	"github.com/leasekit/leasekit/backend/rules"
 	"github.com/leasekit/leasekit/lease"
 	"github.com/leasekit/leasekit/sqlitebackend/internal/sqlitedb"
@@ -12,22 +14,18 @@ import (
 const readConfig = `SELECT config FROM lease_configs WHERE namespace = ?`
 
 // Config implements [backend.Store].
-func (s *Store) Config(ctx context.Context) (lease.Config, error) {
-	var text []byte
-	err := s.reader.DB.QueryRowContext(ctx, readConfig, s.namespace).Scan(&text)
-	if err != nil {
-		return lease.Config{}, readFailed(ctx, "config", err)
-	}
-	var c lease.Config
-	if err := json.Unmarshal(text, &c); err != nil {
-		return lease.Config{}, sqlitedb.Unavailable("config", err)
-	}
-	return c, nil
+func (s *Store) Config(ctx context.Context) (backend.ConfigReply, error) {
+	var reply backend.ConfigReply
+	err := s.look(ctx, "config", func(v *view) error {
+		reply = backend.ConfigReply{Config: v.config, Now: time.UnixMilli(v.now).UTC()}
+		return nil
+	})
+	return reply, err
 }
 
 // SetConfig implements [backend.Store].
 func (s *Store) SetConfig(ctx context.Context, c lease.Config) (lease.Config, error) {
-	return run(ctx, s, "", func(st *rules.Step) (lease.Config, error) { return st.SetConfig(c) })
+	return run(ctx, s, sqlitedb.Call{}, func(st *rules.Step) (lease.Config, error) { return st.SetConfig(c) })
 }
 
 // SetConfig implements [rules.Tx].

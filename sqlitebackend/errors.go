@@ -32,6 +32,24 @@ func (e *OpenError) Error() string { return fmt.Sprintf("sqlitebackend: open %s:
 // Unwrap returns the cause.
 func (e *OpenError) Unwrap() error { return e.Err }
 
+// FileError says that a file of the database (Path) is not the one that was
+// opened, or not safe to use, and why (Problem). Such a file grants and renews
+// nothing and answers no look until it is opened anew; what was granted before
+// runs out. It comes inside a [lease.UnavailableError], or an [*OpenError].
+type FileError = sqlitedb.FileError
+
+// FileProblem is what happened to a file.
+type FileProblem = sqlitedb.FileProblem
+
+// The problems of a [FileError].
+const (
+	FileRemoved      = sqlitedb.Removed        // by rm, git clean -fdx, ...
+	FileReplaced     = sqlitedb.Replaced       // renamed over, restored from a backup, made anew
+	FileSecondName   = sqlitedb.SecondName     // a hard link
+	FileMountedAlone = sqlitedb.MountedAlone   // a container was given the file and not its directory
+	FileOnNetwork    = sqlitedb.NetworkStorage // see Options.NetworkFileSystem
+)
+
 // MigrationError says which migration failed, by its Version (int), its Name
 // and the cause (Err). Nothing of it was kept, the failure is recorded in
 // lease_migrations, and the next open tries again.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/uptrace/bun"
 
+	"github.com/leasekit/leasekit/backend"
 	"github.com/leasekit/leasekit/backend/rules"
 	"github.com/leasekit/leasekit/lease"
 )
@@ -46,6 +47,7 @@ type past struct {
 	Labels      map[string]string `json:"labels"`
 	Replaced    lease.ID          `json:"replaced"`
 	ReplacedBy  lease.ID          `json:"replaced_by"`
+	Parent      lease.ID          `json:"parent"`
 	Actor       string            `json:"actor"`
 	Reason      string            `json:"note"`
 	Created     int64             `json:"created_at"`
@@ -66,6 +68,7 @@ func appendPast(b []byte, l *lease.Lease) ([]byte, error) {
 	b = appendTextField(b, "end_reason", string(l.EndReason))
 	b = appendTextField(b, "replaced", string(l.Replaced))
 	b = appendTextField(b, "replaced_by", string(l.ReplacedBy))
+	b = appendTextField(b, "parent", string(l.Parent))
 	b = appendTextField(b, "actor", l.Revoked.Actor)
 	b = appendTextField(b, "note", l.Revoked.Reason)
 	b = appendNumberField(b, "token", int64(l.Token))
@@ -186,18 +189,19 @@ const eventScan = 1000
 const eventWait = 25 * time.Millisecond
 
 // Events implements [backend.Store].
-func (s *Store) Events(ctx context.Context, q lease.Query, limit int) (found []lease.Event, next lease.Seq, wait time.Duration, err error) {
-	err = s.look(ctx, "history", func(v *view) error {
-		found, next, err = v.events(q, limit)
+func (s *Store) Events(ctx context.Context, a backend.EventsArgs) (backend.EventsReply, error) {
+	var reply backend.EventsReply
+	err := s.look(ctx, "history", func(v *view) (err error) {
+		reply.Events, reply.Next, err = v.events(a.Query, a.Limit)
 		return err
 	})
 	if err != nil {
-		return nil, 0, 0, err
+		return backend.EventsReply{}, err
 	}
-	if len(found) < limit {
-		wait = eventWait
+	if len(reply.Events) < a.Limit {
+		reply.Wait = eventWait
 	}
-	return found, next, wait, nil
+	return reply, nil
 }
 
 const oldestEvent = `SELECT coalesce(min(place) - ?1, ?3) FROM lease_history WHERE place > ?1 AND place < ?2`
@@ -265,7 +269,7 @@ func (row event) event() (lease.Event, error) {
 	r := rules.Record{
 		ID: lease.ID(row.LeaseID.String), Token: p.Token, Holder: p.Holder, Claims: claimsOf(p.Claims), EndReason: p.EndReason,
 		TTL: p.TTL, Renewals: p.Renewals, MaxRenewals: p.MaxRenewals, Priority: p.Priority, Labels: p.Labels,
-		Distinct: p.Distinct, Replace: lease.Ref{ID: p.Replaced}, Successor: p.ReplacedBy, Actor: p.Actor, Reason: p.Reason,
+		Distinct: p.Distinct, Replace: lease.Ref{ID: p.Replaced}, Parent: lease.Ref{ID: p.Parent}, Successor: p.ReplacedBy, Actor: p.Actor, Reason: p.Reason,
 		Created: p.Created, Granted: p.Granted, Deadline: p.Deadline, Updated: p.Updated,
 	}
 	err := r.Status.UnmarshalText([]byte(p.Status))

@@ -180,9 +180,9 @@ func mustWorkStore(t testing.TB, path string) *Store {
 	require.NoError(t, err)
 	checkIntegrity(t, s)
 	checkState(t, s)
-	config, err := s.Config(t.Context())
+	current, err := s.Config(t.Context())
 	require.NoError(t, err)
-	if config.WaiterTTL != workPlaceTTL {
+	if config := current.Config; config.WaiterTTL != workPlaceTTL {
 		config.WaiterTTL = workPlaceTTL
 		_, err = s.SetConfig(t.Context(), config)
 		require.NoError(t, err)

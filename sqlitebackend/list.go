@@ -132,26 +132,46 @@ func (v *view) page(q lease.Query, after int64) (backend.ListReply, error) {
 	return page, nil
 }
 
-// Waiters is that of [rules.Tx].
-func (v *view) Waiters(o rules.Overlap) ([]*rules.Record, error) {
-	up := above(o.Claim.Path)
-	places, err := v.tx.Tx.QueryContext(v.ctx, mergedText(o.Claim, len(up)), waitersArgs(v.namespace, o, up, o.Limit)...)
+// places returns the places of the first waiters that conflict with a claim.
+func (v *view) places(c lease.Claim, o rules.Overlap) ([]rules.Place, error) {
+	up := above(c.Path)
+	text := shape{above: len(up), shared: o.Shared}.merged(c)
+	rows, err := v.tx.Tx.QueryContext(v.ctx, text, waitersArgs(v.namespace, c, o, up, o.Limit)...)
 	if err != nil {
 		return nil, err
 	}
-	var arrivals []int64
-	for places.Next() {
-		var key, arrival int64
-		if err := places.Scan(&key, &arrival); err != nil {
-			return nil, errors.Join(err, places.Close())
+	var found []rules.Place
+	for rows.Next() {
+		var p rules.Place
+		if err := rows.Scan(&p.Key, &p.Arrival); err != nil {
+			return nil, errors.Join(err, rows.Close())
 		}
-		arrivals = append(arrivals, arrival)
+		found = append(found, p)
 	}
-	if err := places.Err(); err != nil || len(arrivals) == 0 {
-		return nil, err
+	return found, rows.Err()
+}
+
+// Waiters is that of [rules.Tx].
+func (v *view) Waiters(o rules.Overlap) ([]*rules.Record, error) {
+	var places []rules.Place
+	for _, c := range o.Claims {
+		more, err := v.places(c, o)
+		if err != nil {
+			return nil, err
+		}
+		places = append(places, more...)
+	}
+	slices.SortFunc(places, rules.Place.Compare)
+	places = slices.Compact(places)
+	if len(places) == 0 {
+		return nil, nil
+	}
+	var arrivals []int64
+	for _, p := range places[:min(len(places), o.Limit)] {
+		arrivals = append(arrivals, p.Arrival)
 	}
 	var rows []row
-	err = v.tx.NewSelect().Model(&rows).Where("arrival IN (?)", bun.List(arrivals)).OrderExpr("key, arrival").Scan(v.ctx)
+	err := v.tx.NewSelect().Model(&rows).Where("arrival IN (?)", bun.List(arrivals)).OrderExpr("key, arrival").Scan(v.ctx)
 	if err != nil {
 		return nil, err
 	}

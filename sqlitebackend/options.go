@@ -40,6 +40,10 @@ type Options struct {
 	Namespace string
 	// Synchronous is [Full] unless said otherwise.
 	Synchronous Synchronous
+	// NetworkFileSystem allows a file on a network file system (NFS, SMB, 9P, ...).
+	// Locks do not work on most of them: a path may be granted twice, and the
+	// file be damaged. One machine alone may use such a file at any time.
+	NetworkFileSystem bool
 	// Engine is passed on to [backend.New].
 	Engine *backend.Options
 }
@@ -53,7 +57,7 @@ func (o *Options) engine() *backend.Options {
 
 // database returns the options of the database.
 func (o Options) database() sqlitedb.Options {
-	return sqlitedb.Options{Normal: o.Synchronous == Normal}
+	return sqlitedb.Options{Normal: o.Synchronous == Normal, Network: o.NetworkFileSystem}
 }
 
 // withDefaults returns the options with their defaults filled in.

@@ -18,17 +18,24 @@ import (
 // check costs the same whatever else is held.
 
 // kindsAt returns the kinds that conflict with c at its own path and below,
-// kindsAbove those above it.
-func kindsAt(c lease.Claim) []int {
-	if c.Mode == lease.Shared {
+// kindsAbove those above it; with shared, of the shared ones, of which none
+// conflicts with a shared c.
+func kindsAt(c lease.Claim, shared bool) []int {
+	switch {
+	case c.Mode == lease.Shared:
 		return []int{0, 2}
+	case shared:
+		return []int{1, 3}
 	}
 	return []int{0, 1, 2, 3}
 }
 
-func kindsAbove(c lease.Claim) []int {
-	if c.Mode == lease.Shared {
+func kindsAbove(c lease.Claim, shared bool) []int {
+	switch {
+	case c.Mode == lease.Shared:
 		return []int{2}
+	case shared:
+		return []int{3}
 	}
 	return []int{2, 3}
 }
@@ -54,9 +61,11 @@ func above(path string) []string {
 // shape is what the text of a query for overlaps depends on: there are few, so
 // each is composed once and its statement stays prepared.
 type shape struct {
-	of    overlapping
-	kind  int // of the claim
-	above int // how many paths
+	of     overlapping
+	kind   int  // of the claim
+	above  int  // how many paths
+	shared bool // see rules.Overlap
+	only   bool // the records of a holder, not those of all others
 }
 
 // overlapping is one of the queries for overlaps.
@@ -69,34 +78,36 @@ const (
 )
 
 // overlapText returns the text of a query for overlaps.
-func (t *transaction) overlapText(of overlapping, c lease.Claim, above int) string {
-	s := shape{of, kind(c), above}
+func (t *transaction) overlapText(of overlapping, c lease.Claim, o rules.Overlap, above int) string {
+	s := shape{of: of, kind: kind(c), above: above, shared: o.Shared, only: o.Only != ""}
 	text, known := t.store.overlaps[s]
 	if !known {
-		text = of.text(c, above)
+		text = s.text(c)
 		t.store.overlaps[s] = text
 	}
 	return text
 }
 
-func (of overlapping) text(c lease.Claim, above int) string {
-	switch of {
-	case leasesOver:
-		return rangesText(`SELECT arrival FROM lease_claims WHERE namespace = ?1 AND waiting = 0 AND holder <> ?2`, 6, c, above)
-	case someWaiters:
-		return rangesText(`SELECT key, arrival FROM lease_claims WHERE namespace = ?1 AND waiting = 1 AND holder <> ?2`+
-			betweenPlaces, 11, c, above) + ` LIMIT ?10`
+func (s shape) text(c lease.Claim) string {
+	switch {
+	case s.of == leasesOver && s.only:
+		return s.ranges(`SELECT arrival FROM lease_claims WHERE namespace = ?1 AND waiting = 0 AND holder = ?2`, 6, c)
+	case s.of == leasesOver:
+		return s.ranges(`SELECT arrival FROM lease_claims WHERE namespace = ?1 AND waiting = 0 AND holder <> ?2`, 6, c)
+	case s.of == someWaiters:
+		return s.ranges(`SELECT key, arrival FROM lease_claims WHERE namespace = ?1 AND waiting = 1 AND holder <> ?2`+
+			betweenPlaces, 11, c) + ` LIMIT ?10`
 	}
-	return mergedText(c, above)
+	return s.merged(c)
 }
 
 const betweenPlaces = ` AND (key, arrival) > (?6, ?7) AND (key, arrival) < (?8, ?9)`
 
-// rangesText composes a query for what conflicts with a claim, range after
+// ranges composes a query for what conflicts with a claim, range after
 // range. A record may come twice, for two of its claims. Parameters: 1
 // namespace, 2 holder to skip, 3 path, 4 and 5 bounds of what is below; from
 // firstAbove on the paths above.
-func rangesText(each string, firstAbove int, c lease.Claim, above int) string {
+func (s shape) ranges(each string, firstAbove int, c lease.Claim) string {
 	var b strings.Builder
 	part := func(where string, kinds []int) {
 		if b.Len() > 0 {
@@ -104,26 +115,26 @@ func rangesText(each string, firstAbove int, c lease.Claim, above int) string {
 		}
 		b.WriteString(each + ` AND ` + where + ` AND kind IN (` + joined(kinds) + `)`)
 	}
-	part(`path = ?3`, kindsAt(c))
-	if above > 0 {
-		paths := make([]string, above)
+	part(`path = ?3`, kindsAt(c, s.shared))
+	if s.above > 0 {
+		paths := make([]string, s.above)
 		for i := range paths {
 			paths[i] = `?` + strconv.Itoa(firstAbove+i)
 		}
-		part(`path IN (`+strings.Join(paths, `, `)+`)`, kindsAbove(c))
+		part(`path IN (`+strings.Join(paths, `, `)+`)`, kindsAbove(c, s.shared))
 	}
 	if c.Scope == lease.Tree {
-		part(`path > ?4 AND path < ?5`, kindsAt(c))
+		part(`path > ?4 AND path < ?5`, kindsAt(c, s.shared))
 	}
 	return b.String()
 }
 
-// mergedText composes the query for the places of the waiters that conflict
+// merged composes the query for the places of the waiters that conflict
 // with a claim, in queue order: of a path's long queue only as much is read as
 // is asked for, since the parts are ranges in that order and are merged.
-// Parameters: those of rangesText, and 6 and 7 the place after which, 8 and 9
+// Parameters: those of ranges, and 6 and 7 the place after which, 8 and 9
 // the one before which, 10 limit, from 11 on the paths above.
-func mergedText(c lease.Claim, above int) string {
+func (s shape) merged(c lease.Claim) string {
 	var b strings.Builder
 	part := func(where string, kinds []int) {
 		for _, k := range kinds {
@@ -134,12 +145,12 @@ func mergedText(c lease.Claim, above int) string {
 				betweenPlaces + ` AND ` + where + ` AND kind = ` + strconv.Itoa(k))
 		}
 	}
-	part(`path = ?3`, kindsAt(c))
-	for i := range above {
-		part(`path = ?`+strconv.Itoa(11+i), kindsAbove(c))
+	part(`path = ?3`, kindsAt(c, s.shared))
+	for i := range s.above {
+		part(`path = ?`+strconv.Itoa(11+i), kindsAbove(c, s.shared))
 	}
 	if c.Scope == lease.Tree {
-		part(`path > ?4 AND path < ?5`, kindsAt(c))
+		part(`path > ?4 AND path < ?5`, kindsAt(c, s.shared))
 	}
 	b.WriteString(` ORDER BY 1, 2 LIMIT ?10`)
 	return b.String()
@@ -154,16 +165,16 @@ func joined(kinds []int) string {
 }
 
 // leasesArgs and waitersArgs return the parameters. Nobody has the empty name.
-func leasesArgs(namespace int64, o rules.Overlap, above []string) []any {
-	low, high := below(o.Claim.Path)
-	args := append(make([]any, 0, 5+len(above)), namespace, o.Skip, o.Claim.Path, low, high)
+func leasesArgs(namespace int64, c lease.Claim, o rules.Overlap, above []string) []any {
+	low, high := below(c.Path)
+	args := append(make([]any, 0, 5+len(above)), namespace, cmp.Or(o.Only, o.Skip), c.Path, low, high)
 	for _, p := range above {
 		args = append(args, p)
 	}
 	return args
 }
 
-func waitersArgs(namespace int64, o rules.Overlap, above []string, limit int) []any {
+func waitersArgs(namespace int64, c lease.Claim, o rules.Overlap, above []string, limit int) []any {
 	after, before := rules.Place{Key: math.MinInt64}, rules.Place{Key: math.MaxInt64}
 	if o.After != nil {
 		after = *o.After
@@ -171,8 +182,8 @@ func waitersArgs(namespace int64, o rules.Overlap, above []string, limit int) []
 	if o.Before != nil {
 		before = *o.Before
 	}
-	low, high := below(o.Claim.Path)
-	args := append(make([]any, 0, 10+len(above)), namespace, o.Skip, o.Claim.Path, low, high,
+	low, high := below(c.Path)
+	args := append(make([]any, 0, 10+len(above)), namespace, o.Skip, c.Path, low, high,
 		after.Key, after.Arrival, before.Key, before.Arrival, limit)
 	for _, p := range above {
 		args = append(args, p)
@@ -182,25 +193,29 @@ func waitersArgs(namespace int64, o rules.Overlap, above []string, limit int) []
 
 // Leases implements [rules.Tx].
 func (t *transaction) Leases(o rules.Overlap) ([]*rules.Record, error) {
-	up := above(o.Claim.Path)
 	var found []int64
-	err := t.Each(t.overlapText(leasesOver, o.Claim, len(up)), leasesArgs(t.namespace, o, up), func(scan func(...any) error) error {
-		var arrival int64
-		if err := scan(&arrival); err != nil {
-			return err
+	for _, c := range o.Claims {
+		up, n := above(c.Path), 0
+		err := t.Each(t.overlapText(leasesOver, c, o, len(up)), leasesArgs(t.namespace, c, o, up), func(scan func(...any) error) error {
+			var arrival int64
+			if err := scan(&arrival); err != nil {
+				return err
+			}
+			if !slices.Contains(found, arrival) {
+				found = append(found, arrival)
+				n++
+			}
+			if n == o.Limit {
+				return errEnough
+			}
+			return nil
+		})
+		if err != nil && !errors.Is(err, errEnough) {
+			return nil, err
 		}
-		if !slices.Contains(found, arrival) {
-			found = append(found, arrival)
-		}
-		if len(found) == o.Limit {
-			return errEnough
-		}
-		return nil
-	})
-	if err != nil && !errors.Is(err, errEnough) {
-		return nil, err
 	}
-	return t.records(found)
+	slices.Sort(found)
+	return t.records(found[:min(len(found), o.Limit)])
 }
 
 // errEnough ends the reading of rows.
@@ -208,16 +223,25 @@ var errEnough = errors.New("enough")
 
 // Waiters implements [rules.Tx].
 func (t *transaction) Waiters(o rules.Overlap) ([]*rules.Record, error) {
-	places, err := t.places(o)
-	if err != nil {
-		return nil, err
+	var places []rules.Place
+	for _, c := range o.Claims {
+		more, err := t.places(c, o)
+		if err != nil {
+			return nil, err
+		}
+		places = append(places, more...)
+	}
+	if len(o.Claims) > 1 {
+		slices.SortFunc(places, rules.Place.Compare)
+		places = slices.Compact(places)
+		places = places[:min(len(places), o.Limit)]
 	}
 	arrivals := make([]int64, len(places))
 	for i, p := range places {
 		arrivals[i] = p.Arrival
 	}
 	records, err := t.records(arrivals)
-	slices.SortFunc(records, func(a, b *rules.Record) int { return comparePlaces(a.Place(), b.Place()) })
+	slices.SortFunc(records, func(a, b *rules.Record) int { return a.Place().Compare(b.Place()) })
 	return records, err
 }
 
@@ -225,13 +249,13 @@ func (t *transaction) Waiters(o rules.Overlap) ([]*rules.Record, error) {
 // several times cheaper than SQLite's merge.
 const fewWaiters = 64
 
-// places returns the places of the first waiters that overlap.
-func (t *transaction) places(o rules.Overlap) ([]rules.Place, error) {
-	up := above(o.Claim.Path)
+// places returns the places of the first waiters that overlap with a claim.
+func (t *transaction) places(c lease.Claim, o rules.Overlap) ([]rules.Place, error) {
+	up := above(c.Path)
 	var found []rules.Place
 	read := func(of overlapping, limit int) error {
 		found = found[:0]
-		return t.Each(t.overlapText(of, o.Claim, len(up)), waitersArgs(t.namespace, o, up, limit), func(scan func(...any) error) error {
+		return t.Each(t.overlapText(of, c, o, len(up)), waitersArgs(t.namespace, c, o, up, limit), func(scan func(...any) error) error {
 			var p rules.Place
 			err := scan(&p.Key, &p.Arrival)
 			found = append(found, p)
@@ -245,11 +269,7 @@ func (t *transaction) places(o rules.Overlap) ([]rules.Place, error) {
 		err := read(waitersInOrder, o.Limit)
 		return found, err
 	}
-	slices.SortFunc(found, comparePlaces)
+	slices.SortFunc(found, rules.Place.Compare)
 	found = slices.Compact(found)
 	return found[:min(len(found), o.Limit)], nil
-}
-
-func comparePlaces(a, b rules.Place) int {
-	return cmp.Or(cmp.Compare(a.Key, b.Key), cmp.Compare(a.Arrival, b.Arrival))
 }

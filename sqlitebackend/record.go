@@ -3,6 +3,7 @@ package sqlitebackend
 import (
 	"database/sql"
 	"encoding/json"
+	"slices"
 
 	"github.com/uptrace/bun"
 
@@ -27,6 +28,11 @@ type row struct {
 	ReplaceID     sql.NullString `bun:"replace_id"`
 	ReplaceHolder sql.NullString `bun:"replace_holder"`
 	ReplaceToken  int64          `bun:"replace_token"`
+	ParentID      sql.NullString `bun:"parent_id"`
+	ParentHolder  sql.NullString `bun:"parent_holder"`
+	ParentToken   sql.NullInt64  `bun:"parent_token"`
+	Chain         sql.NullString `bun:"chain"`
+	Client        sql.NullString `bun:"client"`
 	Attempts      string         `bun:"attempts"`
 	Key           int64          `bun:"key"`
 	Created       int64          `bun:"created_at"`
@@ -45,12 +51,13 @@ type row struct {
 
 // columns are those of a row, in the order of fields.
 const columns = `arrival, id, holder, status, claims, labels, ttl, max_renewals, priority, distinct_,
-	replace_id, replace_holder, replace_token, attempts, key, created_at,
+	replace_id, replace_holder, replace_token, parent_id, parent_holder, parent_token, chain, client, attempts, key, created_at,
 	end_reason, successor, actor, note, token, renewals, renew_op, granted_at, deadline, updated_at, ended_at`
 
 func (w *row) fields() []any {
 	return []any{&w.Arrival, &w.ID, &w.Holder, &w.Status, &w.Claims, &w.Labels, &w.TTL, &w.MaxRenewals, &w.Priority, &w.Distinct,
-		&w.ReplaceID, &w.ReplaceHolder, &w.ReplaceToken, &w.Attempts, &w.Key, &w.Created,
+		&w.ReplaceID, &w.ReplaceHolder, &w.ReplaceToken, &w.ParentID, &w.ParentHolder, &w.ParentToken, &w.Chain, &w.Client,
+		&w.Attempts, &w.Key, &w.Created,
 		&w.EndReason, &w.Successor, &w.Actor, &w.Reason, &w.Token, &w.Renewals, &w.RenewOp, &w.Granted, &w.Deadline, &w.Updated, &w.Ended}
 }
 
@@ -59,6 +66,8 @@ func (w *row) record() (*rules.Record, error) {
 	r := &rules.Record{
 		ID: w.ID, Holder: w.Holder, TTL: w.TTL, MaxRenewals: w.MaxRenewals, Priority: w.Priority, Distinct: w.Distinct,
 		Replace:  lease.Ref{ID: lease.ID(w.ReplaceID.String), Holder: w.ReplaceHolder.String, Token: lease.Token(w.ReplaceToken)},
+		Parent:   lease.Ref{ID: lease.ID(w.ParentID.String), Holder: w.ParentHolder.String, Token: lease.Token(w.ParentToken.Int64)},
+		Client:   w.Client.String,
 		Attempts: w.Attempts, Arrival: w.Arrival, Key: w.Key,
 		EndReason: lease.EndReason(w.EndReason.String), Successor: lease.ID(w.Successor.String),
 		Actor: w.Actor.String, Reason: w.Reason.String,
@@ -71,6 +80,9 @@ func (w *row) record() (*rules.Record, error) {
 	}
 	if err == nil && w.Labels.Valid {
 		err = json.Unmarshal([]byte(w.Labels.String), &r.Labels)
+	}
+	if err == nil && w.Chain.Valid {
+		err = json.Unmarshal([]byte(w.Chain.String), &r.Chain)
 	}
 	return r, err
 }
@@ -119,20 +131,44 @@ func (t *transaction) WaitersOf(holder string, limit int) ([]*rules.Record, erro
 	if t.counters.Waiting == 0 {
 		return nil, nil
 	}
-	if limit == 0 {
-		limit = -1 // none, to SQLite
-	}
 	return t.some(`SELECT `+columns+` FROM leases INDEXED BY leases_holder
 		WHERE namespace = ? AND holder = ? AND ended_at = 0 AND status = 'pending' ORDER BY key, arrival LIMIT ?`,
 		t.namespace, holder, limit)
 }
 
-// Replacing implements [rules.Tx].
-func (t *transaction) Replacing(id lease.ID) ([]*rules.Record, error) {
-	return t.some(`SELECT `+columns+` FROM leases INDEXED BY leases_replace
-		WHERE namespace = ? AND replace_id = ? AND ended_at = 0 AND status = 'pending' ORDER BY key, arrival`,
-		t.namespace, id)
+// Dependents implements [rules.Tx].
+func (t *transaction) Dependents(id lease.ID, limit int) ([]*rules.Record, error) {
+	found, err := t.some(`SELECT `+columns+` FROM leases INDEXED BY leases_replace
+		WHERE namespace = ? AND replace_id = ? AND ended_at = 0 AND status = 'pending' ORDER BY key, arrival LIMIT ?`,
+		t.namespace, id, limit)
+	if err != nil || t.counters.Subleases == 0 {
+		return found, err
+	}
+	under, err := t.some(`SELECT `+columns+` FROM leases INDEXED BY leases_parent
+		WHERE namespace = ? AND parent_id = ? AND ended_at = 0 AND status = 'pending' ORDER BY key, arrival LIMIT ?`,
+		t.namespace, id, limit)
+	found = append(found, under...) // nothing replaces its own parent
+	slices.SortFunc(found, func(a, b *rules.Record) int { return a.Place().Compare(b.Place()) })
+	return found[:min(len(found), limit)], err
 }
+
+// Chained implements [rules.Tx].
+func (t *transaction) Chained(id lease.ID, status lease.Status, limit int) ([]*rules.Record, error) {
+	waiting, _ := claimed(status, 0)
+	return t.some(`SELECT `+columns+` FROM leases WHERE arrival IN (
+			SELECT arrival FROM lease_chains WHERE namespace = ? AND member = ? AND waiting = ? ORDER BY arrival LIMIT ?)
+		ORDER BY arrival`, t.namespace, id, waiting, limit)
+}
+
+// Count implements [rules.Tx].
+func (t *transaction) Count(holder string, now int64) (n int, err error) {
+	_, err = t.Get(`SELECT count(*) FROM leases INDEXED BY leases_holder
+		WHERE namespace = ? AND holder = ? AND ended_at = 0 AND deadline > ?`, []any{t.namespace, holder, now}, &n)
+	return n, err
+}
+
+// Gone implements [rules.Tx].
+func (t *transaction) Gone(client string) bool { return t.store.client.Gone(client) }
 
 // Put implements [rules.Tx].
 func (t *transaction) Put(r *rules.Record) error {
@@ -141,12 +177,17 @@ func (t *transaction) Put(r *rules.Record) error {
 	if err != nil {
 		return err
 	}
+	chain, err := jsonText(r.Chain, len(r.Chain) == 0)
+	if err != nil {
+		return err
+	}
 	values := []any{t.namespace, r.Arrival, string(r.ID), r.Holder, r.Status.String(), string(appendClaims(nil, r.Claims)), labels, r.TTL, r.MaxRenewals,
-		r.Priority, r.Distinct, text(r.Replace.ID), text(r.Replace.Holder), int64(r.Replace.Token), r.Attempts, r.Key, r.Created,
+		r.Priority, r.Distinct, text(r.Replace.ID), text(r.Replace.Holder), int64(r.Replace.Token),
+		text(r.Parent.ID), text(r.Parent.Holder), int64(r.Parent.Token), chain, text(r.Client), r.Attempts, r.Key, r.Created,
 		text(r.EndReason), text(r.Successor), text(r.Actor), text(r.Reason), int64(r.Token), r.Renewals, text(r.RenewOp),
 		r.Granted, r.Deadline, r.Updated, r.Ended}
 	const insert = `INSERT INTO leases (namespace, ` + columns + `)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (namespace, id) DO NOTHING`
 	n, err := t.change(insert, values...)
 	if err == nil && n == 0 {
@@ -168,9 +209,9 @@ func (t *transaction) Put(r *rules.Record) error {
 func (t *transaction) Update(r *rules.Record, was lease.Status) error {
 	delete(t.found, r.ID)
 	if was == r.Status {
-		_, err := t.change(`UPDATE leases SET attempts = ?, renewals = ?, renew_op = ?, deadline = ?, updated_at = ?
+		_, err := t.change(`UPDATE leases SET attempts = ?, client = ?, renewals = ?, renew_op = ?, deadline = ?, updated_at = ?
 			WHERE arrival = ?`,
-			r.Attempts, r.Renewals, text(r.RenewOp), r.Deadline, r.Updated, r.Arrival)
+			r.Attempts, text(r.Client), r.Renewals, text(r.RenewOp), r.Deadline, r.Updated, r.Arrival)
 		return err
 	}
 	if err := t.unclaim(r, was); err != nil {

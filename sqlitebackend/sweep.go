@@ -5,11 +5,12 @@ import (
 
 	"github.com/leasekit/leasekit/backend"
 	"github.com/leasekit/leasekit/backend/rules"
+	"github.com/leasekit/leasekit/sqlitebackend/internal/sqlitedb"
 )
 
 // Sweep implements [backend.Store].
 func (s *Store) Sweep(ctx context.Context, limit int) (backend.SweepReply, error) {
-	return run(ctx, s, "", func(st *rules.Step) (backend.SweepReply, error) { return st.Sweep(limit) })
+	return run(ctx, s, sqlitedb.Call{}, func(st *rules.Step) (backend.SweepReply, error) { return st.Sweep(limit) })
 }
 
 // Due implements [rules.Tx].
@@ -20,18 +21,18 @@ func (t *transaction) Due(now int64, limit int) ([]*rules.Record, error) {
 }
 
 // Forget implements [rules.Tx].
-func (t *transaction) Forget(before, now int64, keep, limit int) (int, error) {
-	if _, err := t.exhume(now, limit); err != nil {
+func (t *transaction) Forget(f rules.Forget) (int, error) {
+	if _, err := t.exhume(f.Now, f.Limit); err != nil {
 		return 0, err
 	}
 	const oldest = `DELETE FROM leases WHERE arrival IN (
 		SELECT arrival FROM leases INDEXED BY leases_ended WHERE namespace = ?1 AND ended_at > 0 AND ended_at <= ?2 ORDER BY ended_at, arrival LIMIT ?3)`
 	clear(t.found)
-	n, err := t.change(oldest, t.namespace, before, limit)
+	n, err := t.change(oldest, t.namespace, f.Before, f.Limit)
 	t.ended -= n
-	if beyond := min(t.ended-keep, limit-n); err == nil && beyond > 0 {
+	if beyond := min(t.ended-f.Keep, f.Limit-n); err == nil && beyond > 0 {
 		var more int
-		more, err = t.change(oldest, t.namespace, now, beyond)
+		more, err = t.change(oldest, t.namespace, f.Spare, beyond)
 		t.ended -= more
 		n += more
 	}

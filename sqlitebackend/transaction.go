@@ -2,6 +2,7 @@ package sqlitebackend
 
 import (
 	"errors"
+	"fmt"
 
 	"github.com/leasekit/leasekit/backend/rules"
 	"github.com/leasekit/leasekit/lease"
@@ -19,6 +20,7 @@ type transaction struct {
 	config   lease.Config
 	counters rules.Counters // as the steps change them
 	loaded   rules.Counters // as they were read
+	origin   origin         // of the clock
 	ended    int            // rows of leases that have ended
 	wakes    int64          // the newest leases.woken
 	written  bool           // something else than the counters has changed
@@ -35,20 +37,26 @@ func (s *Store) begin(b *sqlitedb.Batch) error {
 		return nil
 	}
 	var version uint64
+	var read origin
 	c := &tx.counters
-	found, err := b.Get(`SELECT k.seq, k.token, k.arrivals, k.waiting, k.buried, k.now, k."offset", k.refused,
-			k.ended, k.wakes, c.version
+	found, err := b.Get(`SELECT k.seq, k.token, k.arrivals, k.waiting, k.buried, k.now, k.boot, k."offset", k.refused,
+			k.ended, k.wakes, k.subleases, c.version
 		FROM lease_counters k JOIN lease_configs c USING (namespace) WHERE k.namespace = ?`, []any{s.namespace},
-		&c.Seq, &c.Token, &c.Arrivals, &c.Waiting, &c.Tombstones, &c.Now, &c.Offset, &c.Refused,
-		&tx.ended, &tx.wakes, &version)
+		&c.Seq, &c.Token, &c.Arrivals, &c.Waiting, &c.Tombstones, &c.Now, &read.boot, &read.at, &c.Refused,
+		&tx.ended, &tx.wakes, &c.Subleases, &version)
 	if err != nil {
 		return err
 	}
 	if !found {
 		return sqlitedb.Unavailable("begin", errNamespaceGone)
 	}
+	if err := s.regressed(c.Token, s.newest.Load()); err != nil {
+		return err
+	}
 	tx.loaded = *c
-	s.latest.Merge(c)
+	if tx.origin = s.clock.current(read, c.Now); tx.origin != read {
+		tx.written = true // before anybody is answered by it
+	}
 	tx.counters.Refused += s.refused.Load()
 	if known := s.config.Load(); known != nil && known.Version == version {
 		tx.config = *known
@@ -61,23 +69,34 @@ func (s *Store) begin(b *sqlitedb.Batch) error {
 // counters would hand out old tokens again.
 var errNamespaceGone = errors.New("the namespace's counters have been deleted")
 
+// regressed reports that the newest token is behind the one that this handle
+// knew of before it began to read: an old copy was written over the file.
+func (s *Store) regressed(token lease.Token, before uint64) error {
+	if uint64(token) < before {
+		return fmt.Errorf("%w: it is %d and was %d: an old copy was written over %s", lease.ErrRegressed, token, before, s.db.Name())
+	}
+	for newest := before; newest < uint64(token) && !s.newest.CompareAndSwap(newest, uint64(token)); {
+		newest = s.newest.Load()
+	}
+	return nil
+}
+
 // finish writes the counters once, if any step has changed something.
 func (s *Store) finish(b *sqlitedb.Batch) error {
 	tx := b.State.(*transaction)
 	if err := tx.writeEvents(); err != nil {
 		return err
 	}
-	s.latest.Merge(&tx.counters)
 	c := tx.counters
-	if !tx.written && c.Offset == tx.loaded.Offset {
+	if !tx.written {
 		// A refusal is no reason to write: what it counted is kept for the next
 		// transaction that has one.
 		s.refused.Store(c.Refused - tx.loaded.Refused)
 		return nil
 	}
 	err := b.Exec(`UPDATE lease_counters SET seq = ?, token = ?, arrivals = ?, waiting = ?, buried = ?, now = ?,
-		"offset" = ?, refused = ?, ended = ?, wakes = ? WHERE namespace = ?`,
-		int64(c.Seq), int64(c.Token), c.Arrivals, c.Waiting, c.Tombstones, c.Now, c.Offset, int64(c.Refused), tx.ended, tx.wakes, tx.namespace)
+		boot = ?, "offset" = ?, refused = ?, ended = ?, wakes = ?, subleases = ? WHERE namespace = ?`,
+		int64(c.Seq), int64(c.Token), c.Arrivals, c.Waiting, c.Tombstones, c.Now, tx.origin.boot, tx.origin.at, int64(c.Refused), tx.ended, tx.wakes, c.Subleases, tx.namespace)
 	if err == nil {
 		s.refused.Store(0)
 	}
@@ -85,8 +104,10 @@ func (s *Store) finish(b *sqlitedb.Batch) error {
 }
 
 // Load implements [rules.Tx].
-func (t *transaction) Load() (*rules.Counters, lease.Config, error) {
-	return &t.counters, t.config, nil
+func (t *transaction) Load() (rules.State, error) {
+	state := rules.State{Counters: &t.counters, Config: t.config, Client: t.store.client.Name()}
+	state.Clock, state.Dates = t.store.clock.state(t.origin, &t.counters)
+	return state, nil
 }
 
 // change executes a statement that changes something.

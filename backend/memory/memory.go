@@ -36,23 +36,30 @@ func New(o *Options) lease.Manager {
 // Store is a handle on a namespace in memory. It is safe for concurrent use.
 type Store struct {
 	*namespace
-	mu   *sync.Mutex // guards the namespace
-	wake *hints
+	mu     *sync.Mutex // guards the namespace
+	wake   *hints
+	client string // this handle
 }
 
 // NewStore returns a handle on a new, empty namespace.
 func NewStore() *Store {
-	return &Store{
-		namespace: &namespace{config: defaultConfig(), records: map[lease.ID]*rules.Record{}, buried: map[string]int64{}},
-		mu:        new(sync.Mutex),
-		wake:      &hints{subscribers: map[lease.ID][]chan struct{}{}},
-	}
+	return (&Store{
+		namespace: &namespace{
+			config: defaultConfig(), records: map[lease.ID]*rules.Record{}, buried: map[string]int64{}, closed: map[string]bool{},
+		},
+		mu:   new(sync.Mutex),
+		wake: &hints{subscribers: map[lease.ID][]chan struct{}{}},
+	}).Another()
 }
 
 // Another returns another handle on the same namespace, as another process
 // would have one of a store that is shared.
 func (s *Store) Another() *Store {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	another := *s
+	another.handles++
+	another.client = strconv.Itoa(another.handles)
 	return &another
 }
 
@@ -66,8 +73,8 @@ func defaultConfig() lease.Config {
 func do[T any](s *Store, f func(*rules.Step) (T, error)) (T, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	tx := &transaction{namespace: s.namespace}
-	st, err := rules.Begin(tx, time.Now())
+	tx := &transaction{namespace: s.namespace, client: s.client}
+	st, err := rules.Begin(tx)
 	if err != nil {
 		var zero T
 		return zero, err
@@ -113,11 +120,14 @@ func (s *Store) SetConfig(_ context.Context, c lease.Config) (lease.Config, erro
 }
 
 // Config implements [backend.Store].
-func (s *Store) Config(context.Context) (lease.Config, error) {
+func (s *Store) Config(context.Context) (backend.ConfigReply, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.config, nil
+	return backend.ConfigReply{Config: s.config, Now: time.UnixMilli(s.now()).UTC()}, nil
 }
+
+// now returns the store's clock, for a read.
+func (s *Store) now() int64 { return max(time.Now().UnixMilli(), s.counters.Now) }
 
 // pageSize is how many leases List returns at a time.
 const pageSize = 100
@@ -133,7 +143,7 @@ func (s *Store) List(_ context.Context, q lease.Query, cursor string) (backend.L
 			return backend.ListReply{}, err
 		}
 	}
-	now, _ := s.counters.Clock(time.Now())
+	now := s.now()
 	page := backend.ListReply{Now: time.UnixMilli(now).UTC()}
 	for _, r := range s.byArrival() {
 		if r.Arrival <= after || r.Forgotten(now, s.config) {
@@ -156,38 +166,39 @@ func (s *Store) List(_ context.Context, q lease.Query, cursor string) (backend.L
 }
 
 // Events implements [backend.Store].
-func (s *Store) Events(_ context.Context, q lease.Query, limit int) ([]lease.Event, lease.Seq, time.Duration, error) {
+func (s *Store) Events(_ context.Context, a backend.EventsArgs) (backend.EventsReply, error) {
 	const wait = 25 * time.Millisecond
+	q := a.Query
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	head := s.counters.Seq
 	if q.After >= head {
-		return nil, head, wait, nil
+		return backend.EventsReply{Next: head, Wait: wait}, nil
 	}
 	kept := head - lease.Seq(len(s.events)) // the events after it are kept
 	if q.After < kept {
 		if q.After != 0 {
-			return nil, 0, 0, &lease.TrimmedError{After: q.After, Oldest: kept + 1}
+			return backend.EventsReply{}, &lease.TrimmedError{After: q.After, Oldest: kept + 1}
 		}
 		q.After = kept
 	}
-	var found []lease.Event
+	reply := backend.EventsReply{Next: q.After, Wait: wait}
 	for _, e := range s.events[q.After-kept:] {
 		if q.MatchesEvent(e.Event) {
-			found = append(found, copiedEvent(e.Event))
+			reply.Events = append(reply.Events, copiedEvent(e.Event))
 		}
-		if q.After = e.Seq; len(found) == limit {
+		if reply.Next = e.Seq; len(reply.Events) == a.Limit {
 			break
 		}
 	}
-	return found, q.After, wait, nil
+	return reply, nil
 }
 
 // Stats implements [backend.Store].
 func (s *Store) Stats(context.Context) (lease.Stats, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	now, _ := s.counters.Clock(time.Now())
+	now := s.now()
 	stats := lease.Stats{
 		Now: time.UnixMilli(now).UTC(), Head: s.counters.Seq, Token: s.counters.Token, Refused: s.counters.Refused,
 	}
@@ -211,8 +222,14 @@ func (s *Store) Stats(context.Context) (lease.Stats, error) {
 // Subscribe implements [backend.Store].
 func (s *Store) Subscribe(id lease.ID) (<-chan struct{}, func()) { return s.wake.subscribe(id) }
 
-// Close implements [backend.Store]. What is stored stays, for other handles.
-func (s *Store) Close() error { return nil }
+// Close implements [backend.Store]. What is stored stays, for other handles; they
+// pass the waiters of this one at once.
+func (s *Store) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed[s.client] = true
+	return nil
+}
 
 // hints carries wake-ups to the waiters of all handles.
 type hints struct {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/leasekit/leasekit/backend/rules"
 	"github.com/leasekit/leasekit/lease"
@@ -16,6 +17,8 @@ type namespace struct {
 	records  map[lease.ID]*rules.Record
 	events   []event // the newest of all that were recorded: Seqs without a gap
 	buried   map[string]int64
+	handles  int             // that were opened
+	closed   map[string]bool // those that were closed
 }
 
 type event struct {
@@ -27,11 +30,12 @@ type event struct {
 // taken back.
 type transaction struct {
 	*namespace
-	woken []lease.ID
+	client string // the handle
+	woken  []lease.ID
 }
 
-func (t *transaction) Load() (*rules.Counters, lease.Config, error) {
-	return &t.counters, t.config, nil
+func (t *transaction) Load() (rules.State, error) {
+	return rules.State{Counters: &t.counters, Config: t.config, Clock: time.Now(), Client: t.client}, nil
 }
 
 func (t *transaction) Find(id lease.ID) (*rules.Record, error) {
@@ -52,7 +56,7 @@ func (t *transaction) Update(r *rules.Record, _ lease.Status) error {
 // copied keeps what is stored apart from what callers may change.
 func copied(r *rules.Record) *rules.Record {
 	c := *r
-	c.Claims, c.Labels = slices.Clone(r.Claims), maps.Clone(r.Labels)
+	c.Claims, c.Chain, c.Labels = slices.Clone(r.Claims), slices.Clone(r.Chain), maps.Clone(r.Labels)
 	return &c
 }
 
@@ -81,15 +85,18 @@ func (t *transaction) pick(limit int, order func(a, b *rules.Record) int, match 
 
 func arrival(a, b *rules.Record) int { return cmp.Compare(a.Arrival, b.Arrival) }
 
-func place(a, b *rules.Record) int { return cmp.Or(cmp.Compare(a.Key, b.Key), arrival(a, b)) }
+func place(a, b *rules.Record) int { return a.Place().Compare(b.Place()) }
 
 func (n *namespace) byArrival() []*rules.Record {
 	return slices.SortedFunc(maps.Values(n.records), arrival)
 }
 
 func overlaps(r *rules.Record, o rules.Overlap) bool {
-	return (o.Skip == "" || r.Holder != o.Skip) &&
-		slices.ContainsFunc(r.Claims, func(c lease.Claim) bool { return lease.Conflict(c, o.Claim) })
+	return (o.Skip == "" || r.Holder != o.Skip) && (o.Only == "" || r.Holder == o.Only) &&
+		slices.ContainsFunc(r.Claims, func(c lease.Claim) bool {
+			return (!o.Shared || c.Mode == lease.Shared) &&
+				slices.ContainsFunc(o.Claims, func(d lease.Claim) bool { return lease.Conflict(c, d) })
+		})
 }
 
 func (t *transaction) Leases(o rules.Overlap) ([]*rules.Record, error) {
@@ -118,11 +125,29 @@ func (t *transaction) WaitersOf(holder string, limit int) ([]*rules.Record, erro
 	})
 }
 
-func (t *transaction) Replacing(id lease.ID) ([]*rules.Record, error) {
-	return t.pick(0, place, func(r *rules.Record) bool {
-		return r.Status == lease.Pending && r.Replace.ID == id
+func (t *transaction) Count(holder string, now int64) (int, error) {
+	n := 0
+	for _, r := range t.records {
+		if !r.Status.Ended() && r.Holder == holder && r.Deadline > now {
+			n++
+		}
+	}
+	return n, nil
+}
+
+func (t *transaction) Dependents(id lease.ID, limit int) ([]*rules.Record, error) {
+	return t.pick(limit, place, func(r *rules.Record) bool {
+		return r.Status == lease.Pending && (r.Replace.ID == id || r.Parent.ID == id)
 	})
 }
+
+func (t *transaction) Chained(id lease.ID, status lease.Status, limit int) ([]*rules.Record, error) {
+	return t.pick(limit, arrival, func(r *rules.Record) bool {
+		return r.Status == status && slices.Contains(r.Chain, id)
+	})
+}
+
+func (t *transaction) Gone(client string) bool { return t.closed[client] }
 
 func (t *transaction) Select(q lease.Query, after int64, limit int) ([]*rules.Record, error) {
 	return t.pick(limit, arrival, func(r *rules.Record) bool {
@@ -151,13 +176,13 @@ func (t *transaction) EndedAt(moment int64) ([]*rules.Record, error) {
 	return t.pick(0, arrival, func(r *rules.Record) bool { return r.Status.Ended() && r.Ended == moment })
 }
 
-func (t *transaction) Forget(before, now int64, keep, limit int) (int, error) {
-	maps.DeleteFunc(t.buried, func(_ string, until int64) bool { return until <= now })
+func (t *transaction) Forget(f rules.Forget) (int, error) {
+	maps.DeleteFunc(t.buried, func(_ string, until int64) bool { return until <= f.Now })
 	order := func(a, b *rules.Record) int { return cmp.Or(cmp.Compare(a.Ended, b.Ended), arrival(a, b)) }
 	ended, _ := t.pick(0, order, func(r *rules.Record) bool { return r.Status.Ended() })
 	n := 0
 	for i, r := range ended {
-		if n == limit || r.Ended > before && len(ended)-i <= keep {
+		if n == f.Limit || r.Ended > f.Before && (len(ended)-i <= f.Keep || r.Ended > f.Spare) {
 			break
 		}
 		delete(t.records, r.ID)

@@ -1,7 +1,7 @@
 package rules
 
 import (
-	"time"
+	"fmt"
 
 	"github.com/leasekit/leasekit/backend"
 	"github.com/leasekit/leasekit/lease"
@@ -9,10 +9,8 @@ import (
 
 // Acquire is [backend.Store.Acquire] as one step.
 func (s *Step) Acquire(a backend.AcquireArgs) (backend.AcquireReply, error) {
-	if c := s.stale(a.ConfigVersion); c != nil {
-		return backend.AcquireReply{Outcome: backend.Stale, Config: c}, nil
-	}
 	reply, err := s.acquire(a)
+	reply.Now = s.clock()
 	if err == nil {
 		err = s.wake()
 	}
@@ -20,6 +18,12 @@ func (s *Step) Acquire(a backend.AcquireArgs) (backend.AcquireReply, error) {
 }
 
 func (s *Step) acquire(a backend.AcquireArgs) (backend.AcquireReply, error) {
+	if !a.NotAfter.IsZero() && s.now > a.NotAfter.UnixMilli() {
+		return backend.AcquireReply{Outcome: backend.Late}, nil
+	}
+	if c := s.stale(a.ConfigVersion); c != nil {
+		return backend.AcquireReply{Outcome: backend.Stale, Config: c}, nil
+	}
 	if s.counters.Tombstones > s.now {
 		if until, err := s.tx.Tombstone(a.Attempt); err != nil || until > s.now {
 			return backend.AcquireReply{Outcome: backend.Withdrawn}, err
@@ -53,106 +57,121 @@ func (s *Step) acquire(a backend.AcquireArgs) (backend.AcquireReply, error) {
 	keeps := a.PlaceTTL > 0
 	if keeps {
 		r.join(a.Attempt)
-		r.Deadline = s.now + a.PlaceTTL.Milliseconds()
+		s.keepPlace(r, a)
 	}
 	return s.decide(r, a, false, keeps)
+}
+
+// keepPlace makes r's place last from now; an ask with a shorter PlaceTTL than
+// one before it never shortens it. A place that was asked for with a QueueTTL is
+// the client's own, across processes: no process takes it along.
+func (s *Step) keepPlace(r *Record, a backend.AcquireArgs) {
+	r.Deadline, r.Client = max(r.Deadline, s.now+a.PlaceTTL.Milliseconds()), s.client
+	if a.Request.QueueTTL > 0 || r.Attempts == "" {
+		r.Client = ""
+	}
 }
 
 // arrive handles the first ask of a request.
 func (s *Step) arrive(a backend.AcquireArgs) (backend.AcquireReply, error) {
 	q := a.Request
 	if a.Quota > 0 {
-		over, err := s.overQuota(q, a.Quota)
-		switch {
-		case err != nil || over:
+		if over, err := s.overQuota(q, a.Quota); err != nil || over {
 			return backend.AcquireReply{Outcome: backend.OverQuota}, err
-		case s.ends >= maxEnds:
-			return backend.AcquireReply{Outcome: backend.Again}, nil
 		}
 	}
 	r := &Record{
 		ID: q.ID, Holder: q.Holder, Claims: q.Claims, Labels: q.Labels, TTL: q.TTL.Milliseconds(),
-		MaxRenewals: q.MaxRenewals, Priority: q.Priority, Distinct: q.Distinct, Replace: q.Replace,
+		MaxRenewals: q.MaxRenewals, Priority: q.Priority, Distinct: q.Distinct, Replace: q.Replace, Parent: q.Parent,
 		Attempts: a.Attempt, Arrival: s.counters.Arrivals + 1, Key: s.now - a.HeadStart.Milliseconds(),
 		Created: s.now, Updated: s.now,
 	}
 	if a.PlaceTTL > 0 {
-		r.Deadline = s.now + a.PlaceTTL.Milliseconds()
+		s.keepPlace(r, a)
+	}
+	problem, end, err := s.placeUnder(r)
+	switch {
+	case err != nil:
+		return backend.AcquireReply{}, err
+	case end.Err != nil:
+		return backend.AcquireReply{Outcome: backend.Gone, End: end}, nil
+	case problem != "":
+		return backend.AcquireReply{Outcome: backend.BadParent, Problem: problem}, nil
 	}
 	return s.decide(r, a, true, true)
 }
 
-// overQuota reports whether one more lease or waiter of the holder is too many.
-// What the request would replace does not count. It records the ends that it
-// comes across: if they are as many as a step may record, it has not counted
-// what lies behind.
-func (s *Step) overQuota(q lease.Request, quota int) (bool, error) {
-	limit := quota + maxEnds + 1 // one may be replaced
-	count := func(rs []*Record) (n int, err error) {
-		rs, err = s.live(rs)
-		for _, r := range rs {
-			if r.ID != q.Replace.ID {
-				n++
-			}
+// placeUnder fixes the chain of a request that arrives: its parent and that
+// one's chain. A request without a parent takes over that of the lease that it
+// replaces.
+func (s *Step) placeUnder(r *Record) (problem string, end backend.End, err error) {
+	if r.Parent.ID == "" && r.Replace.ID != "" && s.counters.Subleases > 0 {
+		old, end, err := s.referred(r.Replace)
+		if err != nil || end.Err != nil {
+			return "", end, err
 		}
-		return n, err
+		r.Parent = old.Parent
 	}
-	leases, err := s.tx.LeasesOf(q.Holder, limit)
-	if err != nil {
-		return false, err
+	if r.Parent.ID == "" {
+		return "", end, nil
 	}
-	n, err := count(leases)
-	if err != nil || n >= quota || len(leases) == limit {
+	parent, end, err := s.referred(r.Parent)
+	if err != nil || end.Err != nil {
+		return "", end, err
+	}
+	r.Chain = append([]lease.ID{parent.ID}, parent.Chain...)
+	if len(r.Chain) > lease.MaxChain {
+		return fmt.Sprintf("%q lies under %d leases, the most there may be", parent.ID, lease.MaxChain), end, nil
+	}
+	for _, id := range r.Chain {
+		if id == r.Replace.ID {
+			return "the lease that is replaced is the parent, or the parent lies under it", end, nil
+		}
+	}
+	for _, c := range r.Claims {
+		if !parent.covers(c) {
+			return fmt.Sprintf("%s is not within its claims", c), end, nil
+		}
+	}
+	return "", end, nil
+}
+
+// overQuota reports whether one more lease or waiter of the holder is too many.
+// What the request would replace does not count.
+func (s *Step) overQuota(q lease.Request, quota int) (bool, error) {
+	n, err := s.tx.Count(q.Holder, s.now)
+	if err != nil || n < quota || q.Replace.ID == "" {
 		return n >= quota, err
 	}
-	waiters, err := s.tx.WaitersOf(q.Holder, limit)
-	if err != nil {
-		return false, err
+	old, err := s.active(q.Replace.ID)
+	if err == nil && old != nil && old.Holder == q.Holder {
+		n--
 	}
-	more, err := count(waiters)
-	return n+more >= quota, err
+	return n >= quota, err
 }
 
 // decide grants r, keeps its place, or refuses it. first says that r is not in
 // the store yet, changed that it must be written back.
 func (s *Step) decide(r *Record, a backend.AcquireArgs, first, changed bool) (backend.AcquireReply, error) {
-	old, end, err := s.replaced(r)
-	if err != nil {
-		return backend.AcquireReply{}, err
-	}
-	if end.Err != nil {
-		if !first {
-			err = s.fail(r, old, end)
-		}
+	old, parent, end, err := s.named(r, first)
+	if err != nil || end.Err != nil {
 		return backend.AcquireReply{Outcome: backend.Gone, End: end}, err
 	}
-	block, err := s.blockers(r)
+	block, err := s.blockers(r, a.Blockers)
 	if err != nil {
 		return backend.AcquireReply{}, err
 	}
 	switch {
-	case block.again:
+	case s.full():
 		if changed && !first {
 			err = s.tx.Update(r, r.Status)
 		}
 		return backend.AcquireReply{Outcome: backend.Again}, err
-	case block.count == 0:
-		r.join(a.Attempt)
-		if err := s.grant(r, old, first); err != nil {
-			return backend.AcquireReply{}, err
-		}
-		// Those behind a waiter count on the end of its place, and ask again at
-		// their heartbeat: a lease that ends before that concerns them now.
-		if !first && span(r.TTL) < a.PlaceTTL/3 {
-			err = s.hint(r)
-		}
-		if err == nil && !first {
-			err = s.passOn(r)
-		}
-		return s.granted(r), err
+	case !block.any():
+		return s.take(r, old, parent, a, first)
 	case first && a.PlaceTTL == 0:
 		s.counters.Refused++
-		return block.reply(backend.Refused), nil
+		return s.blockedReply(backend.Refused, block, a.Blockers, parent), nil
 	case first:
 		err = s.enqueue(r)
 	case changed:
@@ -162,99 +181,46 @@ func (s *Step) decide(r *Record, a backend.AcquireArgs, first, changed bool) (ba
 		return backend.AcquireReply{}, err
 	}
 	if a.Deadlock && !r.Distinct {
-		cycle, err := s.cycle(r)
+		walked := maxWalked
+		if a.Blockers {
+			walked = maxWork
+		}
+		cycle, err := s.cycle(r, walked)
 		if err != nil {
 			return backend.AcquireReply{}, err
 		}
 		if cycle != nil {
-			reply := block.reply(backend.Deadlocked)
+			reply := s.blockedReply(backend.Deadlocked, block, a.Blockers, parent)
 			reply.Cycle = cycle
 			return reply, s.end(r, lease.Failed, lease.EndDeadlock, lease.KindWithdrawn, s.now)
 		}
 	}
-	reply := block.reply(backend.Queued)
+	reply := s.blockedReply(backend.Queued, block, a.Blockers, parent)
 	reply.Position = block.waiters + 1
-	reply.Lease = r.Lease()
+	reply.Lease = s.lease(r)
 	return reply, nil
 }
 
-// enqueue gives r its place in line.
-func (s *Step) enqueue(r *Record) error {
-	s.counters.Arrivals++
-	s.counters.Waiting++
-	if err := s.tx.Put(r); err != nil {
-		return err
-	}
-	s.freed = append(s.freed, freed{holder: r.Holder, joined: r})
-	return s.record(lease.KindQueued, s.now, r, "", "")
-}
-
-// grant makes r a lease. old, if not nil, is the lease that it replaces.
-func (s *Step) grant(r, old *Record, first bool) error {
-	if old != nil {
-		reason, kind, actor := lease.EndReplaced, lease.KindReplaced, ""
-		if old.Holder != r.Holder {
-			reason, kind, actor = lease.EndTransferred, lease.KindTransferred, r.Holder
+// named returns the lease that r would replace and the one under whose cover it
+// is, each nil if r names none. If one of them has ended, so does r, as that
+// did.
+func (s *Step) named(r *Record, first bool) (old, parent *Record, end backend.End, err error) {
+	for _, of := range []struct {
+		ref  lease.Ref
+		into **Record
+	}{{r.Replace, &old}, {r.Parent, &parent}} {
+		if of.ref.ID == "" {
+			continue
 		}
-		old.Successor = r.ID
-		if err := s.endBy(old, lease.Released, reason, kind, s.now, actor, ""); err != nil {
-			return err
+		if *of.into, end, err = s.referred(of.ref); err != nil {
+			return nil, nil, end, err
+		}
+		if end.Err != nil {
+			if !first {
+				err = s.fail(r, *of.into, end)
+			}
+			return nil, nil, end, err
 		}
 	}
-	s.counters.Token = max(s.counters.Token+1, lease.Token(s.now)*tokensPerMilli)
-	r.Token, r.Status = s.counters.Token, lease.Active
-	r.Granted, r.Updated, r.Deadline = s.now, s.now, s.up+r.TTL
-	var err error
-	if first {
-		s.counters.Arrivals++
-		err = s.tx.Put(r)
-	} else {
-		s.counters.Waiting--
-		err = s.tx.Update(r, lease.Pending)
-	}
-	if err != nil {
-		return err
-	}
-	s.freed = append(s.freed, freed{holder: r.Holder, joined: r})
-	return s.record(lease.KindGranted, s.now, r, "", "")
-}
-
-// tokensPerMilli makes tokens jump with time, so that they go on rising even
-// after a store lost its newest ones (a failover, a restored backup).
-const tokensPerMilli = 1024
-
-// granted is the answer to a request that is a lease.
-func (s *Step) granted(r *Record) backend.AcquireReply {
-	return backend.AcquireReply{Outcome: backend.Done, Lease: r.Lease(), Remaining: s.remaining(r)}
-}
-
-func (s *Step) remaining(r *Record) time.Duration { return span(r.Deadline - s.now) }
-
-// replaced returns the lease that r would replace, or how that lease ended.
-func (s *Step) replaced(r *Record) (*Record, backend.End, error) {
-	if r.Replace.ID == "" {
-		return nil, backend.End{}, nil
-	}
-	old, err := s.find(r.Replace.ID)
-	switch {
-	case err != nil:
-		return nil, backend.End{}, err
-	case old == nil:
-		return nil, gone(lease.ErrNotFound), nil
-	case old.Holder != r.Replace.Holder || old.Token != r.Replace.Token:
-		return nil, gone(lease.ErrNotHolder), nil
-	case old.Status != lease.Active:
-		return old, endOf(old), nil
-	}
-	return old, backend.End{}, nil
-}
-
-// fail ends a waiter whose lease to replace is gone: it fails as that did.
-func (s *Step) fail(r, old *Record, end backend.End) error {
-	reason := lease.EndCancelled
-	if old != nil {
-		reason, r.Successor = old.EndReason, old.Successor
-	}
-	r.Actor, r.Reason = end.Actor, end.Reason
-	return s.end(r, lease.Failed, reason, lease.KindWithdrawn, s.now)
+	return old, parent, end, nil
 }

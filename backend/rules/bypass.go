@@ -6,90 +6,163 @@ import (
 	"github.com/leasekit/leasekit/lease"
 )
 
-// exception answers, for one request, which earlier waiters it need not stand
-// behind: those that wait for its holder. Most requests never ask, as nobody is
-// earlier, or nobody can wait for a holder that has nothing.
-type exception struct {
-	step  *Step
-	asker *Record
+// bypass answers, for one request, which earlier waiters it may pass: those that
+// wait for its holder. Without it a holder that re-enters, or upgrades, would
+// queue behind somebody who waits for what it holds.
+//
+// A waiter waits for the asker's holder if a lease of that holder blocks it, or
+// if a holder whose lease blocks it, or who has an earlier waiter that conflicts
+// with it, has a waiter that waits for that holder. For this, a holder also
+// counts as having what its sub-leases lie under: the ancestors of its active
+// sub-leases, of those whose parent is active, and the chain of the request.
+type bypass struct {
+	step   *Step
+	asker  *Record
+	walked int // how many waiters it looks at to find out
 
-	known bool // whether owns and held are
-	owns  bool
-	held  []*Record // leases of the asker's holder, some of them if there are many
+	known bool      // whether the rest is
+	own   []*Record // the active leases by which somebody waits for the asker's holder
+	more  bool      // the holder has more than these
 	walk  *walk
 }
 
-// look finds out whether somebody could wait for the asker's holder.
-func (x *exception) look() (bool, error) {
+// load finds out by which leases somebody could wait for the asker's holder, and
+// reports whether there are any.
+func (x *bypass) load() (bool, error) {
 	if x.known {
-		return x.owns, nil
+		return len(x.own) > 0, nil
 	}
 	x.known = true
-	x.owns = x.asker.Replace.ID != ""
-	if x.asker.Distinct {
-		return x.owns, nil
+	s, r := x.step, x.asker
+	named := r.Chain
+	if r.Replace.ID != "" {
+		named = append(slices.Clone(named), r.Replace.ID)
 	}
-	var err error
-	x.held, err = x.step.someLeasesOf(x.asker.Holder)
-	x.owns = x.owns || len(x.held) > 0
-	return x.owns, err
+	if err := x.addActive(named); err != nil {
+		return false, err
+	}
+	if r.Distinct && s.counters.Subleases == 0 {
+		return len(x.own) > 0, nil
+	}
+	held, all, err := s.leasesOf(r.Holder)
+	if err != nil {
+		return false, err
+	}
+	x.more = !all && !r.Distinct
+	for _, e := range held {
+		counts, err := s.counts(e)
+		if err != nil {
+			return false, err
+		}
+		if !counts {
+			continue
+		}
+		if !r.Distinct && !has(x.own, e) {
+			x.own = append(x.own, e)
+		}
+		if err := x.addActive(e.Chain); err != nil {
+			return false, err
+		}
+	}
+	return len(x.own) > 0, nil
 }
 
-// has reports whether the asker need not stand behind u.
-func (x *exception) has(u *Record) (bool, error) {
-	if owns, err := x.look(); !owns || err != nil {
+func (x *bypass) addActive(ids []lease.ID) error {
+	for _, id := range ids {
+		if slices.ContainsFunc(x.own, func(e *Record) bool { return e.ID == id }) {
+			continue
+		}
+		e, err := x.step.active(id)
+		if err != nil {
+			return err
+		}
+		if e != nil {
+			x.own = append(x.own, e)
+		}
+	}
+	return nil
+}
+
+// counts reports whether a lease makes others wait for its holder: a sub-lease
+// does so only while its parent is active. An orphan could else renew itself
+// past those in line.
+func (s *Step) counts(e *Record) (bool, error) {
+	if e.Parent.ID == "" {
+		return true, nil
+	}
+	parent, err := s.active(e.Parent.ID)
+	return parent != nil, err
+}
+
+// passes reports whether the asker may pass u.
+func (x *bypass) passes(u *Record) (bool, error) {
+	if owns, err := x.load(); !owns || err != nil {
 		return false, err
 	}
 	if x.walk == nil {
-		x.walk = x.step.newWalk(x.asker, func(e *Record) bool { return mine(e, x.asker) })
+		x.walk = x.step.newWalk(x.asker, x.walked, x.waitsDirectly)
 	}
 	return x.walk.meets(u)
 }
 
-// hasAll reports whether the asker need not stand behind anybody who conflicts
-// with its claim c: its holder has a lease that is in the way of all of them.
-func (x *exception) hasAll(c lease.Claim) (bool, error) {
-	if owns, err := x.look(); !owns || err != nil {
-		return false, err
+// waitsDirectly reports whether a lease that counts as the asker's holder's
+// blocks u, among however many others.
+func (x *bypass) waitsDirectly(u *Record) (bool, error) {
+	if slices.ContainsFunc(x.own, func(e *Record) bool { return blocks(e, u) }) {
+		return true, nil
 	}
-	return slices.ContainsFunc(x.held, func(e *Record) bool {
-		return slices.ContainsFunc(e.Claims, func(h lease.Claim) bool { return contains(h, c) })
-	}), nil
+	if !x.more || u.Holder == x.asker.Holder && !u.Distinct {
+		return false, nil
+	}
+	return x.step.holderBlocks(x.asker.Holder, u)
 }
 
-// contains reports whether whatever conflicts with c conflicts with h.
-func contains(h, c lease.Claim) bool {
-	return lease.Covers(h, c.Path) && (c.Scope == lease.Exact || h.Scope == lease.Tree) &&
-		(h.Mode == lease.Exclusive || c.Mode == lease.Shared)
-}
-
-// owns reports whether somebody could wait for r's holder: it has a lease, or
-// names one.
-func (s *Step) owns(r *Record) (bool, error) {
-	x := exception{step: s, asker: r}
-	return x.look()
-}
-
-// someLeasesOf returns leases of a holder, none if it has none: then it records
-// the ends that it comes across.
-func (s *Step) someLeasesOf(holder string) ([]*Record, error) {
-	for {
-		es, err := s.tx.LeasesOf(holder, maxEnds)
-		if err != nil || len(es) == 0 {
-			return nil, err
+// remaining returns the claims by which earlier waiters still have to be looked
+// at one by one, and those by which only that is true of waiters with a shared
+// claim. With a lease that is in the way of all that conflict with a claim, its
+// holder may pass them all.
+func (x *bypass) remaining(claims []lease.Claim) (whole, shared []lease.Claim, err error) {
+	if owns, err := x.load(); !owns || err != nil || x.asker.Distinct {
+		return claims, nil, err
+	}
+	for _, c := range claims {
+		reading := c
+		reading.Mode = lease.Shared
+		switch all, err := x.coversAll(c); {
+		case err != nil:
+			return nil, nil, err
+		case all:
+			continue
 		}
-		var kept []*Record
-		for _, e := range es {
-			if !e.Over(s.now) {
-				kept = append(kept, e)
+		if c.Mode == lease.Exclusive {
+			all, err := x.coversAll(reading)
+			if err != nil {
+				return nil, nil, err
+			}
+			if all {
+				shared = append(shared, c)
+				continue
 			}
 		}
-		if len(kept) > 0 {
-			return kept, nil
+		whole = append(whole, c)
+	}
+	return whole, shared, nil
+}
+
+// coversAll reports whether one lease of the holder blocks everybody else who
+// conflicts with c. It does not block those who wait under its own cover.
+func (x *bypass) coversAll(c lease.Claim) (bool, error) {
+	for _, e := range x.own {
+		if e.Holder != x.asker.Holder || !slices.ContainsFunc(e.Claims, func(h lease.Claim) bool { return contains(h, c) }) {
+			continue
 		}
-		// Their ends recorded, the next look finds others.
-		if _, err := s.live(es); err != nil || len(es) < maxEnds || s.ends >= maxEnds {
-			return nil, err
+		if x.step.counters.Subleases == 0 {
+			return true, nil
+		}
+		under, err := x.step.tx.Chained(e.ID, lease.Pending, 1)
+		if err != nil || len(under) == 0 {
+			return err == nil, err
 		}
 	}
+	return false, nil
 }

@@ -1,10 +1,16 @@
 package rules
 
-import "github.com/leasekit/leasekit/lease"
+import (
+	"github.com/leasekit/leasekit/backend"
+	"github.com/leasekit/leasekit/lease"
+)
 
 // maxEnds bounds how many leases and waiters one step ends before it replies
 // Again.
 const maxEnds = 100
+
+// full reports whether the step may end no more.
+func (s *Step) full() bool { return s.ends >= maxEnds }
 
 // expire records the end of r if its time is over. It took effect at the
 // deadline.
@@ -20,19 +26,61 @@ func (s *Step) expire(r *Record) error {
 	return s.end(r, status, reason, kind, r.Deadline)
 }
 
-// live records the ends of those whose time is over, and returns the others.
-func (s *Step) live(rs []*Record) ([]*Record, error) {
+// dropExpired records the ends of those whose time is over, and returns the
+// others. The time of a waiter is over, too, when nobody is left who would ask
+// for it, or when its parent has ended.
+func (s *Step) dropExpired(rs []*Record) ([]*Record, error) {
 	kept := rs[:0]
 	for _, r := range rs {
-		if r.Over(s.now) {
-			if err := s.expire(r); err != nil {
-				return nil, err
-			}
-			continue
+		over, err := s.dropIfOver(r)
+		if err != nil {
+			return nil, err
 		}
-		kept = append(kept, r)
+		if !over {
+			kept = append(kept, r)
+		}
 	}
 	return kept, nil
+}
+
+func (s *Step) dropIfOver(r *Record) (bool, error) {
+	switch {
+	case s.ended[r.ID]: // together with another one
+		return true, nil
+	case r.Over(s.now):
+		return true, s.expire(r)
+	case r.Status != lease.Pending:
+		return false, nil
+	case s.abandoned(r):
+		r.Deadline = s.now
+		return true, s.expire(r)
+	case r.Parent.ID == "":
+		return false, nil
+	}
+	parent, end, err := s.referred(r.Parent)
+	if err != nil || end.Err == nil {
+		return false, err
+	}
+	if s.ended[r.ID] {
+		return true, nil
+	}
+	return true, s.fail(r, parent, end)
+}
+
+// abandoned reports whether nobody is left who would ask for r, a waiter.
+func (s *Step) abandoned(r *Record) bool {
+	if r.Client == "" || r.Client == s.client {
+		return false
+	}
+	answer, known := s.gone[r.Client]
+	if !known {
+		if s.gone == nil {
+			s.gone = map[string]bool{}
+		}
+		answer = s.tx.Gone(r.Client)
+		s.gone[r.Client] = answer
+	}
+	return answer
 }
 
 // end ends a lease or waiter at this moment, by itself or by its holder.
@@ -41,21 +89,67 @@ func (s *Step) end(r *Record, status lease.Status, why lease.EndReason, kind lea
 }
 
 func (s *Step) endBy(r *Record, status lease.Status, why lease.EndReason, kind lease.Kind, at int64, actor, reason string) error {
-	f := freed{holder: r.Holder, claims: r.Claims}
-	if r.Status == lease.Pending {
+	if s.ended[r.ID] {
+		return nil
+	}
+	if s.ended == nil {
+		s.ended = map[lease.ID]bool{}
+	}
+	s.ended[r.ID] = true
+	s.ends++
+	was, c := r.Status, change{holder: r.Holder, claims: r.Claims}
+	if was == lease.Pending {
 		s.counters.Waiting--
 		place := r.Place()
-		f.after = &place
+		c.after = &place
 	} else {
-		f.ended = r.ID
+		c.lease = r.ID
 	}
-	s.freed = append(s.freed, f)
-	s.ends++
-	was := r.Status
+	if r.Parent.ID != "" {
+		s.counters.Subleases--
+	}
+	s.changes = append(s.changes, c)
 	r.end(status, why)
 	r.Updated, r.Ended = s.now, at
 	if err := s.tx.Update(r, was); err != nil {
 		return err
 	}
-	return s.record(kind, at, r, actor, reason)
+	if err := s.record(kind, at, r, actor, reason); err != nil {
+		return err
+	}
+	if was != lease.Active || s.counters.Waiting == 0 {
+		return nil
+	}
+	return s.endDependents(r)
+}
+
+// endDependents ends who waits under the cover of r, a lease that has ended. Who
+// would replace it fails when it asks, and is woken.
+func (s *Step) endDependents(r *Record) error {
+	us, err := s.tx.Dependents(r.ID, maxEnds)
+	if err != nil {
+		return err
+	}
+	for _, u := range us {
+		if u.Parent.ID != r.ID || s.full() {
+			s.tx.Notify(u.ID)
+			continue
+		}
+		if err := s.fail(u, r, endOf(r)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// fail ends a waiter whose parent, or whose lease to replace, is gone: it fails
+// as that did. cause may be nil.
+func (s *Step) fail(r, cause *Record, end backend.End) error {
+	reason := lease.EndCancelled
+	if cause != nil {
+		reason, r.Successor = cause.EndReason, cause.Successor
+	}
+	r.Actor, r.Reason = end.Actor, end.Reason
+	s.tx.Notify(r.ID)
+	return s.end(r, lease.Failed, reason, lease.KindWithdrawn, s.now)
 }

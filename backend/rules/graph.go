@@ -6,19 +6,18 @@ import (
 	"github.com/leasekit/leasekit/lease"
 )
 
-// A waiter waits for a holder if a lease of that holder blocks it, or if a
-// holder whose lease blocks it, or who has an earlier waiter that conflicts
-// with it, has a waiter that waits for that holder. The relation ignores the
-// exception that is made of it, so it is not circular.
+// maxWalked bounds how many waiters a step looks at to find whom to wake, or
+// whether a request that asks again may pass another.
+const maxWalked = 64
 
-// walk follows who waits for whom, depth first, until it meets a lease that is
-// the goal. What it has seen without meeting it need not be seen again; so each
-// waiter is looked at once, however many start from it.
+// walk follows who waits for whom (see bypass), depth first, until it meets a
+// waiter that is the goal. What led nowhere is not followed again; so each waiter
+// is looked at once, however many start from it.
 type walk struct {
 	step  *Step
 	asker *Record // counts as a waiter, in the store or not yet, so that asking again does not change the answer; may be nil
-	goal  func(lease *Record) bool
-	left  int // how many more waiters it may look at; below 0 any number
+	goal  func(waiter *Record) (bool, error)
+	left  int // how many more waiters it may look at
 
 	holders []string      // visited, in order
 	seen    map[node]bool // visited; true: it leads to the goal
@@ -39,25 +38,24 @@ type swept struct {
 	but    []*Record // the first of each holder that was left out
 }
 
-func (s *Step) newWalk(asker *Record, goal func(*Record) bool) *walk {
+func (s *Step) newWalk(asker *Record, left int, goal func(*Record) (bool, error)) *walk {
 	return &walk{
-		step: s, asker: asker, goal: goal, left: -1, seen: map[node]bool{}, behind: map[lease.Claim]*swept{},
+		step: s, asker: asker, goal: goal, left: left, seen: map[node]bool{}, behind: map[lease.Claim]*swept{},
 	}
 }
-
-// maxWalked bounds how many waiters are looked at to find whom to wake.
-const maxWalked = 64
 
 // reachable returns the holders that h waits for, through however many others,
 // h included: as many as it finds with a bounded look.
 func (s *Step) reachable(h string) ([]string, error) {
-	w := s.newWalk(nil, func(*Record) bool { return false })
-	w.left = maxWalked
+	w := s.newWalk(nil, maxWalked, func(*Record) (bool, error) { return false, nil })
 	_, err := w.holder(h)
 	return w.holders, err
 }
 
-// meets reports whether u waits for somebody with a lease that is the goal.
+// full reports whether it has looked at as much as it may.
+func (w *walk) full() bool { return w.left <= 0 || w.step.tx.spent() }
+
+// meets reports whether u is, or waits for, a waiter that is the goal.
 func (w *walk) meets(u *Record) (bool, error) {
 	w.trail = w.trail[:0]
 	met, err := w.from(u)
@@ -85,7 +83,7 @@ func (w *walk) visit(p node) (met, visited bool) {
 // from follows one waiter, and reports whether it met the goal.
 func (w *walk) from(u *Record) (bool, error) {
 	p := node{waiter: u.ID}
-	if met, visited := w.visit(p); visited || w.left == 0 {
+	if met, visited := w.visit(p); visited || w.full() {
 		return met, nil
 	}
 	w.left--
@@ -97,12 +95,12 @@ func (w *walk) from(u *Record) (bool, error) {
 }
 
 func (w *walk) follow(u *Record) (bool, error) {
-	leases, err := w.step.blockingLeases(u)
+	if met, err := w.goal(u); met || err != nil {
+		return met, err
+	}
+	leases, err := w.step.blockingLeases(u, lease.MaxContention)
 	if err != nil {
 		return false, err
-	}
-	if slices.ContainsFunc(leases, w.goal) {
-		return true, nil
 	}
 	for _, e := range leases {
 		if met, err := w.holder(e.Holder); met || err != nil {
@@ -160,9 +158,9 @@ func (w *walk) ahead(u *Record, c lease.Claim) (bool, error) {
 // between returns the waiters that conflict with a claim from a place on (nil:
 // from the first) and before another.
 func (s *Step) between(c lease.Claim, from *Place, before Place) ([]*Record, error) {
-	o := Overlap{Claim: c, Before: &before, Limit: page}
+	o := Overlap{Claims: []lease.Claim{c}, Before: &before, Limit: page}
 	if from != nil {
-		o.After = &Place{from.Key, from.Arrival - 1} // arrivals are unique
+		o.After = &Place{Key: from.Key, Arrival: from.Arrival - 1} // arrivals are unique
 	}
 	var found []*Record
 	for {
@@ -175,11 +173,11 @@ func (s *Step) between(c lease.Claim, from *Place, before Place) ([]*Record, err
 			last := us[len(us)-1].Place()
 			o.After = &last
 		}
-		if us, err = s.live(us); err != nil {
+		if us, err = s.dropExpired(us); err != nil {
 			return nil, err
 		}
 		found = append(found, us...)
-		if !more || s.ends >= maxEnds {
+		if !more || s.full() || s.tx.spent() {
 			return found, nil
 		}
 	}
@@ -194,11 +192,11 @@ func stands(u, r *Record) bool {
 // holder follows all waiters of a holder.
 func (w *walk) holder(h string) (bool, error) {
 	p := node{holder: h}
-	if met, visited := w.visit(p); visited || w.left == 0 {
+	if met, visited := w.visit(p); visited || w.full() {
 		return met, nil
 	}
 	w.holders = append(w.holders, h)
-	us, err := w.step.liveWaitersOf(h, max(w.left, 0))
+	us, err := w.step.liveWaitersOf(h, w.left)
 	if err != nil {
 		return false, err
 	}
@@ -216,57 +214,17 @@ func (w *walk) holder(h string) (bool, error) {
 	return false, nil
 }
 
-// liveWaitersOf returns a holder's waiters, at most limit (0: all).
+// liveWaitersOf returns a holder's waiters, at most limit.
 func (s *Step) liveWaitersOf(holder string, limit int) ([]*Record, error) {
-	us, err := s.tx.WaitersOf(holder, limit)
-	if err != nil {
-		return nil, err
-	}
-	return s.live(us)
-}
-
-// maxCycle bounds how many holders the search for a deadlock visits.
-const maxCycle = 64
-
-// cycle returns the holders that wait for each other because r waits, r's first;
-// nil if r's wait can end. It follows leases only: the order in the queue never
-// makes a deadlock, since rule (b) gives way. Distinct requests take no part.
-func (s *Step) cycle(r *Record) ([]string, error) {
-	visited := []string{r.Holder}
-	var search func(u *Record) ([]string, error)
-	search = func(u *Record) ([]string, error) {
-		leases, err := s.blockingLeases(u)
+	for {
+		us, err := s.tx.WaitersOf(holder, limit)
 		if err != nil {
 			return nil, err
 		}
-		for _, e := range leases {
-			if u != r && e.Holder == r.Holder {
-				return []string{u.Holder}, nil
-			}
+		more := len(us) == limit
+		if us, err = s.dropExpired(us); err != nil || len(us) > 0 || !more || s.full() {
+			return us, err
 		}
-		for _, e := range leases {
-			if len(visited) == maxCycle || slices.Contains(visited, e.Holder) {
-				continue
-			}
-			visited = append(visited, e.Holder)
-			us, err := s.liveWaitersOf(e.Holder, 0)
-			if err != nil {
-				return nil, err
-			}
-			for _, v := range us {
-				if v.Distinct {
-					continue
-				}
-				rest, err := search(v)
-				if err != nil {
-					return nil, err
-				}
-				if rest != nil {
-					return append([]string{u.Holder}, rest...), nil
-				}
-			}
-		}
-		return nil, nil
+		// With their ends recorded, the same question finds others.
 	}
-	return search(r)
 }

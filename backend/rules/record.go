@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -19,7 +20,10 @@ type Record struct {
 	Priority    int
 	Distinct    bool
 	Replace     lease.Ref
+	Parent      lease.Ref  // the lease under whose cover this is
+	Chain       []lease.ID // the parent and the parent's chain
 
+	Client   string // who keeps the place, of a store that may know that it is gone; "" for nobody
 	Attempts string // that asked for it, one a line: see backend.AcquireArgs; "" if none can take it back
 	Arrival  int64  // of the first ask, unique and rising: the order of List, and of equal keys
 	Key      int64  // place in the queue: arrival time less the head start
@@ -43,13 +47,16 @@ type Record struct {
 // Place is a place in the queue: Keys first, equal ones by arrival.
 type Place struct{ Key, Arrival int64 }
 
-// Before reports whether p is earlier than q.
-func (p Place) Before(q Place) bool {
-	return p.Key < q.Key || p.Key == q.Key && p.Arrival < q.Arrival
+// Compare returns -1, 0 or +1 as p is earlier than q, the same, or later.
+func (p Place) Compare(q Place) int {
+	return cmp.Or(cmp.Compare(p.Key, q.Key), cmp.Compare(p.Arrival, q.Arrival))
 }
 
+// Before reports whether p is earlier than q.
+func (p Place) Before(q Place) bool { return p.Compare(q) < 0 }
+
 // Place returns the record's place in the queue.
-func (r *Record) Place() Place { return Place{r.Key, r.Arrival} }
+func (r *Record) Place() Place { return Place{Key: r.Key, Arrival: r.Arrival} }
 
 // Over reports whether the time of a lease or a waiter is over.
 func (r *Record) Over(now int64) bool { return !r.Status.Ended() && r.Deadline <= now }
@@ -65,7 +72,7 @@ func (r *Record) Lease() lease.Lease {
 		ID: r.ID, Token: r.Token, Holder: r.Holder, Claims: r.Claims, Status: r.Status,
 		EndReason: r.EndReason, TTL: span(r.TTL), Renewals: r.Renewals, MaxRenewals: r.MaxRenewals,
 		Priority: r.Priority, Distinct: r.Distinct, Labels: r.Labels,
-		Replaced: r.Replace.ID, ReplacedBy: r.Successor, Revoked: lease.Revocation{Actor: r.Actor, Reason: r.Reason},
+		Replaced: r.Replace.ID, ReplacedBy: r.Successor, Parent: r.Parent.ID, Revoked: lease.Revocation{Actor: r.Actor, Reason: r.Reason},
 		CreatedAt: moment(r.Created), GrantedAt: moment(r.Granted), ExpiresAt: moment(r.Deadline),
 		UpdatedAt: moment(r.Updated),
 	}
@@ -126,9 +133,11 @@ func (r *Record) asked(attempt string) bool {
 	return attempt != "" && (r.Attempts == attempt || slices.Contains(strings.Split(r.Attempts, "\n"), attempt))
 }
 
-// is reports whether r is the request that was asked for.
+// is reports whether r is the request that was asked for. One that replaces a
+// sub-lease may leave out the parent, which it takes over.
 func (r *Record) is(q lease.Request) bool {
-	return r.Holder == q.Holder && r.Replace == q.Replace && slices.Equal(r.Claims, q.Claims)
+	return r.Holder == q.Holder && r.Replace == q.Replace && slices.Equal(r.Claims, q.Claims) &&
+		(r.Parent == q.Parent || q.Parent.ID == "" && q.Replace.ID != "")
 }
 
 // withdrawn reports whether r ended as if it had never been: its ID may be
@@ -151,4 +160,9 @@ func (r *Record) conflicts(other *Record) (mine, theirs lease.Claim, ok bool) {
 		}
 	}
 	return mine, theirs, false
+}
+
+// covers reports whether a sub-lease of r may have this claim.
+func (r *Record) covers(c lease.Claim) bool {
+	return slices.ContainsFunc(r.Claims, func(p lease.Claim) bool { return contains(p, c) })
 }

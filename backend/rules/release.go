@@ -58,7 +58,7 @@ func (s *Step) withdraw(a backend.WithdrawArgs) (backend.WithdrawReply, error) {
 		return done, err
 	}
 	if r.Status == lease.Active && r.Replace.ID != "" {
-		return backend.WithdrawReply{Outcome: backend.Refused, Lease: r.Lease(), Remaining: s.remaining(r)}, nil
+		return backend.WithdrawReply{Outcome: backend.Refused, Lease: s.lease(r), Remaining: s.remaining(r)}, nil
 	}
 	if !r.leave(a.Attempt) {
 		return done, s.tx.Update(r, r.Status)

@@ -36,7 +36,7 @@ func (s *script) note(format string, args ...any) {
 func (s *script) args(r lease.Request, again bool, place time.Duration) backend.AcquireArgs {
 	return backend.AcquireArgs{
 		Request: r, Attempt: string(r.ID), Again: again, PlaceTTL: place,
-		HeadStart: time.Duration(r.Priority) * 30 * time.Second, Deadlock: place > 0, ConfigVersion: 1,
+		HeadStart: time.Duration(r.Priority) * 30 * time.Second, Deadlock: place > 0, Blockers: true, ConfigVersion: 1,
 	}
 }
 

@@ -1,18 +1,3 @@
-// Package rules is the state machine that stores written in Go share: each
-// operation of a [backend.Store] as one step over a transaction ([Tx]), which
-// is all that such a store has to write. Package backend/memory shows how
-// little that is. (The Redis store does the same in Lua, and parity tests hold
-// the two together.)
-//
-// The rules are those of the lease package, in the form that FINDINGS gives
-// them ("The rules, model-checked"): every question is answered from the
-// claims that overlap, never by looking at all leases or all waiters.
-//
-// Invariants, of every step that returns without an error:
-//
-//   - no two active leases whose time is not over conflict;
-//   - a change of a record and its event are in the same transaction;
-//   - whoever can now be granted, and could not before, has been woken.
 package rules
 
 import (
@@ -25,28 +10,42 @@ import (
 // Step runs operations in one transaction, at one moment of the store's clock.
 // It is not safe for concurrent use.
 type Step struct {
-	tx       Tx
+	tx       *meter
 	counters *Counters
 	config   lease.Config
+	client   string
+	dates    time.Duration
 	now      int64 // the store's clock, ms, rounded down: what is over is judged by it
 	up       int64 // the same, rounded up: what is granted lasts from it
 
-	ends   int                  // how many leases and waiters it has ended
-	freed  []freed              // what may let waiters be granted
-	tested int                  // how many of those it has tested
-	passed map[lease.Claim]bool // of which it has woken one untested
+	ends    int                  // how many leases and waiters it has ended
+	ended   map[lease.ID]bool    // which
+	gone    map[string]bool      // answers of Tx.Gone
+	changes []change             // what may let waiters be granted
+	tested  int                  // how many of those it has tested
+	passed  map[lease.Claim]bool // claims of which it has woken a waiter untested
 }
 
-// Begin starts a step. Read wall (time.Now) inside the transaction.
-func Begin(tx Tx, wall time.Time) (*Step, error) {
-	counters, config, err := tx.Load()
+// Begin starts a step.
+func Begin(tx Tx) (*Step, error) {
+	state, err := tx.Load()
 	if err != nil {
 		return nil, err
 	}
-	s := &Step{tx: tx, counters: counters, config: config}
-	s.now, s.up = counters.Clock(wall)
+	s := &Step{
+		tx: &meter{Tx: tx}, counters: state.Counters, config: state.Config,
+		client: state.Client, dates: state.Dates,
+	}
+	s.now, s.up = state.clock()
+	s.counters.Now = s.now
 	return s, nil
 }
+
+// clock returns the step's time for a reply. It is not shifted by State.Dates.
+func (s *Step) clock() time.Time { return moment(s.now) }
+
+// lease returns a record as replies show it.
+func (s *Step) lease(r *Record) lease.Lease { return shifted(r.Lease(), s.dates) }
 
 // stale returns the current configuration if version is not that one's.
 func (s *Step) stale(version uint64) *lease.Config {
@@ -70,8 +69,8 @@ func (s *Step) record(kind lease.Kind, at int64, r *Record, actor, reason string
 	return s.tx.Append(e)
 }
 
-// find returns the request with this ID, its end recorded if its time is over;
-// nil if there is none, or its end is no longer remembered.
+// find returns the request with this ID, nil if there is none or its end is no
+// longer remembered. If its time is over it records the end.
 func (s *Step) find(id lease.ID) (*Record, error) {
 	r, err := s.tx.Find(id)
 	if err != nil || r == nil {
@@ -84,6 +83,33 @@ func (s *Step) find(id lease.ID) (*Record, error) {
 		return nil, nil
 	}
 	return r, nil
+}
+
+// active returns the active lease with this ID, nil if there is none. It
+// records nothing.
+func (s *Step) active(id lease.ID) (*Record, error) {
+	r, err := s.tx.Find(id)
+	if err != nil || r == nil || r.Status != lease.Active || r.Over(s.now) {
+		return nil, err
+	}
+	return r, nil
+}
+
+// referred returns the active lease that a full Ref names, or how it ended. The
+// record is not nil if it has ended and is remembered.
+func (s *Step) referred(ref lease.Ref) (*Record, backend.End, error) {
+	r, err := s.find(ref.ID)
+	switch {
+	case err != nil:
+		return nil, backend.End{}, err
+	case r == nil:
+		return nil, gone(lease.ErrNotFound), nil
+	case r.Holder != ref.Holder || r.Token != ref.Token:
+		return nil, gone(lease.ErrNotHolder), nil
+	case r.Status != lease.Active:
+		return r, endOf(r), nil
+	}
+	return r, backend.End{}, nil
 }
 
 // endOf says how r ended, for a caller who asks for it by its ID.
@@ -114,3 +140,20 @@ func moment(ms int64) time.Time {
 }
 
 func span(ms int64) time.Duration { return time.Duration(ms) * time.Millisecond }
+
+// shifted returns a lease with its times moved by d.
+func shifted(l lease.Lease, d time.Duration) lease.Lease {
+	if d != 0 {
+		for _, t := range []*time.Time{&l.CreatedAt, &l.GrantedAt, &l.ExpiresAt, &l.UpdatedAt, &l.Contention.Since} {
+			*t = shiftedTime(*t, d)
+		}
+	}
+	return l
+}
+
+func shiftedTime(t time.Time, d time.Duration) time.Time {
+	if t.IsZero() {
+		return t
+	}
+	return t.Add(d)
+}

@@ -1,17 +1,19 @@
 package rules
 
-import "github.com/leasekit/leasekit/lease"
+import (
+	"time"
+
+	"github.com/leasekit/leasekit/lease"
+)
 
 // Tx is a store's transaction, as a Step sees it. Nothing of it may be visible
 // to others before it commits, and nothing may remain of it if it does not.
 // Records are the caller's to change once returned; slices of them are in
 // order, without duplicates. It is not safe for concurrent use.
 type Tx interface {
-	// Load returns the namespace's counters, which the step changes in place
-	// and the transaction saves with it, and its configuration. Now and Refused
-	// alone are no reason to write; what is not written must not be forgotten
-	// by this handle (see [Latest]).
-	Load() (*Counters, lease.Config, error)
+	// Load is called once, first. It returns what a step begins from. The
+	// transaction has its lock by then, and reads its clock last.
+	Load() (State, error)
 
 	// Find returns the record with this ID, whatever its status; nil if none.
 	Find(id lease.ID) (*Record, error)
@@ -25,24 +27,37 @@ type Tx interface {
 	Update(r *Record, was lease.Status) error
 
 	// Leases returns records recorded as Active with a claim that conflicts
-	// with o.Claim, by arrival. Those whose time is over are included.
+	// with one of o.Claims, by arrival. Those whose time is over are included.
 	Leases(o Overlap) ([]*Record, error)
 
 	// Waiters returns records recorded as Pending with a claim that conflicts
-	// with o.Claim, by place. Those that have lapsed are included.
+	// with one of o.Claims, by place. Those that have lapsed are included.
 	Waiters(o Overlap) ([]*Record, error)
+
+	// Count returns how many records of a holder are recorded as Active or
+	// Pending and have a Deadline after now.
+	Count(holder string, now int64) (int, error)
 
 	// LeasesOf returns up to limit of a holder's records recorded as Active, by
 	// arrival.
 	LeasesOf(holder string, limit int) ([]*Record, error)
 
-	// WaitersOf returns up to limit (0: all) of a holder's records recorded as
-	// Pending, by place.
+	// WaitersOf returns up to limit of a holder's records recorded as Pending,
+	// by place.
 	WaitersOf(holder string, limit int) ([]*Record, error)
 
-	// Replacing returns the records recorded as Pending whose Replace names
-	// this lease, by place.
-	Replacing(id lease.ID) ([]*Record, error)
+	// Dependents returns up to limit of the records recorded as Pending whose
+	// Replace or Parent names this lease, by place.
+	Dependents(id lease.ID, limit int) ([]*Record, error)
+
+	// Chained returns up to limit of the records recorded with this status
+	// (Active or Pending) that have this lease in their Chain, by arrival.
+	Chained(id lease.ID, status lease.Status, limit int) ([]*Record, error)
+
+	// Gone reports whether it is certain that nobody will ask again for the
+	// places that this client keeps (Record.Client). A store that cannot know
+	// returns false. It is asked at most once for each client in a step.
+	Gone(client string) bool
 
 	// Select returns up to limit records recorded as Active or Pending that the
 	// query's ID, Holder, Path and Under match ([lease.Query.Matches]), and its
@@ -59,15 +74,14 @@ type Tx interface {
 	// EndedAt returns the ended records that ended at this moment, by arrival.
 	EndedAt(moment int64) ([]*Record, error)
 
-	// AddTombstone remembers a name, of a withdrawn attempt, say, at least until then;
+	// AddTombstone remembers a name, of a withdrawn attempt, say, until then;
 	// Tombstone returns until when, 0 if it does not remember it.
 	AddTombstone(name string, until int64) error
 	Tombstone(name string) (until int64, err error)
 
-	// Forget removes up to limit ended records, oldest end first: those that
-	// ended at or before this moment, and those beyond the newest keep. Tombstones
-	// attempts whose time is over go too, uncounted.
-	Forget(before, now int64, keep, limit int) (int, error)
+	// Forget removes ended records, oldest end first, and returns how many.
+	// Tombstones whose time is over go too, uncounted.
+	Forget(f Forget) (int, error)
 
 	// Trim removes up to limit events, oldest first: those recorded at or
 	// before this moment, and those beyond the newest keep (if keep > 0).
@@ -87,16 +101,56 @@ type Counters struct {
 	Arrivals   int64       // the newest Record.Arrival
 	Waiting    int         // records recorded as Pending
 	Tombstones int64       // until when some withdrawn attempt is remembered
-	Now        int64       // the highest now used, ms: see Latest
-	Offset     int64       // what the machine's clock lags behind the store's, ms
+	Subleases  int         // records recorded as Active or Pending that have a Parent
+	Now        int64       // the highest now that a step has used, ms
 	Refused    uint64      // refusals of tries without a place
 }
 
-// Overlap selects records that conflict with a claim.
+// State is what a step begins from.
+type State struct {
+	// Counters are changed by the step in place; the transaction saves them with
+	// it. That Now and Refused alone have changed is no reason to write.
+	Counters *Counters
+	Config   lease.Config
+
+	// Clock is the store's clock, read after the transaction had its lock. It
+	// never has to be corrected: a step uses Counters.Now where that is later.
+	Clock time.Time
+
+	// Client names who asks, for Record.Client; "" where the store never knows
+	// that somebody is gone.
+	Client string
+
+	// Dates is what is added to the store's clock to show it to people.
+	Dates time.Duration
+}
+
+// clock returns the time of a step in milliseconds, rounded down and up: the
+// reading, but never below what was used before.
+func (s *State) clock() (now, up int64) {
+	now = s.Clock.UnixMilli()
+	up = now
+	if s.Clock.After(time.UnixMilli(now)) {
+		up++
+	}
+	return max(now, s.Counters.Now), max(up, s.Counters.Now)
+}
+
+// Overlap selects records that conflict with one of several claims.
 type Overlap struct {
-	Claim  lease.Claim
+	Claims []lease.Claim
 	Skip   string // a holder whose records are left out; "" for none
+	Only   string // Leases: the only holder whose records count; "" for all
+	Shared bool   // Waiters: only those with a shared claim that conflicts
 	Before *Place // Waiters: only those before
 	After  *Place // Waiters: only those after
-	Limit  int    // at most so many
+	Limit  int    // the first so many
+}
+
+// Forget selects ended records: up to Limit of those that ended at or before
+// Before, and of those beyond the newest Keep that ended at or before Spare.
+type Forget struct {
+	Before, Spare int64 // Before <= Spare
+	Keep, Limit   int
+	Now           int64 // tombstones until then are over
 }

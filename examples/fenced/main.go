@@ -68,7 +68,7 @@ func sleeper(ctx context.Context, m lease.Manager, files *fencefile.Dir, _ strin
 	}
 	fmt.Println("about to write")
 	_, _ = bufio.NewReader(os.Stdin).ReadString('\n') // here it is stopped
-	err = files.WriteFile(ctx, l.Token, "notes.txt", []byte("the sleeper's"), 0o644)
+	err = files.WriteFile(ctx, l.Ref(), "notes.txt", []byte("the sleeper's"), 0o644)
 	if !errors.Is(err, fencefile.ErrStale) || l.Valid() {
 		return fmt.Errorf("wrote with an old token, on a lease that is valid (%v): %w", l.Valid(), err)
 	}
@@ -101,7 +101,7 @@ func other(ctx context.Context, m lease.Manager, files *fencefile.Dir, dir strin
 	if err != nil {
 		return err
 	}
-	if err := files.WriteFile(ctx, l.Token, "notes.txt", []byte("the other's"), 0o644); err != nil {
+	if err := files.WriteFile(ctx, l.Ref(), "notes.txt", []byte("the other's"), 0o644); err != nil {
 		return err
 	}
 	fmt.Printf("other: waited %v for the sleeper's lease to end, and wrote with token %d\n", l.Waited, l.Token)

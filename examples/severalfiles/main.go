@@ -100,7 +100,7 @@ func oneByOne(ctx context.Context, m lease.Manager) error {
 	ends := make(chan error, 2)
 	second := func(holder, name string) {
 		err := take(holder, name)
-		_, releaseErr := lease.ReleaseAll(ctx, m, holder)
+		_, releaseErr := lease.ReleaseAll(ctx, m, lease.Query{Holder: holder})
 		ends <- errors.Join(err, releaseErr)
 	}
 	go second("ada", "right.go")

@@ -91,7 +91,7 @@ func holdOne(ctx context.Context, m lease.Acquirer, k *lease.Keeper, r lease.Req
 		return err.Error()
 	}
 	for i := 0; ; i++ {
-		if err = fence.WriteFile(ctx, l.Token, name, fmt.Appendf(nil, "%d from the stopped\n", i), 0o644); err != nil {
+		if err = fence.WriteFile(ctx, l.Ref(), name, fmt.Appendf(nil, "%d from the stopped\n", i), 0o644); err != nil {
 			break
 		}
 		writing()

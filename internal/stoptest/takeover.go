@@ -116,7 +116,7 @@ func take(ctx context.Context, m lease.Acquirer, r lease.Request, fence *fencefi
 	if err != nil {
 		return err
 	}
-	return fence.WriteFile(ctx, l.Token, name, []byte(next), 0o644)
+	return fence.WriteFile(ctx, l.Ref(), name, []byte(next), 0o644)
 }
 
 // blocks reports whether the stopped process keeps others from the store.

@@ -9,9 +9,8 @@
 //		err = report.Err()
 //	}
 //
-// What a history does not tell is not judged: refusals, heartbeats of waiters,
-// and which requests were Distinct (two leases of one holder never count as an
-// overlap here). Where that leaves a doubt, the store has the benefit of it.
+// What a history does not tell is not judged: refusals and heartbeats of
+// waiters. Where that leaves a doubt, the store has the benefit of it.
 package audit
 
 import (
@@ -28,16 +27,23 @@ type Rule string
 
 // The rules.
 const (
-	// Overlap: two conflicting leases of different holders were active at once.
+	// Overlap: two conflicting leases were active at once, of different holders
+	// or of one holder where the newer is Distinct.
 	Overlap Rule = "overlap"
 	// Tokens: each grant's token is higher than all before it, and a lease keeps
 	// its token.
 	Tokens Rule = "tokens"
-	// Sequence: Seq rises.
+	// Sequence: Seq rises by one.
 	Sequence Rule = "sequence"
+	// Kinds: an event is of a kind that package lease names.
+	Kinds Rule = "kinds"
 	// Clock: At does not run backwards, except that expired and lapsed are dated
 	// at the deadline, which has come by then.
 	Clock Rule = "clock"
+	// Lifetime: a lease lasts for its TTL from its grant on, or for the time in
+	// which a waiter in another process must confirm it; and a renewal's expiry
+	// lies ahead.
+	Lifetime Rule = "lifetime"
 	// Unknown: nothing happens to a lease that was never granted, or to a place
 	// in line that was never taken.
 	Unknown Rule = "unknown"
@@ -56,14 +62,16 @@ const (
 	// Renewals: a lease is renewed at most MaxRenewals times.
 	Renewals Rule = "renewals"
 	// Replacement: a lease is replaced by exactly one grant that names it, in
-	// the same step, and transferred if the holders differ.
+	// the same step, and transferred if the holders differ. Such a grant is never
+	// withdrawn.
 	Replacement Rule = "replacement"
 )
 
 // Rules returns all rules.
 func Rules() []Rule {
 	return []Rule{
-		Overlap, Tokens, Sequence, Clock, Unknown, Ended, Unrecorded, Twice, Changed, Order, Renewals, Replacement,
+		Overlap, Tokens, Sequence, Kinds, Clock, Lifetime, Unknown, Ended, Unrecorded, Twice, Changed, Order,
+		Renewals, Replacement,
 	}
 }
 

@@ -33,6 +33,14 @@ func TestCleanHistories(t *testing.T) {
 			s.grant("3", "c", g)
 			s.grant("4", "c", g)
 		},
+		"its own again, where the older is distinct": func(s *script) {
+			s.grant("1", "a", f).Lease.Distinct = true
+			s.grant("2", "a", f)
+			s.now = 20
+			s.end(lease.KindExpired, "1")
+			s.end(lease.KindExpired, "2")
+			s.grant("3", "a", f).Lease.Distinct = true
+		},
 		"names that only look alike": func(s *script) {
 			s.grant("1", "a", fTree)
 			s.grant("2", "b", lease.Trees("fg")[0])
@@ -103,7 +111,10 @@ func TestCleanHistories(t *testing.T) {
 			s.end(lease.KindReleased, "1")
 		},
 		"a grant that is confirmed later": func(s *script) {
-			s.grant("1", "a", f).Lease.ExpiresAt = at(2)
+			s.grant("0", "b", f)
+			s.queue("1", "a", f)
+			s.end(lease.KindReleased, "0")
+			s.grant("1", "a").Lease.ExpiresAt = at(2)
 			s.now = 5
 			s.end(lease.KindReleased, "1")
 		},
@@ -155,17 +166,21 @@ func TestViolations(t *testing.T) {
 			s.now = 15
 			s.grant("2", "b", f)
 		}},
-		"after one that was not": {audit.Overlap, 4, 2, func(s *script) {
-			s.grant("0", "a", g)
-			s.grant("1", "a", f).Lease.ExpiresAt = at(2) // to be confirmed
-			s.now = 1
+		"after one that was not": {audit.Overlap, 5, 4, func(s *script) {
+			s.grant("0", "c", f)
+			s.queue("1", "a", f)
 			s.end(lease.KindReleased, "0")
+			s.grant("1", "a").Lease.ExpiresAt = at(2) // to be confirmed
 			s.now = 3
 			s.grant("2", "b", f)
 			s.now = 5
 			s.end(lease.KindReleased, "1")
 		}},
-		"a token used again": {audit.Tokens, 3, 0, func(s *script) {
+		"its own again, where the newer is distinct": {audit.Overlap, 2, 1, func(s *script) {
+			s.grant("1", "a", f)
+			s.grant("2", "a", f).Lease.Distinct = true
+		}},
+		"a token used again": {audit.Tokens, 3, 1, func(s *script) {
 			s.grant("1", "a", f)
 			s.end(lease.KindReleased, "1")
 			s.token--
@@ -179,7 +194,18 @@ func TestViolations(t *testing.T) {
 			s.grant("1", "a", f)
 			s.grant("2", "b", g).Seq = 1
 		}},
-		"time runs backwards": {audit.Clock, 2, 0, func(s *script) {
+		"a Seq that is missing": {audit.Sequence, 3, 1, func(s *script) {
+			s.grant("1", "a", f)
+			s.grant("2", "b", g).Seq = 3
+		}},
+		"the first ones missing": {audit.Sequence, 2, 0, func(s *script) {
+			s.grant("1", "a", f).Seq = 2
+		}},
+		"a kind that there is not": {audit.Kinds, 2, 1, func(s *script) {
+			s.grant("1", "a", f)
+			s.end("stolen", "1")
+		}},
+		"time runs backwards": {audit.Clock, 2, 1, func(s *script) {
 			s.now = 3
 			s.grant("1", "a", f)
 			s.now = 2
@@ -195,7 +221,20 @@ func TestViolations(t *testing.T) {
 			s.now = 30
 			s.end(lease.KindExpired, "1").At = at(30)
 		}},
-		"granted with nothing left": {audit.Clock, 1, 0, func(s *script) {
+		"granted for less than its TTL": {audit.Lifetime, 1, 0, func(s *script) {
+			s.grant("1", "a", f).Lease.ExpiresAt = at(9)
+		}},
+		"granted for less than it takes to confirm it": {audit.Lifetime, 2, 1, func(s *script) {
+			s.queue("1", "a", f)
+			s.grant("1", "a").Lease.ExpiresAt = at(1)
+		}},
+		"renewed into the past": {audit.Lifetime, 3, 2, func(s *script) {
+			s.grant("1", "a", f)
+			s.renew("1")
+			s.now = 3
+			s.renew("1").Lease.ExpiresAt = at(3)
+		}},
+		"granted with nothing left": {audit.Lifetime, 1, 0, func(s *script) {
 			s.grant("1", "a", f).Lease.ExpiresAt = at(0)
 		}},
 		"released, but never granted": {audit.Unknown, 1, 0, func(s *script) {
@@ -284,6 +323,18 @@ func TestViolations(t *testing.T) {
 		"once too often": {audit.Renewals, 2, 1, func(s *script) {
 			s.grant("1", "a", f)
 			s.renew("1").Lease.MaxRenewals = lease.NoRenewals
+		}},
+		"a holder past its own distinct one": {audit.Order, 4, 2, func(s *script) {
+			s.grant("1", "b", f)
+			s.queue("2", "a", f).Lease.Distinct = true
+			s.end(lease.KindReleased, "1")
+			s.grant("3", "a", f).Lease.Distinct = true
+		}},
+		"a withdrawn grant that had replaced": {audit.Replacement, 4, 3, func(s *script) {
+			s.grant("1", "a", f)
+			s.end(lease.KindReplaced, "1")
+			s.grant("2", "a", f).Lease.Replaced = "1"
+			s.end(lease.KindWithdrawn, "2")
 		}},
 		"replaced by nothing": {audit.Replacement, 2, 0, func(s *script) {
 			s.grant("1", "a", f)

@@ -18,6 +18,9 @@ func (r *replay) end(e lease.Event) {
 			return
 		}
 		r.checkLastMoment(e, l)
+		if e.Kind == lease.KindWithdrawn && l.replaces != "" {
+			r.violateEvent(Replacement, e, l.since, "%s is withdrawn, but replaced %s at event %d", l.id, l.replaces, l.since)
+		}
 	} else {
 		r.checkSame(e, l)
 		r.checkWaiterEnd(e, l)

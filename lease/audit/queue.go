@@ -36,7 +36,7 @@ func (k key) mayBeBefore(other key) bool {
 // lease that it replaces, or nil.
 func (r *replay) checkOrder(granted, replaced *life) {
 	for _, u := range r.waiters.conflicting(granted.claims) {
-		if u == granted || u.holder == granted.holder || !u.key.before(granted.key) {
+		if u == granted || u.holder == granted.holder && !granted.distinct || !u.key.before(granted.key) {
 			continue
 		}
 		if r.waitsFor(u, granted, replaced) {
@@ -80,7 +80,7 @@ func (r *replay) waitsFor(waiter, granted, replaced *life) bool {
 		}
 		for _, l := range r.leases.conflicting(u.claims) {
 			switch {
-			case l.holder != granted.holder:
+			case l.holder != granted.holder || granted.distinct:
 				push(l.holder)
 			case u != granted: // its own lease is not in its way
 				return true

@@ -21,12 +21,14 @@ type life struct {
 	token    lease.Token
 	renewals int
 	replaces lease.ID
+	distinct bool
 
 	// expires is the latest expiry that the history tells. It is certain unless
 	// renewals went unrecorded or a grant has yet to be confirmed; then grants
 	// that conflict with it after that time are kept in doubt, until a later
 	// event says how long it really lasted.
 	expires time.Time
+	told    lease.Seq // the event that told it
 	certain bool
 	doubts  []*life
 }
@@ -39,7 +41,9 @@ type replay struct {
 
 	seq      lease.Seq   // of the last event
 	clock    time.Time   // the latest At
+	clockAt  lease.Seq   // the event of it
 	token    lease.Token // the highest
+	tokenAt  lease.Seq   // the event of it
 	arrivals uint64
 
 	open    map[lease.ID]*life // what waits and what is active
@@ -82,9 +86,7 @@ func (r *replay) finish() Report {
 }
 
 func (r *replay) event(e lease.Event) {
-	if e.Seq <= r.seq {
-		r.violateEvent(Sequence, e, r.seq, "it follows event %d", r.seq)
-	}
+	r.checkSeq(e)
 	r.seq = max(r.seq, e.Seq)
 	r.checkClock(e)
 	r.tally.count(e)
@@ -97,8 +99,26 @@ func (r *replay) event(e lease.Event) {
 		r.grant(e)
 	case lease.KindRenewed:
 		r.renew(e)
-	default:
+	case lease.KindReleased, lease.KindExpired, lease.KindLapsed, lease.KindWithdrawn,
+		lease.KindRevoked, lease.KindReplaced, lease.KindTransferred:
 		r.end(e)
+	default:
+		since := lease.Seq(0)
+		if l := r.open[e.Lease.ID]; l != nil {
+			since = l.since
+		}
+		r.violateEvent(Kinds, e, since, "%q is no kind of event", e.Kind)
+	}
+}
+
+// checkSeq requires that no event is missing. A partial history may begin
+// anywhere.
+func (r *replay) checkSeq(e lease.Event) {
+	switch {
+	case e.Seq <= r.seq:
+		r.violateEvent(Sequence, e, r.seq, "it follows event %d", r.seq)
+	case e.Seq > r.seq+1 && (r.seq > 0 || !r.partial):
+		r.violateEvent(Sequence, e, r.seq, "it follows event %d: %d are missing", r.seq, e.Seq-r.seq-1)
 	}
 }
 
@@ -110,11 +130,11 @@ func (r *replay) checkClock(e lease.Event) {
 			r.violateEvent(Clock, e, 0, "%s %s at %s, but its deadline was %s", e.Lease.ID, e.Kind, stamp(e.At), stamp(e.Lease.ExpiresAt))
 		}
 	} else if e.At.Before(r.clock) {
-		r.violateEvent(Clock, e, 0, "it is dated %s, before %s of an event before it", stamp(e.At), stamp(r.clock))
+		r.violateEvent(Clock, e, r.clockAt, "it is dated %s, before %s of event %d", stamp(e.At), stamp(r.clock), r.clockAt)
 	}
 	if e.At.After(r.clock) {
 		r.settleReplacements()
-		r.clock = e.At
+		r.clock, r.clockAt = e.At, e.Seq
 	}
 }
 
@@ -159,7 +179,8 @@ func (r *replay) born(e lease.Event) *life {
 	r.arrivals++
 	return &life{
 		id: l.ID, holder: l.Holder, claims: l.Claims, arrived: l.CreatedAt,
-		key: r.keyOf(l.CreatedAt, l.Priority, r.arrivals), expires: l.ExpiresAt, replaces: l.Replaced,
+		key: r.keyOf(l.CreatedAt, l.Priority, r.arrivals), expires: l.ExpiresAt, told: e.Seq,
+		replaces: l.Replaced, distinct: l.Distinct,
 	}
 }
 
@@ -181,13 +202,11 @@ func (r *replay) grant(e lease.Event) {
 		r.close(was)
 	}
 	l.active, l.since, l.token, l.granted = true, e.Seq, e.Lease.Token, e.At
-	l.certain = !e.Lease.ExpiresAt.Before(e.At.Add(e.Lease.TTL)) // else it has yet to be confirmed
+	r.checkLifetime(e, l, was)
 	if l.token <= r.token {
-		r.violateEvent(Tokens, e, 0, "%s is granted token %d, after token %d", l.id, l.token, r.token)
-	}
-	r.token = max(r.token, l.token)
-	if !l.expires.After(e.At) {
-		r.violateEvent(Clock, e, 0, "%s is granted at %s with an expiry at %s", l.id, stamp(e.At), stamp(l.expires))
+		r.violateEvent(Tokens, e, r.tokenAt, "%s is granted token %d, after token %d at event %d", l.id, l.token, r.token, r.tokenAt)
+	} else {
+		r.token, r.tokenAt = l.token, e.Seq
 	}
 	replaced := r.replacedBy(e, l)
 	r.checkFree(e, l, replaced)
@@ -197,11 +216,28 @@ func (r *replay) grant(e lease.Event) {
 	r.tally.granted(e, l, was != nil)
 }
 
+// confirmation is how long a waiter in another process has at least to confirm
+// what it was granted, if its TTL is no shorter.
+const confirmation = 2 * time.Second
+
+// checkLifetime requires that a new lease lasts for its TTL. One that had
+// waited may have yet to be confirmed, and is shorter until then.
+func (r *replay) checkLifetime(e lease.Event, l, was *life) {
+	ttl, since := e.Lease.TTL, lease.Seq(0)
+	l.certain = !l.expires.Before(e.At.Add(ttl))
+	if was != nil {
+		ttl, since = min(ttl, confirmation), was.since
+	}
+	if l.expires.Before(e.At.Add(ttl)) || !l.expires.After(e.At) {
+		r.violateEvent(Lifetime, e, since, "%s is granted at %s with an expiry at %s, and a TTL of %v", l.id, stamp(e.At), stamp(l.expires), e.Lease.TTL)
+	}
+}
+
 // checkFree requires that nothing active conflicts with a new lease.
 func (r *replay) checkFree(e lease.Event, l, replaced *life) {
 	for _, held := range r.leases.conflicting(l.claims) {
 		switch {
-		case held.holder == l.holder || held == replaced:
+		case held.holder == l.holder && !l.distinct, held == replaced:
 		case held.expires.After(e.At):
 			r.overlap(e, l, held)
 		case held.certain && !r.silent:
@@ -235,10 +271,13 @@ func (r *replay) renew(e lease.Event) {
 	if limit == lease.NoRenewals || limit > 0 && e.Lease.Renewals > limit {
 		r.violateEvent(Renewals, e, l.since, "%s is renewed for the %d. time, its limit is %d", l.id, e.Lease.Renewals, max(0, limit))
 	}
+	if !e.Lease.ExpiresAt.After(e.At) {
+		r.violateEvent(Lifetime, e, l.told, "%s is renewed at %s until %s, after an expiry at %s", l.id, stamp(e.At), stamp(e.Lease.ExpiresAt), stamp(l.expires))
+	}
 	if missed < 0 {
 		r.violateEvent(Renewals, e, l.since, "%s is renewed for the %d. time, after %d", l.id, e.Lease.Renewals, l.renewals)
 	}
-	l.renewals, l.expires, l.certain = e.Lease.Renewals, e.Lease.ExpiresAt, true
+	l.renewals, l.expires, l.told, l.certain = e.Lease.Renewals, e.Lease.ExpiresAt, e.Seq, true
 }
 
 // held returns the active lease that an event is about, and settles what it

@@ -35,8 +35,8 @@ func ExampleDir_WriteFile() {
 	_, _ = m.ForceRelease(ctx, lease.Query{Holder: "agent-1"}, lease.Revocation{Actor: "operator"})
 	second, _ := m.Acquire(ctx, lease.Request{Holder: "agent-2", Claims: lease.Paths("notes")})
 
-	fmt.Println(files.WriteFile(ctx, second.Token, "notes", []byte("by agent-2"), 0o644))
-	err = files.WriteFile(ctx, first.Token, "notes", []byte("by agent-1"), 0o644)
+	fmt.Println(files.WriteFile(ctx, second.Ref(), "notes", []byte("by agent-2"), 0o644))
+	err = files.WriteFile(ctx, first.Ref(), "notes", []byte("by agent-1"), 0o644)
 	fmt.Println("stale:", errors.Is(err, fencefile.ErrStale))
 	content, _ := os.ReadFile(filepath.Join(root, "notes"))
 	fmt.Println(string(content))

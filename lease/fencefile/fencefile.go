@@ -2,8 +2,6 @@ package fencefile
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -12,12 +10,6 @@ import (
 	"path/filepath"
 
 	"github.com/leasekit/leasekit/lease"
-)
-
-// What a Dir keeps to itself, under its root.
-const (
-	ownDir   = ".leasekit"
-	fenceDir = ownDir + "/fence"
 )
 
 // Dir is a directory tree whose files are written under fencing tokens. It may
@@ -52,26 +44,6 @@ func Open(root string) (*Dir, error) {
 	return d, nil
 }
 
-// prepare makes the directory for the tokens, durably.
-func (d *Dir) prepare() error {
-	if _, err := d.root.Stat(fenceDir); err == nil {
-		return nil
-	}
-	if err := d.root.MkdirAll(fenceDir, 0o777); err != nil {
-		return err
-	}
-	// Tokens are of this tree, not of its copies.
-	if err := d.root.WriteFile(ownDir+"/.gitignore", []byte("*\n"), 0o666); err != nil {
-		return err
-	}
-	for _, dir := range []string{fenceDir, ownDir, "."} {
-		if err := d.sync(dir); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // Close releases the Dir's handle on the directory. Calls after it fail with
 // [os.ErrClosed].
 func (d *Dir) Close() error {
@@ -83,7 +55,7 @@ func (d *Dir) Close() error {
 
 // WriteFile replaces the content of a file, or makes it, if no newer token has
 // been used on its path; else the error is [ErrStale] and the file is what it
-// was. The same token may write again. Whatever happens, kill -9 and loss of
+// was. The same lease may write again. Whatever happens, kill -9 and loss of
 // power included, the file has its old content or the new one, whole.
 //
 // The name is taken from the root, symbolic links are followed, and what lies
@@ -94,22 +66,32 @@ func (d *Dir) Close() error {
 //
 // Calls on one path, from whatever process, take turns. ctx bounds the wait for
 // a turn, which may be long if a process is stopped in the middle of its own.
-func (d *Dir) WriteFile(ctx context.Context, token lease.Token, name string, data []byte, perm fs.FileMode) error {
-	return d.fenced(ctx, "write", token, name, func(file string) error {
+func (d *Dir) WriteFile(ctx context.Context, ref lease.Ref, name string, data []byte, perm fs.FileMode) error {
+	return d.fenced(ctx, "write", ref, name, func(file string) error {
 		return d.replace(file, data, perm)
 	})
 }
 
+// AppendFile adds data to the end of a file, or makes it, under the same
+// conditions as [Dir.WriteFile], but without writing anew what is there. It is
+// on disk when AppendFile returns. After an error the file is what it was; of a
+// process that dies in the middle it may have a first part of data.
+func (d *Dir) AppendFile(ctx context.Context, ref lease.Ref, name string, data []byte, perm fs.FileMode) error {
+	return d.fenced(ctx, "append", ref, name, func(file string) error {
+		return d.extend(file, data, perm)
+	})
+}
+
 // ReadFile returns the content of a file, and shuts out older tokens from now
-// on: so what was read is still there when the same token writes. If a newer
+// on: so what was read is still there when the same lease writes. If a newer
 // token has been used on the path the error is [ErrStale]. For names and ctx
 // see [Dir.WriteFile].
 //
 // Holders of shared leases read with os.ReadFile; here the one with the newer
 // token would shut out the other.
-func (d *Dir) ReadFile(ctx context.Context, token lease.Token, name string) ([]byte, error) {
+func (d *Dir) ReadFile(ctx context.Context, ref lease.Ref, name string) ([]byte, error) {
 	var data []byte
-	err := d.fenced(ctx, "read", token, name, func(file string) (err error) {
+	err := d.fenced(ctx, "read", ref, name, func(file string) (err error) {
 		if _, err = d.regular(file); err != nil {
 			return err
 		}
@@ -122,36 +104,54 @@ func (d *Dir) ReadFile(ctx context.Context, token lease.Token, name string) ([]b
 // Remove removes a file if no newer token has been used on its path; else the
 // error is [ErrStale]. The token is remembered all the same. For names and ctx
 // see [Dir.WriteFile].
-func (d *Dir) Remove(ctx context.Context, token lease.Token, name string) error {
-	return d.fenced(ctx, "remove", token, name, func(file string) error {
+func (d *Dir) Remove(ctx context.Context, ref lease.Ref, name string) error {
+	return d.fenced(ctx, "remove", ref, name, func(file string) error {
 		if _, err := d.regular(file); err != nil {
 			return err
 		}
 		if err := d.root.Remove(file); err != nil {
 			return err
 		}
-		return d.sync(path.Dir(file))
+		return syncDir(d.root, path.Dir(file))
 	})
 }
 
 // Newest returns the newest token that was used on the path, 0 if none was. For
 // names and ctx see [Dir.WriteFile].
 func (d *Dir) Newest(ctx context.Context, name string) (lease.Token, error) {
+	const op = "look up"
 	file, err := d.resolve(name)
 	if err != nil {
 		return 0, err
 	}
-	index := indexOf(file)
-	if _, err := d.root.Stat(index); errors.Is(err, fs.ErrNotExist) {
-		return 0, nil
+	known, err := d.known(file)
+	if err != nil || !known {
+		return 0, opError(op, file, err)
 	}
-	f, err := openLocked(ctx, d.absolute(index))
+	t, err := d.takeTurn(ctx, file)
 	if err != nil {
-		return 0, opError("look up", file, err)
+		return 0, opError(op, file, err)
 	}
-	defer f.Close()
-	newest, _, err := readTokens(f)
-	return newest, opError("look up", file, err)
+	defer t.Close()
+	newest, _, err := readTokens(t.file)
+	return newest.token, opError(op, file, err)
+}
+
+// known reports whether a token was ever used on the path.
+func (d *Dir) known(file string) (bool, error) {
+	if err := d.unmoved(); err != nil {
+		return false, err
+	}
+	fence, err := d.openFence()
+	if err != nil {
+		return false, err
+	}
+	defer fence.Close()
+	_, err = fence.Lstat(nameOf(file))
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 // fenced calls change on a path's file if the token is the newest.
@@ -163,32 +163,35 @@ func (d *Dir) Newest(ctx context.Context, name string) (lease.Token, error) {
 //   - a newer token is remembered, durably, before the change. Whoever dies in
 //     between leaves the old content and the new token: older tokens are
 //     refused too early, which is right, since their leases are over.
-func (d *Dir) fenced(ctx context.Context, op string, token lease.Token, name string, change func(file string) error) error {
+//
+// With a token its lease is remembered: two stores, or a store and its restored
+// backup, may hand out the same token to two leases, and only the first passes.
+func (d *Dir) fenced(ctx context.Context, op string, ref lease.Ref, name string, change func(file string) error) error {
 	file, err := d.resolve(name)
 	if err != nil {
 		return err
 	}
-	if token == 0 {
-		return lease.Invalid("token", "0")
+	if ref.ID == "" || ref.Holder == "" || ref.Token == 0 {
+		return lease.Invalid("ref", "needs ID, Holder and Token")
 	}
-	index := indexOf(file)
-	f, err := openLocked(ctx, d.absolute(index))
+	t, err := d.takeTurn(ctx, file)
 	if err != nil {
 		return opError(op, file, err)
 	}
-	defer f.Close() // and unlock
-	newest, slot, err := readTokens(f)
+	defer t.Close() // and unlock
+	mine := usedBy(ref)
+	newest, slot, err := readTokens(t.file)
 	switch {
 	case err != nil:
 		return opError(op, file, err)
-	case token < newest:
-		return &StaleError{Op: op, Path: file, Token: token, Newest: newest}
-	case token > newest:
-		if err := writeToken(f, slot, token); err != nil {
+	case mine.token < newest.token, mine.token == newest.token && mine != newest:
+		return &StaleError{Op: op, Path: file, Token: mine.token, Newest: newest.token}
+	case mine.token > newest.token:
+		if err := writeToken(t.file, slot, mine); err != nil {
 			return opError(op, file, err)
 		}
-		if newest == 0 { // the index file may be new
-			if err := d.sync(fenceDir); err != nil {
+		if newest.token == 0 { // the file may be new
+			if err := syncDir(t.fence, "."); err != nil {
 				return opError(op, file, err)
 			}
 		}
@@ -203,24 +206,19 @@ func (d *Dir) resolve(name string) (string, error) {
 	}
 	file, err := lease.FilePath(d.path, name)
 	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		if moved := d.unmoved(); moved != nil {
+			return "", moved
+		}
+		return "", err
 	case err != nil:
 		return "", err
 	case file == lease.Root:
 		return "", lease.Invalid("name", "%q is the root itself", name)
-	case file == ownDir || lease.Below(file, ownDir):
+	case isOwn(file):
 		return "", lease.Invalid("name", "%q is the fence's own", name)
 	}
 	return file, nil
-}
-
-// absolute is for openLocked, which has to ask the system for more than
-// os.Root can.
-func (d *Dir) absolute(file string) string { return filepath.Join(d.path, filepath.FromSlash(file)) }
-
-// indexOf returns where the tokens of a path are remembered.
-func indexOf(file string) string {
-	sum := sha256.Sum256([]byte(file))
-	return fenceDir + "/" + hex.EncodeToString(sum[:])
 }
 
 func opError(op, file string, err error) error {

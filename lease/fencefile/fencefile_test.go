@@ -26,6 +26,9 @@ func open(t testing.TB, root string) *fencefile.Dir {
 	return d
 }
 
+// ref is one of a lease with this token.
+func ref(token lease.Token) lease.Ref { return lease.Ref{ID: "id", Holder: "a", Token: token} }
+
 func content(t testing.TB, root, name string) string {
 	t.Helper()
 	b, err := os.ReadFile(filepath.Join(root, name))
@@ -45,23 +48,23 @@ func TestOlderTokenIsRefused(t *testing.T) {
 	root := t.TempDir()
 	d := open(t, root)
 	ctx := t.Context()
-	require.NoError(t, d.WriteFile(ctx, 5, "f", []byte("five"), 0o644))
-	require.NoError(t, d.WriteFile(ctx, 5, "f", []byte("five again"), 0o644))
-	require.NoError(t, d.WriteFile(ctx, 7, "f", []byte("seven"), 0o644))
+	require.NoError(t, d.WriteFile(ctx, ref(5), "f", []byte("five"), 0o644))
+	require.NoError(t, d.WriteFile(ctx, ref(5), "f", []byte("five again"), 0o644))
+	require.NoError(t, d.WriteFile(ctx, ref(7), "f", []byte("seven"), 0o644))
 
 	another := open(t, root) // as another process has
-	err := another.WriteFile(ctx, 6, "./f", []byte("six"), 0o644)
+	err := another.WriteFile(ctx, ref(6), "./f", []byte("six"), 0o644)
 	requireStale(t, err, fencefile.StaleError{Op: "write", Path: "f", Token: 6, Newest: 7})
 	require.EqualError(t, err, `fencefile: write "f": stale token 6: 7 has been used`)
 	require.Equal(t, "seven", content(t, root, "f"))
 
-	_, err = another.ReadFile(ctx, 6, "f")
+	_, err = another.ReadFile(ctx, ref(6), "f")
 	requireStale(t, err, fencefile.StaleError{Op: "read", Path: "f", Token: 6, Newest: 7})
-	err = another.Remove(ctx, 6, "f")
+	err = another.Remove(ctx, ref(6), "f")
 	requireStale(t, err, fencefile.StaleError{Op: "remove", Path: "f", Token: 6, Newest: 7})
 	require.Equal(t, "seven", content(t, root, "f"))
 
-	require.NoError(t, another.WriteFile(ctx, 1, "g", nil, 0o644), "each path has a fence of its own")
+	require.NoError(t, another.WriteFile(ctx, ref(1), "g", nil, 0o644), "each path has a fence of its own")
 }
 
 // A holder that reads in order to write must not lose what an older one writes
@@ -70,29 +73,29 @@ func TestReadingShutsOutOlderTokens(t *testing.T) {
 	root := t.TempDir()
 	d := open(t, root)
 	ctx := t.Context()
-	require.NoError(t, d.WriteFile(ctx, 1, "f", []byte("one"), 0o644))
-	got, err := d.ReadFile(ctx, 2, "f")
+	require.NoError(t, d.WriteFile(ctx, ref(1), "f", []byte("one"), 0o644))
+	got, err := d.ReadFile(ctx, ref(2), "f")
 	require.NoError(t, err)
 	require.Equal(t, "one", string(got))
-	require.ErrorIs(t, d.WriteFile(ctx, 1, "f", []byte("late"), 0o644), fencefile.ErrStale)
-	require.NoError(t, d.WriteFile(ctx, 2, "f", append(got, " two"...), 0o644))
+	require.ErrorIs(t, d.WriteFile(ctx, ref(1), "f", []byte("late"), 0o644), fencefile.ErrStale)
+	require.NoError(t, d.WriteFile(ctx, ref(2), "f", append(got, " two"...), 0o644))
 	require.Equal(t, "one two", content(t, root, "f"))
 
-	_, err = d.ReadFile(ctx, 4, "not there yet")
+	_, err = d.ReadFile(ctx, ref(4), "not there yet")
 	require.ErrorIs(t, err, fs.ErrNotExist)
-	require.ErrorIs(t, d.WriteFile(ctx, 3, "not there yet", nil, 0o644), fencefile.ErrStale)
+	require.ErrorIs(t, d.WriteFile(ctx, ref(3), "not there yet", nil, 0o644), fencefile.ErrStale)
 }
 
 func TestRemoveIsRemembered(t *testing.T) {
 	root := t.TempDir()
 	d := open(t, root)
 	ctx := t.Context()
-	require.NoError(t, d.WriteFile(ctx, 1, "f", []byte("one"), 0o644))
-	require.NoError(t, d.Remove(ctx, 2, "f"))
+	require.NoError(t, d.WriteFile(ctx, ref(1), "f", []byte("one"), 0o644))
+	require.NoError(t, d.Remove(ctx, ref(2), "f"))
 	require.NoFileExists(t, filepath.Join(root, "f"))
-	require.ErrorIs(t, d.WriteFile(ctx, 1, "f", []byte("late"), 0o644), fencefile.ErrStale)
+	require.ErrorIs(t, d.WriteFile(ctx, ref(1), "f", []byte("late"), 0o644), fencefile.ErrStale)
 	require.NoFileExists(t, filepath.Join(root, "f"))
-	require.ErrorIs(t, d.Remove(ctx, 2, "f"), fs.ErrNotExist)
+	require.ErrorIs(t, d.Remove(ctx, ref(2), "f"), fs.ErrNotExist)
 }
 
 func TestNewest(t *testing.T) {
@@ -100,7 +103,7 @@ func TestNewest(t *testing.T) {
 	ctx := t.Context()
 	for _, token := range []lease.Token{0, 3, 4, 1<<64 - 1} {
 		if token > 0 {
-			require.NoError(t, d.WriteFile(ctx, token, "f", nil, 0o644))
+			require.NoError(t, d.WriteFile(ctx, ref(token), "f", nil, 0o644))
 		}
 		newest, err := d.Newest(ctx, "f")
 		require.NoError(t, err)
@@ -117,34 +120,34 @@ func TestNames(t *testing.T) {
 	require.NoError(t, os.Mkdir(filepath.Join(root, "empty"), 0o755))
 	require.NoError(t, os.Symlink("dir/f", filepath.Join(root, "link")))
 	require.NoError(t, os.Symlink(outside, filepath.Join(root, "out")))
-	require.NoError(t, d.WriteFile(ctx, 9, "link", []byte("nine"), 0o644))
+	require.NoError(t, d.WriteFile(ctx, ref(9), "link", []byte("nine"), 0o644))
 	require.Equal(t, "nine", content(t, root, "dir/f"))
 	for _, name := range []string{"dir/f", "./dir//f", "dir/../dir/f", filepath.Join(root, "dir/f"), "link"} {
-		require.ErrorIs(t, d.WriteFile(ctx, 8, name, nil, 0o644), fencefile.ErrStale, name)
+		require.ErrorIs(t, d.WriteFile(ctx, ref(8), name, nil, 0o644), fencefile.ErrStale, name)
 	}
 	info, err := os.Lstat(filepath.Join(root, "link"))
 	require.NoError(t, err)
 	require.NotZero(t, info.Mode()&fs.ModeSymlink, "the link is still one")
 
 	for _, name := range []string{"", ".", "..", "../f", "out/f", filepath.Join(outside, "f"), "dir", "empty", ".leasekit", ".leasekit/fence/x"} {
-		require.ErrorIs(t, d.WriteFile(ctx, 9, name, nil, 0o644), lease.ErrInvalid, name)
-		_, err := d.ReadFile(ctx, 9, name)
+		require.ErrorIs(t, d.WriteFile(ctx, ref(9), name, nil, 0o644), lease.ErrInvalid, name)
+		_, err := d.ReadFile(ctx, ref(9), name)
 		require.ErrorIs(t, err, lease.ErrInvalid, name)
-		require.ErrorIs(t, d.Remove(ctx, 9, name), lease.ErrInvalid, name)
+		require.ErrorIs(t, d.Remove(ctx, ref(9), name), lease.ErrInvalid, name)
 	}
 	require.DirExists(t, filepath.Join(root, "empty"))
-	require.ErrorIs(t, d.WriteFile(ctx, 9, "missing/f", nil, 0o644), fs.ErrNotExist)
-	require.ErrorIs(t, d.WriteFile(ctx, 0, "f", nil, 0o644), lease.ErrInvalid)
+	require.ErrorIs(t, d.WriteFile(ctx, ref(9), "missing/f", nil, 0o644), fs.ErrNotExist)
+	require.ErrorIs(t, d.WriteFile(ctx, ref(0), "f", nil, 0o644), lease.ErrInvalid)
 }
 
 func TestPermissions(t *testing.T) {
 	root := t.TempDir()
 	d := open(t, root)
 	ctx := t.Context()
-	require.NoError(t, d.WriteFile(ctx, 1, "new", nil, 0o600))
+	require.NoError(t, d.WriteFile(ctx, ref(1), "new", nil, 0o600))
 	require.NoError(t, os.WriteFile(filepath.Join(root, "old"), nil, 0o755))
 	require.NoError(t, os.Chmod(filepath.Join(root, "old"), 0o777))
-	require.NoError(t, d.WriteFile(ctx, 1, "old", []byte("#!"), 0o600))
+	require.NoError(t, d.WriteFile(ctx, ref(1), "old", []byte("#!"), 0o600))
 	for name, want := range map[string]fs.FileMode{"new": 0o600, "old": 0o777} {
 		info, err := os.Stat(filepath.Join(root, name))
 		require.NoError(t, err)
@@ -156,7 +159,7 @@ func TestMisuse(t *testing.T) {
 	ctx := t.Context()
 	var none *fencefile.Dir
 	for _, d := range []*fencefile.Dir{none, {}} {
-		require.ErrorIs(t, d.WriteFile(ctx, 1, "f", nil, 0o644), lease.ErrInvalid)
+		require.ErrorIs(t, d.WriteFile(ctx, ref(1), "f", nil, 0o644), lease.ErrInvalid)
 		_, err := d.Newest(ctx, "f")
 		require.ErrorIs(t, err, lease.ErrInvalid)
 		require.NoError(t, d.Close())
@@ -169,12 +172,12 @@ func TestMisuse(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, d.Close())
 	require.NoError(t, d.Close())
-	require.ErrorIs(t, d.WriteFile(ctx, 1, "f", nil, 0o644), os.ErrClosed)
+	require.ErrorIs(t, d.WriteFile(ctx, ref(1), "f", nil, 0o644), os.ErrClosed)
 	require.NoFileExists(t, filepath.Join(root, "f"))
 
 	ended, cancel := context.WithCancel(ctx)
 	cancel()
-	require.ErrorIs(t, open(t, root).WriteFile(ended, 1, "f", nil, 0o644), context.Canceled)
+	require.ErrorIs(t, open(t, root).WriteFile(ended, ref(1), "f", nil, 0o644), context.Canceled)
 	require.NoFileExists(t, filepath.Join(root, "f"))
 }
 
@@ -190,7 +193,7 @@ func TestConcurrentWriters(t *testing.T) {
 		group.Go(func() {
 			for i := part; i < len(tokens); i += 4 {
 				token := lease.Token(tokens[i] + 1)
-				err := d.WriteFile(ctx, token, "f", fmt.Appendf(nil, "%d", token), 0o644)
+				err := d.WriteFile(ctx, ref(token), "f", fmt.Appendf(nil, "%d", token), 0o644)
 				if err != nil && !errors.Is(err, fencefile.ErrStale) {
 					t.Error(err)
 				}
@@ -212,8 +215,8 @@ func TestTurnIsBoundedByContext(t *testing.T) {
 	require.NoError(t, err)
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
-	require.ErrorIs(t, d.WriteFile(ctx, 1, "f", nil, 0o644), context.DeadlineExceeded)
-	require.NoError(t, d.WriteFile(t.Context(), 1, "g", nil, 0o644), "other paths are not in the way")
+	require.ErrorIs(t, d.WriteFile(ctx, ref(1), "f", nil, 0o644), context.DeadlineExceeded)
+	require.NoError(t, d.WriteFile(t.Context(), ref(1), "g", nil, 0o644), "other paths are not in the way")
 	require.NoError(t, turn.Close())
-	require.NoError(t, d.WriteFile(t.Context(), 1, "f", nil, 0o644))
+	require.NoError(t, d.WriteFile(t.Context(), ref(1), "f", nil, 0o644))
 }

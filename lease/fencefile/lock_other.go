@@ -12,7 +12,5 @@ const (
 	syncsDirs = false
 )
 
-// tryOpenLocked is never reached: Open refuses such a system.
-func tryOpenLocked(string) (f *os.File, busy bool, err error) {
-	return nil, false, errors.ErrUnsupported
-}
+// lock is never reached: Open refuses such a system.
+func lock(*os.File) (busy bool, err error) { return false, errors.ErrUnsupported }

@@ -13,25 +13,21 @@ const (
 	syncsDirs = true
 )
 
-// tryOpenLocked is openLocked without waiting; busy says that somebody has the
-// lock. flock belongs to the open file, so it also keeps goroutines apart.
-func tryOpenLocked(name string) (f *os.File, busy bool, err error) {
-	f, err = os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o666)
-	if err != nil {
-		return nil, false, err
-	}
+// lock locks a file until it is closed or the process is dead; busy says that
+// somebody else has the lock. flock belongs to the open file, so it also keeps
+// goroutines apart.
+func lock(f *os.File) (busy bool, err error) {
 	for {
 		err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 		if !errors.Is(err, syscall.EINTR) {
 			break
 		}
 	}
-	if err == nil {
-		return f, false, nil
+	switch {
+	case err == nil:
+		return false, nil
+	case errors.Is(err, syscall.EWOULDBLOCK):
+		return true, nil
 	}
-	_ = f.Close() // nothing was written
-	if errors.Is(err, syscall.EWOULDBLOCK) {
-		return nil, true, nil
-	}
-	return nil, false, &os.PathError{Op: "flock", Path: name, Err: err}
+	return false, &os.PathError{Op: "flock", Path: f.Name(), Err: err}
 }

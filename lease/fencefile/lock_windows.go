@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"syscall"
+	"unsafe"
 )
 
 const (
@@ -11,22 +12,25 @@ const (
 	syncsDirs = false // there is no way to, and MoveFileEx needs none
 )
 
-const errorSharingViolation = syscall.Errno(32)
+const (
+	lockExclusive      = 2
+	lockNoWait         = 1
+	errorLockViolation = syscall.Errno(33)
+)
 
-// tryOpenLocked is openLocked without waiting; busy says that somebody has the
-// lock, which here is to have the file open: it is shared with nobody.
-func tryOpenLocked(name string) (f *os.File, busy bool, err error) {
-	wide, err := syscall.UTF16PtrFromString(name)
-	if err != nil {
-		return nil, false, err
-	}
-	handle, err := syscall.CreateFile(wide, syscall.GENERIC_READ|syscall.GENERIC_WRITE, 0, nil,
-		syscall.OPEN_ALWAYS, syscall.FILE_ATTRIBUTE_NORMAL, 0)
+var lockFileEx = syscall.NewLazyDLL("kernel32.dll").NewProc("LockFileEx")
+
+// lock locks a file until it is closed or the process is dead; busy says that
+// somebody else has the lock. Locks are mandatory here, so what is locked is a
+// byte far behind what is read and written.
+func lock(f *os.File) (busy bool, err error) {
+	at := syscall.Overlapped{OffsetHigh: 1}
+	done, _, err := lockFileEx.Call(f.Fd(), lockExclusive|lockNoWait, 0, 1, 0, uintptr(unsafe.Pointer(&at)))
 	switch {
-	case err == nil:
-		return os.NewFile(uintptr(handle), name), false, nil
-	case errors.Is(err, errorSharingViolation):
-		return nil, true, nil
+	case done != 0:
+		return false, nil
+	case errors.Is(err, errorLockViolation), errors.Is(err, syscall.ERROR_IO_PENDING):
+		return true, nil
 	}
-	return nil, false, &os.PathError{Op: "open", Path: name, Err: err}
+	return false, &os.PathError{Op: "lock", Path: f.Name(), Err: err}
 }

@@ -53,7 +53,7 @@ func TestMain(m *testing.M) {
 // childWorker writes whenever it is given a line, and says how it went.
 func childWorker(d *fencefile.Dir, token lease.Token) {
 	for lines := bufio.NewScanner(os.Stdin); lines.Scan(); {
-		err := d.WriteFile(context.Background(), token, "f", lines.Bytes(), 0o644)
+		err := d.WriteFile(context.Background(), ref(token), "f", lines.Bytes(), 0o644)
 		fmt.Println(errors.Is(err, fencefile.ErrStale), err)
 	}
 }
@@ -62,7 +62,7 @@ func childWorker(d *fencefile.Dir, token lease.Token) {
 func childWriter(d *fencefile.Dir, token lease.Token) {
 	fmt.Println("ready")
 	for ; ; token++ {
-		if err := d.WriteFile(context.Background(), token, "f", stamped(token), 0o644); err != nil {
+		if err := d.WriteFile(context.Background(), ref(token), "f", stamped(token), 0o644); err != nil {
 			panic(err)
 		}
 	}
@@ -147,7 +147,7 @@ func TestStoppedHolderCannotWrite(t *testing.T) {
 	require.NoError(t, err)
 	require.Greater(t, second.Token, first.Token)
 	d := open(t, root)
-	require.NoError(t, d.WriteFile(t.Context(), second.Token, "f", []byte("from the second"), 0o644))
+	require.NoError(t, d.WriteFile(t.Context(), second.Ref(), "f", []byte("from the second"), 0o644))
 
 	require.NoError(t, worker.cmd.Process.Signal(syscall.SIGCONT))
 	require.True(t, strings.HasPrefix(worker.hear(t), "true "), "ErrStale")
@@ -164,9 +164,9 @@ func TestStoppedInItsTurn(t *testing.T) {
 	c.stop(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	require.ErrorIs(t, d.WriteFile(ctx, 2, "f", nil, 0o644), context.DeadlineExceeded)
+	require.ErrorIs(t, d.WriteFile(ctx, ref(2), "f", nil, 0o644), context.DeadlineExceeded)
 	c.kill()
-	require.NoError(t, d.WriteFile(t.Context(), 2, "f", nil, 0o644))
+	require.NoError(t, d.WriteFile(t.Context(), ref(2), "f", nil, 0o644))
 }
 
 // A process that is killed at any moment leaves the old content or the new one,
@@ -196,11 +196,11 @@ func TestKilledWriter(t *testing.T) {
 			require.GreaterOrEqual(t, written+1, newest, "one write was under way at most")
 		}
 		if newest > 1 {
-			require.ErrorIs(t, d.WriteFile(t.Context(), newest-1, "f", nil, 0o644), fencefile.ErrStale)
+			require.ErrorIs(t, d.WriteFile(t.Context(), ref(newest-1), "f", nil, 0o644), fencefile.ErrStale)
 		}
 		token = newest + 1
 	}
-	require.NoError(t, d.WriteFile(t.Context(), token, "f", stamped(token), 0o644))
+	require.NoError(t, d.WriteFile(t.Context(), ref(token), "f", stamped(token), 0o644))
 	entries, err := os.ReadDir(root)
 	require.NoError(t, err)
 	require.Len(t, entries, 2, "the file and the fence; what the dead left is gone")

@@ -1,6 +1,7 @@
 package fencefile
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -36,7 +37,7 @@ func (d *Dir) replace(file string, data []byte, perm fs.FileMode) error {
 		_ = d.root.Remove(temporary) // else the next call does
 		return err
 	}
-	return d.sync(path.Dir(file))
+	return syncDir(d.root, path.Dir(file))
 }
 
 // regular returns what there is to know of a file; what is not a regular one, a
@@ -72,14 +73,51 @@ func temporaryOf(file string) string {
 	return path.Join(path.Dir(file), ".leasekit-"+hex.EncodeToString(sum[:8])+".tmp")
 }
 
-// sync makes what happened in a directory durable.
-func (d *Dir) sync(dir string) error {
-	if !syncsDirs {
-		return nil
+// extend adds data to the end of a file, durably, or leaves it as it is.
+func (d *Dir) extend(file string, data []byte, perm fs.FileMode) error {
+	created := false
+	f, err := d.openRegular(file, os.O_WRONLY|os.O_APPEND)
+	if errors.Is(err, fs.ErrNotExist) {
+		created = true
+		f, err = d.root.OpenFile(file, os.O_WRONLY|os.O_APPEND|os.O_CREATE|os.O_EXCL, perm)
 	}
-	f, err := d.root.Open(dir)
 	if err != nil {
 		return err
 	}
-	return errors.Join(f.Sync(), f.Close())
+	info, err := f.Stat()
+	if err != nil {
+		return errors.Join(err, f.Close())
+	}
+	_, err = f.Write(data)
+	if err == nil {
+		err = f.Sync()
+	}
+	if err != nil {
+		err = errors.Join(err, f.Truncate(info.Size()))
+	}
+	err = errors.Join(err, f.Close())
+	switch {
+	case !created:
+		return err
+	case err != nil:
+		return errors.Join(err, d.root.Remove(file))
+	}
+	return syncDir(d.root, path.Dir(file))
+}
+
+// openRegular opens a file that is a regular one.
+func (d *Dir) openRegular(file string, flag int) (*os.File, error) {
+	info, err := d.regular(file)
+	if err != nil {
+		return nil, err
+	}
+	f, err := d.root.OpenFile(file, flag, 0)
+	if err != nil {
+		return nil, err
+	}
+	if opened, err := f.Stat(); err != nil || !os.SameFile(info, opened) {
+		_ = f.Close() // nothing was written
+		return nil, cmp.Or(err, lease.Invalid("name", "%q is being exchanged", file))
+	}
+	return f, nil
 }

@@ -1,6 +1,8 @@
 package fencefile
 
 import (
+	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"hash/crc32"
@@ -11,6 +13,17 @@ import (
 	"github.com/leasekit/leasekit/lease"
 )
 
+// used is a token, and the lease that used it.
+type used struct {
+	token lease.Token
+	by    uint64 // a digest of the lease's ID and holder
+}
+
+func usedBy(ref lease.Ref) used {
+	sum := sha256.Sum256([]byte(string(ref.ID) + "\x00" + ref.Holder))
+	return used{token: ref.Token, by: binary.BigEndian.Uint64(sum[:8])}
+}
+
 // A path's index file has two slots, each a line of text with a checksum, in a
 // disk sector of its own. A token is written over the older slot. So a write
 // that is cut short damages only the slot that was of no use any more, and the
@@ -18,56 +31,56 @@ import (
 const (
 	slots      = 2
 	slotOffset = 512
-	slotFormat = "leasekit fence %020d" // then the checksum of that
+	slotFormat = "leasekit %020d by %016x" // then the checksum of that
 )
 
 // readTokens returns the newest token in the file, 0 if there never was one,
 // and the slot for the next.
-func readTokens(f *os.File) (newest lease.Token, free int, err error) {
+func readTokens(f *os.File) (newest used, free int, err error) {
 	damaged := 0
 	for slot := range slots {
 		var line [64]byte
 		n, err := f.ReadAt(line[:], int64(slot)*slotOffset)
 		if err != nil && !errors.Is(err, io.EOF) {
-			return 0, 0, err
+			return used{}, 0, err
 		}
-		token, ok := parseSlot(string(line[:n]))
+		u, ok := parseSlot(string(line[:n]))
 		switch {
 		case !ok:
 			damaged++
-		case token > newest:
-			newest, free = token, 1-slot
+		case u.token > newest.token:
+			newest, free = u, 1-slot
 		}
 	}
-	if newest == 0 && damaged == slots {
-		return 0, 0, fmt.Errorf("%w: %s", ErrDamaged, f.Name())
+	if newest.token == 0 && damaged == slots {
+		return used{}, 0, fmt.Errorf("%w: %s", ErrDamaged, f.Name())
 	}
 	return newest, free, nil
 }
 
 // writeToken puts the token into the slot, durably.
-func writeToken(f *os.File, slot int, token lease.Token) error {
-	if _, err := f.WriteAt([]byte(formatSlot(token)), int64(slot)*slotOffset); err != nil {
+func writeToken(f *os.File, slot int, u used) error {
+	if _, err := f.WriteAt([]byte(formatSlot(u)), int64(slot)*slotOffset); err != nil {
 		return err
 	}
 	return f.Sync()
 }
 
-func formatSlot(token lease.Token) string {
-	text := fmt.Sprintf(slotFormat, token)
+func formatSlot(u used) string {
+	text := fmt.Sprintf(slotFormat, u.token, u.by)
 	return fmt.Sprintf("%s %08x\n", text, crc32.ChecksumIEEE([]byte(text)))
 }
 
-// parseSlot returns the token of a slot: 0 of one that was never written, which
-// is missing or, after a hole or a loss of power, zero.
-func parseSlot(text string) (lease.Token, bool) {
+// parseSlot returns what is in a slot: nothing in one that was never written,
+// which is missing or, after a hole or a loss of power, zero.
+func parseSlot(text string) (used, bool) {
 	text = strings.TrimRight(text, "\x00")
 	if text == "" {
-		return 0, true
+		return used{}, true
 	}
-	var token lease.Token
-	if _, err := fmt.Sscanf(text, slotFormat, &token); err != nil {
-		return 0, false
+	var u used
+	if _, err := fmt.Sscanf(text, slotFormat, &u.token, &u.by); err != nil {
+		return used{}, false
 	}
-	return token, formatSlot(token) == text
+	return u, formatSlot(u) == text
 }

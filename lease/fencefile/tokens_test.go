@@ -21,7 +21,7 @@ func requireTokens(t *testing.T, f *os.File, want lease.Token) int {
 	t.Helper()
 	newest, free, err := readTokens(f)
 	require.NoError(t, err)
-	require.Equal(t, want, newest)
+	require.Equal(t, want, newest.token)
 	return free
 }
 
@@ -31,9 +31,9 @@ func TestTokenSurvivesTornWrite(t *testing.T) {
 	f := indexFile(t)
 	free := requireTokens(t, f, 0)
 	for token := lease.Token(1); token < 20; token++ {
-		require.NoError(t, writeToken(f, free, token))
+		require.NoError(t, writeToken(f, free, used{token: token, by: 7}))
 		free = requireTokens(t, f, token)
-		line := formatSlot(token + 1000)
+		line := formatSlot(used{token: token + 1000, by: 7})
 		for cut := 1; cut < len(line)-len("12345678\n"); cut++ { // none of the checksum
 			_, err := f.WriteAt([]byte(line[:cut]), int64(free)*slotOffset)
 			require.NoError(t, err)
@@ -47,7 +47,7 @@ func TestTokenSurvivesTornWrite(t *testing.T) {
 
 func TestFirstWriteTorn(t *testing.T) {
 	f := indexFile(t)
-	line := formatSlot(1)
+	line := formatSlot(used{token: 1, by: 7})
 	for cut := range line {
 		require.NoError(t, f.Truncate(0))
 		_, err := f.WriteAt([]byte(line[:cut]), 0)
@@ -68,14 +68,14 @@ func TestDamagedFence(t *testing.T) {
 }
 
 func FuzzParseSlot(f *testing.F) {
-	f.Add(formatSlot(1))
-	f.Add(formatSlot(1<<64 - 1))
+	f.Add(formatSlot(used{token: 1, by: 2}))
+	f.Add(formatSlot(used{token: 1<<64 - 1, by: 1<<64 - 1}))
 	f.Add("")
-	f.Add("leasekit fence 1 00000000\n")
+	f.Add("leasekit 1 by 2 00000000\n")
 	f.Fuzz(func(t *testing.T, text string) {
-		token, ok := parseSlot(text)
-		if ok && token != 0 && formatSlot(token) != text[:len(formatSlot(token))] {
-			t.Fatalf("%q is taken for %d", text, token)
+		u, ok := parseSlot(text)
+		if ok && u.token != 0 && formatSlot(u) != text[:len(formatSlot(u))] {
+			t.Fatalf("%q is taken for %v", text, u)
 		}
 	})
 }

@@ -1,15 +1,24 @@
 -- The end of the script: what is written once for all operations of the batch.
 
--- WAIT counts from what its connection wrote last, so who will wait for replicas (a last key says so) has something
--- written even if a repeated call finds all of it done.
-if KEYS[11] and life ~= '' then state.wrote = true end
+if recorded > 0 then flush() end
+if refusal then return refusal end
 
+if state.wrote then
+  -- Every so often, what is kept of the history and of what has ended is looked after without a sweep.
+  local after = state.seq + state.arrivals
+  if after - after % TIDY_EVERY > before and #life > 2 then general('tidy') end
+  state.changes = state.changes + 1
+end
+local line = 'LAYOUT_NUMBER ' .. format('%016d %014d ', state.token, state.changes) .. nowText .. ' ' .. life
 if state.wrote then
   local s = state
   if s.queueChanged or step then
-    queue = format('%d %d %d %d %d %d %d', s.claims, s.trees, s.waiting, s.waitingTrees, s.waitingShared, s.buried, s.offset)
+    queue = format('%d %d %d %d %d %d %d %d %d', s.claims, s.trees, s.shared, s.waiting, s.waitingTrees, s.waitingShared,
+      s.waitingWide, s.children, s.buried)
   end
-  call('HSET', STATE, 'state', format('%d %16d %14d %d %d ', s.seq, s.token, s.arrivals, s.fresh, s.bygone) .. nowText .. ' '
-    .. (history and '1' or '0') .. (renewals and '1 ' or '0 ') .. queue .. '\n' .. life)
+  call('HSET', STATE, 'head', line .. format('\n%d %d %d %d %d ', s.seq, s.arrivals, s.fresh, s.bygone, s.slowed)
+    .. (history and '1' or '0') .. (renewals and '1 ' or '0 ') .. queue)
 end
-if step then step.wakeUp() end
+if woken then step.publish() end -- last, since miniredis lets others in while it publishes
+replies[answered + 1] = line
+return replies

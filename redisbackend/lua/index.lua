@@ -1,70 +1,150 @@
--- Where to find records, but for those that are or ended fresh (fresh.lua). What has not ended is in one ZSET in lexical
--- order, so that one command writes all that a lease needs:
+-- Where to find leases, but for those that are fresh (fresh.lua). What has not ended is in one ZSET in lexical order, so
+-- that one command writes all that a lease needs ("members" of uncontended.lua makes them):
 --
---   p path NUL letter id              a claim of an active lease, by path
---   h holder NUL path NUL letter id   the same, by holder
+--   p path NUL letter id              an exclusive claim of an active lease, by path
+--   s path NUL letter id              a shared one
+--   h holder NUL path NUL letter id   an exclusive one, by holder
+--   g holder NUL path NUL letter id   a shared one, by holder
+--   t path NUL letter id              a tree claim
+--   c id NUL holder NUL id            a sub-lease, by each lease of its chain
+--   x holder NUL number id            each claim but the first, by holder: so claims less these are leases
 --   d deadline id                     an active lease, by deadline (14 digits)
 --   a arrival id                      a lease or waiter, by arrival (14 digits)
 --
--- What has ended and is remembered is in another: there is far more of it, and what is in use stays small and fast.
---
---   e ended arrival id                by the moment of its end (14 digits)
---   a arrival id                      by arrival
---
--- So what is at a path, what is below it ("path/" to "path0") and what a holder has are ranges. Ancestors are looked
--- up only while there are tree claims at all.
+-- So what is at a path, what is below it ("path/" to "path0") and what a holder has are ranges.
 
-general[#general + 1] = function(step, keys, state, call, text)
-  function step.deadlineMember(r) return 'd' .. r.deadline .. r.id end
+function step.deadlineMember(r) return 'd' .. r.deadline .. r.id end
 
-  function step.arrivalMember(r) return 'a' .. r.arrival .. r.id end
+function step.arrivalMember(r) return 'a' .. r.arrival .. r.id end
 
-  local function endMember(r) return 'e' .. r.ended .. r.arrival .. r.id end
-
-  -- remember puts what has ended into the index of that; disremember takes it out, from wherever it is remembered.
-  function step.remember(r) call('ZADD', keys.ended, '0', endMember(r), '0', step.arrivalMember(r)) end
-
-  function step.disremember(r)
-    if call('ZREM', keys.ended, endMember(r), step.arrivalMember(r)) == 0 then state.bygone = state.bygone - 1 end
-  end
-
-  -- addLease puts an active lease into the index. first says that it was not in line before.
-  function step.addLease(r, first)
-    local members, n = { '0', step.deadlineMember(r) }, 2
-    for _, c in ipairs(r.claims) do
-      local rest = c.path .. '\0' .. c.letter .. r.id
-      members[n + 1], members[n + 2] = '0', 'p' .. rest
-      members[n + 3], members[n + 4] = '0', 'h' .. r.holder .. '\0' .. rest
-      n = n + 4
-      if c.tree then state.trees = state.trees + 1 end
+function step.addLease(r)
+  local all, count, trees, shared = members(r.deadline, r.arrival, r.claimsText, r.holder, r.id, '0')
+  state.claims, state.trees, state.shared = state.claims + count, state.trees + trees, state.shared + shared
+  if r.chain ~= '' then
+    state.children = state.children + 1
+    for _, id in ipairs(step.chain(r)) do
+      all[#all + 1], all[#all + 2] = '0', 'c' .. id .. '\0' .. r.holder .. '\0' .. r.id
     end
-    if first then
-      members[n + 1], members[n + 2] = '0', step.arrivalMember(r)
-    end
-    state.claims = state.claims + #r.claims
-    call('ZADD', keys.index, unpack(members)) -- 1028 at most
   end
+  step.add(INDEX, all)
+end
 
-  function step.removeLease(r)
-    local members, n, trees = { step.deadlineMember(r), step.arrivalMember(r) }, 2, 0
-    for _, c in ipairs(r.claims) do
-      local rest = c.path .. '\0' .. c.letter .. r.id
-      members[n + 1], members[n + 2] = 'p' .. rest, 'h' .. r.holder .. '\0' .. rest
-      n = n + 2
-      if c.tree then trees = trees + 1 end
+-- holdersUnder returns some holders of leases that have this lease in their chain.
+function step.holdersUnder(id)
+  local found, seen = {}, {}
+  step.scan(INDEX, '(c' .. id .. '\0', '(c' .. id .. '\1', function(member)
+    local holder = match(member, '^([^%z]*)', #id + 3)
+    if not seen[holder] then
+      seen[holder] = true
+      found[#found + 1] = holder
     end
-    call('ZREM', keys.index, unpack(members))
-    state.wrote = true
-    state.claims, state.trees = math.max(state.claims - #r.claims, 0), math.max(state.trees - trees, 0)
-  end
+    return #found < MAX_WALKED
+  end)
+  return found
+end
 
-  -- leasesOver returns records recorded as active with a claim that conflicts with this one, by arrival, at most
-  -- limit, without those of the holder skip, if given; false if there is none, at the least cost.
-  function step.leasesOver(claim, skip, limit)
-    local path = claim.path
-    local at = '(p' .. path
-    local first = call('ZRANGEBYLEX', keys.index, at .. '\0', at .. '\1', 'LIMIT', '0', '1')
-    if not first[1] and not claim.tree and (state.trees == 0 or path == '') then return false end
-    return step.collectLeases(claim, skip, limit, first[1])
+function step.removeLease(r)
+  local all, count, trees, shared = members(r.deadline, r.arrival, r.claimsText, r.holder, r.id)
+  if r.chain ~= '' then
+    state.children = max(state.children - 1, 0)
+    for _, id in ipairs(step.chain(r)) do
+      all[#all + 1] = 'c' .. id .. '\0' .. r.holder .. '\0' .. r.id
+    end
   end
+  step.remove(INDEX, all)
+  state.claims, state.trees = max(state.claims - count, 0), max(state.trees - trees, 0)
+  state.shared = max(state.shared - shared, 0)
+end
+
+-- beyondOwn returns the start of the range of members by path after this one, up to the end of the range "to", that
+-- begins with one that is not the holder's; nil if there is none. It finds it by counting, in both orders, not by
+-- looking at each: a holder may have any number of leases below a tree that it asks for.
+local function beyondOwn(holder, last, to)
+  local own = (sub(last, 1, 1) == 'p' and 'h' or 'g') .. holder .. '\0'
+  local first = call('ZRANK', INDEX, last) + 1
+  local final = first + call('ZLEXCOUNT', INDEX, '(' .. last, to) - 1
+  if final < first then return nil end
+  local function foreign(rank) -- whether there is one among the members from first to rank
+    local upto = call('ZRANGE', INDEX, rank, rank)[1]
+    return rank - first + 1 > call('ZLEXCOUNT', INDEX, '(' .. own .. sub(last, 2), '[' .. own .. sub(upto, 2))
+  end
+  if not foreign(final) then return nil end
+  local low, high = first, final
+  while low < high do
+    local middle = floor((low + high) / 2)
+    if foreign(middle) then high = middle else low = middle + 1 end
+  end
+  return '[' .. call('ZRANGE', INDEX, low, low)[1]
+end
+
+-- eachOver calls visit with the IDs of active leases that have a claim which conflicts with this one: of one holder only,
+-- if given. It ends when visit returns false, and returns false if the operation is spent before that. skip is a holder
+-- whose leases are not meant: visit returns nil for what is to be passed over.
+function step.eachOver(claim, holder, skip, visit)
+  local path, going, complete = claim.path, true, true
+  local function range(prefix, from, to, advance)
+    if not going then return end
+    local stop = '(' .. prefix .. to
+    local all = step.scan(INDEX, '(' .. prefix .. from, stop, function(member)
+      local go = visit(match(member, '%z[eftu]([^%z]*)$'))
+      if go == false then going = false end
+      return go
+    end, advance and skip and function(last) return beyondOwn(skip, last, stop) end)
+    complete = complete and all
+  end
+  local function kinds(from, to, advance)
+    range(holder and 'h' .. holder .. '\0' or 'p', from, to, advance)
+    if not claim.shared and state.shared > 0 then range(holder and 'g' .. holder .. '\0' or 's', from, to, advance) end
+  end
+  kinds(path .. '\0', path .. '\1')
+  if state.trees > 0 then
+    for _, tree in ipairs(step.treesOver(INDEX, path)) do
+      kinds(tree .. '\0t', tree .. '\0v')
+    end
+  end
+  if claim.tree then
+    local from, to = path .. '/', path .. '0'
+    if path == '' then from, to = '\1', '\255' end
+    kinds(from, to, true)
+  end
+  return complete
+end
+
+-- leasesOf returns up to limit of a holder's records recorded as active.
+function step.leasesOf(holder, limit)
+  local found, seen = {}, {}
+  local function take(member)
+    local id = match(member, '%z[eftu]([^%z]*)$')
+    if not seen[id] then
+      seen[id] = true
+      found[#found + 1] = step.read(id) or nil
+    end
+    return #found < limit
+  end
+  step.scan(INDEX, '[h' .. holder .. '\0', '(h' .. holder .. '\1', take)
+  if state.shared > 0 and #found < limit then step.scan(INDEX, '[g' .. holder .. '\0', '(g' .. holder .. '\1', take) end
+  return found
+end
+
+-- countOf returns how many leases and waiters a holder has, those whose time is over included.
+function step.countOf(holder)
+  local function count(prefix, key)
+    return call('ZLEXCOUNT', key or INDEX, '[' .. prefix .. holder .. '\0', '(' .. prefix .. holder .. '\1')
+  end
+  local n = count('h') + count('g') - count('x')
+  if state.waiting > 0 then n = n + count('h', WAITERS) end
+  return n
+end
+
+-- live records the ends of those whose time is over, and returns the others.
+function step.live(records)
+  local kept = {}
+  for _, r in ipairs(records) do
+    if step.over(r) then
+      step.expire(r)
+    elseif not step.hasEnded(r) then
+      kept[#kept + 1] = r
+    end
+  end
+  return kept
 end

@@ -181,7 +181,7 @@ func (a *agent) stamp(ctx context.Context, l lease.Lease, name string) error {
 		time.Sleep(a.thinking())
 	}
 	s := stamp{File: name, Count: len(before) + 1, Token: l.Token, Agent: a.Name}
-	if err := a.files.WriteFile(ctx, l.Token, name, append(text, s.line()...), 0o644); err != nil {
+	if err := a.files.WriteFile(ctx, l.Ref(), name, append(text, s.line()...), 0o644); err != nil {
 		return err
 	}
 	a.report.Wrote = append(a.report.Wrote, s)

@@ -40,6 +40,9 @@ func Adopt(ctx context.Context, pool *bun.DB, options Options) (*Database, error
 		return nil, err
 	}
 	found, err := inspect(ctx, connection)
+	if err == nil && limit != 1 {
+		found.sharedCache, err = sharesCache(ctx, pool, connection)
+	}
 	if closeErr := connection.Close(); err == nil {
 		err = closeErr
 	}
@@ -55,8 +58,8 @@ func Adopt(ctx context.Context, pool *bun.DB, options Options) (*Database, error
 		return d, fmt.Errorf("%w: %s", ErrUnsafeSettings, strings.Join(problems, "; "))
 	}
 	d.pragmas = writerPragmas(options)
-	d.lock, err = openFileLock(d.file)
-	return d, err
+	d.patience = fmt.Sprintf("PRAGMA busy_timeout = %d", found.busyTimeout)
+	return d, d.secure(options)
 }
 
 func explainPool(err error) error {
@@ -75,6 +78,7 @@ type settings struct {
 	synchronous int // 0 off, 1 normal, 2 full, 3 extra
 	busyTimeout int // milliseconds
 	queryOnly   bool
+	sharedCache bool
 }
 
 func inspect(ctx context.Context, connection bun.Conn) (settings, error) {
@@ -100,12 +104,39 @@ func inspect(ctx context.Context, connection bun.Conn) (settings, error) {
 	return s, nil
 }
 
+// sharesCache reports whether the connections of a pool have one cache
+// (cache=shared): then a setting of the cache on one is seen on another.
+func sharesCache(ctx context.Context, pool *bun.DB, one bun.Conn) (bool, error) {
+	other, err := pool.Conn(ctx)
+	if err != nil {
+		return false, err
+	}
+	defer other.Close()
+	var before, seen int
+	if err := one.Conn.QueryRowContext(ctx, "PRAGMA cache_size").Scan(&before); err != nil {
+		return false, err
+	}
+	if err := other.Conn.QueryRowContext(ctx, "PRAGMA cache_size").Scan(&seen); err != nil || seen != before {
+		return false, err
+	}
+	probe := before - 1
+	if _, err := one.Conn.ExecContext(ctx, fmt.Sprintf("PRAGMA cache_size = %d", probe)); err != nil {
+		return false, err
+	}
+	err = other.Conn.QueryRowContext(ctx, "PRAGMA cache_size").Scan(&seen)
+	_, restoreErr := one.Conn.ExecContext(ctx, fmt.Sprintf("PRAGMA cache_size = %d", before))
+	return seen == probe, errors.Join(err, restoreErr)
+}
+
 // problems lists what is wrong with the settings, each with what to do.
 func (s settings) problems(limit int, borrow bool, options Options) []string {
 	var problems []string
 	_, level := options.synchronous()
 	add := func(format string, args ...any) {
 		problems = append(problems, fmt.Sprintf(format, args...))
+	}
+	if s.sharedCache {
+		add("cache=shared: connections would see each other's uncommitted changes and wait without end: leave it out")
 	}
 	if s.queryOnly {
 		add("query_only is on: leases must be written")

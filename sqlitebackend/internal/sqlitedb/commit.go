@@ -22,6 +22,10 @@ func (w *Writer) transact(ctx context.Context, queued *groupcommit.Batch[*Batch]
 		return nil, err
 	}
 	defer w.db.lock.unlock()
+	if err := w.db.Check(); err != nil {
+		broken = false
+		return nil, err
+	}
 	if err := w.begin(ctx); err != nil {
 		broken = !isBusy(err)
 		return nil, Unavailable("begin", err)
@@ -50,7 +54,8 @@ func (w *Writer) transact(ctx context.Context, queued *groupcommit.Batch[*Batch]
 	}
 	if err = w.session.Exec("COMMIT"); err == nil {
 		broken = false
-		return calls, nil
+		// A file that was removed meanwhile has not kept it.
+		return calls, w.db.Check()
 	}
 	// A constraint that is checked by COMMIT is an operation's fault. Anything
 	// else leaves it open what is on the disk.
@@ -83,6 +88,14 @@ func (w *Writer) begin(ctx context.Context) error {
 		return w.session.Exec("BEGIN IMMEDIATE")
 	}
 	err := retryBusy(ctx, try)
+	if err == nil && !w.db.borrow && !w.identified {
+		if err = w.db.identifyWAL(); err == nil {
+			w.identified = true
+		} else {
+			w.rollback()
+		}
+		return err
+	}
 	if err == nil || isBusy(err) || ctx.Err() != nil || w.db.file == "" {
 		return err
 	}
@@ -109,6 +122,10 @@ func (w *Writer) open(ctx context.Context) error {
 		return err
 	}
 	session, err := newSession(connection)
+	if err == nil && w.db.borrow && w.db.file != "" {
+		// SQLite's own waiting does not hear of a context.
+		err = session.Exec("PRAGMA busy_timeout = 0")
+	}
 	if err != nil {
 		w.db.giveBack(connection, true)
 		return err
@@ -125,8 +142,12 @@ func (w *Writer) release(broken bool) {
 	case broken:
 		w.discard()
 	case w.db.borrow:
+		var err error
+		if w.db.file != "" {
+			err = w.session.Exec(w.db.patience)
+		}
 		w.session.close()
-		w.db.giveBack(w.session.connection, false)
+		w.db.giveBack(w.session.connection, err != nil)
 		w.session = nil
 	}
 }
@@ -134,6 +155,7 @@ func (w *Writer) release(broken bool) {
 // discard closes the session with its connection.
 func (w *Writer) discard() {
 	delete(w.versions, w.session.identity)
+	w.identified = false
 	w.session.close()
 	w.db.giveBack(w.session.connection, true)
 	w.session = nil

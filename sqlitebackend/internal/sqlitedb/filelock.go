@@ -48,15 +48,7 @@ func openFileLock(databaseFile string) (*fileLock, error) {
 	if databaseFile == "" || !flockWorks {
 		return nil, nil
 	}
-	permissions := fs.FileMode(0o644)
-	if info, err := os.Stat(databaseFile); err == nil {
-		permissions = info.Mode().Perm()
-	}
-	path := databaseFile + "-gate"
-	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, permissions)
-	if errors.Is(err, fs.ErrPermission) {
-		file, err = os.Open(path) // another user's; locking needs no more
-	}
+	file, err := openBeside(databaseFile, "-gate")
 	if err != nil {
 		return nil, err
 	}
@@ -76,6 +68,30 @@ func openFileLock(databaseFile string) (*fileLock, error) {
 	l := &fileLock{file: file, info: info, turn: make(chan struct{}, 1), handles: 1}
 	fileLocks.open = append(fileLocks.open, l)
 	return l, nil
+}
+
+// openBeside opens a side file of the database file, for locks only, and makes
+// it if need be. It gets the owner, as far as we may give it away, and the
+// permissions of the database file whatever the umask: who may use that may use
+// this.
+func openBeside(databaseFile, suffix string) (*os.File, error) {
+	info, err := os.Stat(databaseFile)
+	if err != nil {
+		return nil, err
+	}
+	path := databaseFile + suffix
+	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, info.Mode().Perm())
+	switch {
+	case err == nil:
+		giveLike(file, info)
+		return file, file.Chmod(info.Mode().Perm())
+	case errors.Is(err, fs.ErrExist):
+		file, err = os.OpenFile(path, os.O_RDWR, 0)
+	}
+	if errors.Is(err, fs.ErrPermission) {
+		file, err = os.Open(path) // locking needs no more
+	}
+	return file, err
 }
 
 // lock waits for the lock, until ctx ends. Without an error, unlock follows.

@@ -44,10 +44,28 @@ func Open(ctx context.Context, path string, options Options) (*Database, error) 
 	if err = d.prepareFile(ctx); err != nil {
 		return nil, errors.Join(explain(absolute, err), d.Close())
 	}
-	if d.lock, err = openFileLock(d.file); err != nil {
+	if err = d.secure(options); err != nil {
 		return nil, errors.Join(err, d.Close())
 	}
 	return d, nil
+}
+
+// secure makes sure that the file is the only one of its kind, and opens what
+// processes take turns by.
+func (d *Database) secure(options Options) (err error) {
+	if d.file == "" {
+		return nil
+	}
+	switch {
+	case !options.Network && networkFileSystem(filepath.Dir(d.file)) != "":
+		return &FileError{Path: d.file, Problem: NetworkStorage}
+	case mountedAlone(d.file):
+		return &FileError{Path: d.file, Problem: MountedAlone}
+	}
+	if err = d.identify(); err == nil {
+		d.lock, err = openFileLock(d.file)
+	}
+	return err
 }
 
 // openMemory opens a private database in memory. Each connection would get one
@@ -64,14 +82,36 @@ func openMemory(ctx context.Context) (*Database, error) {
 }
 
 func openPool(dsn string, size int) (*bun.DB, error) {
-	connector, err := sqlite.NewConnector(dsn)
+	base, err := sqlite.NewConnector(dsn)
 	if err != nil {
 		return nil, err
 	}
-	pool := sql.OpenDB(connector)
+	if dsn != MemoryPath {
+		base = connector{base}
+	}
+	pool := sql.OpenDB(base)
 	pool.SetMaxOpenConns(size)
 	pool.SetMaxIdleConns(size)
 	return bun.NewDB(pool, sqlitedialect.New()), nil
+}
+
+// connector opens connections that leave -wal and -shm where they are when the
+// last one closes. SQLite removes them by name, and so would remove those of a
+// new database in the place of one that was moved away.
+type connector struct{ driver.Connector }
+
+// Connect opens a connection.
+func (c connector) Connect(ctx context.Context) (driver.Conn, error) {
+	connection, err := c.Connector.Connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if files, ok := connection.(sqlite.FileControl); ok {
+		if _, err := files.FileControlPersistWAL("main", 1); err != nil {
+			return nil, errors.Join(err, connection.Close())
+		}
+	}
+	return connection, nil
 }
 
 // writerPragmas are the settings of a connection that only the writer uses.
@@ -126,9 +166,14 @@ func mainFile(ctx context.Context, connection bun.Conn) (string, error) {
 }
 
 // takeWriter takes a connection for writing from the pool. It may wait for the
-// application to return one, until ctx ends.
+// application to return one, until ctx ends, but not without end.
 func (d *Database) takeWriter(ctx context.Context) (bun.Conn, error) {
-	connection, err := d.writer.Conn(ctx)
+	patience, cancel := context.WithTimeoutCause(ctx, busyPatience, errPoolBusy)
+	connection, err := d.writer.Conn(patience)
+	if err != nil && ctx.Err() == nil && patience.Err() != nil {
+		err = errPoolBusy
+	}
+	cancel()
 	if err != nil || d.borrow {
 		return connection, err
 	}
@@ -146,6 +191,10 @@ func (d *Database) takeWriter(ctx context.Context) (bun.Conn, error) {
 	}
 	return connection, nil
 }
+
+// errPoolBusy is what a call gets that the application itself blocks.
+var errPoolBusy = errors.New("no connection of the application's pool became free:" +
+	" a call inside one of its transactions waits for itself")
 
 // giveBack returns a connection of takeWriter. A broken one (it may be inside
 // a transaction) is closed instead, except in memory, where the connection is
@@ -196,6 +245,15 @@ func fileURI(absolute string, parameters ...string) string {
 	}
 	escaped := (&url.URL{Path: path}).EscapedPath()
 	return "file://" + escaped + "?" + strings.Join(parameters, "&")
+}
+
+// Explain adds the reason, where it is known, to an error of the first write: a
+// file that may only be read opens without one.
+func (d *Database) Explain(err error) error {
+	if d.file == "" || err == nil {
+		return err
+	}
+	return explain(d.file, err)
 }
 
 // explain adds the reason, where it is known, to SQLite's error about a file.

@@ -38,7 +38,11 @@ func TestOpenReadOnly(t *testing.T) {
 
 	for _, name := range []string{"leases.db", "new.db"} {
 		withoutRights(t, func() {
-			_, err := Open(t.Context(), filepath.Join(folder, name), Options{})
+			d, err := Open(t.Context(), filepath.Join(folder, name), Options{})
+			if err == nil {
+				err = d.Explain(NewWriter(d, Hooks{}).Do(t.Context(), Call{}, createCounters))
+				require.NoError(t, d.Close())
+			}
 			require.ErrorIs(t, err, ErrReadOnly, name)
 		})
 	}

@@ -23,14 +23,16 @@ import (
 // so that it can keep prepared statements and settings of its own. Only where
 // a pool is too small for that, and in memory, it borrows one for each batch.
 type Database struct {
-	name    string   // for messages: what the caller knows the database by
-	file    string   // as SQLite has resolved it; empty for a database in memory
-	writer  *bun.DB  // where the writer's connection comes from
-	reader  *bun.DB  // for reads outside of the writer; may be the same pool
-	owned   bool     // the pools are ours, to be closed
-	borrow  bool     // the writer gives its connection back after each batch
-	pragmas []string // settings of a dedicated connection for writing
-	lock    *fileLock
+	name     string   // for messages: what the caller knows the database by
+	file     string   // as SQLite has resolved it; empty for a database in memory
+	writer   *bun.DB  // where the writer's connection comes from
+	reader   *bun.DB  // for reads outside of the writer; may be the same pool
+	owned    bool     // the pools are ours, to be closed
+	borrow   bool     // the writer gives its connection back after each batch
+	pragmas  []string // settings of a dedicated connection for writing
+	lock     *fileLock
+	patience string    // PRAGMA that gives an application's connections their busy_timeout back
+	identity *identity // nil: not to be looked up
 }
 
 // Options of a database.
@@ -39,6 +41,8 @@ type Options struct {
 	// (PRAGMA synchronous = NORMAL) instead of waiting until they are on the disk
 	// (FULL).
 	Normal bool
+	// Network allows a file on a network file system.
+	Network bool
 }
 
 // synchronous returns the value of PRAGMA synchronous, by name and as the number

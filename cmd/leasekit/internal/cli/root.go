@@ -9,6 +9,7 @@ import (
 
 	"github.com/leasekit/leasekit/cmd/leasekit/internal/cmdenv"
 	"github.com/leasekit/leasekit/cmd/leasekit/internal/exit"
+	"github.com/leasekit/leasekit/cmd/leasekit/internal/serve"
 )
 
 // Main runs the command line and returns the exit status. It never exits the
@@ -66,5 +67,6 @@ func New(env *cmdenv.Env) *cobra.Command {
 		newForceRelease(env), newConfig(env), newSweep(env), newAllow(env), newTop(env), newMan(),
 	)
 	root.AddCommand(agents(env)...)
+	root.AddCommand(serve.Command(env))
 	return root
 }

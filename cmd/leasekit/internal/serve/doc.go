@@ -1,0 +1,3 @@
+// Package serve is the command "leasekit serve": the live page, its JSON, metrics
+// and health over HTTP.
+package serve

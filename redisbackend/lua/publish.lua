@@ -1,0 +1,90 @@
+-- How the processes of waiters are told, and found to be gone.
+
+-- A process whose address nobody listens at, though somebody in it should be told, is silent: it may be gone, or make its
+-- link anew. It has SILENCE_MS for that. If nobody listens then, its waiters lapse, and those behind pass them. The moment
+-- since which an address is silent stands in STATE, as a field of its name; until when there may be one, in the field silent.
+
+-- What all keys and channels of the namespace begin with: its only "}" ends the hash tag.
+local prefix = match(KEYS[1], '^[^}]*}:') .. 'wake:'
+
+-- An address begins with s if its process subscribed to a sharded channel, with p if to a plain one; in capitals if its
+-- server cannot know whether it listens, since the client reads from replicas.
+local function sharded(client) return find(client, '^[sS]') ~= nil end
+
+-- tell publishes a message to a process, and returns how many heard it; nil if it cannot know, or may not.
+function step.tell(client, message)
+  local heard = redis.pcall(sharded(client) and 'SPUBLISH' or 'PUBLISH', prefix .. client, message)
+  if type(heard) ~= 'number' or find(client, '^%u') then return nil end
+  return heard
+end
+
+local function listening(client)
+  local reply = redis.pcall('PUBSUB', sharded(client) and 'SHARDNUMSUB' or 'NUMSUB', prefix .. client)
+  return reply.err ~= nil or (reply[2] or 0) + 0 > 0
+end
+
+-- publish tells all processes that have something to hear. It hints those who stand behind a silent one.
+function step.publish()
+  local told = {}
+  while woken do
+    local silent = {}
+    for client, ids in pairs(woken) do
+      local message = {}
+      for i, id in ipairs(ids) do
+        message[i] = #id .. ':' .. id
+      end
+      if not told[client] and step.tell(client, table.concat(message)) == 0 then
+        silent[#silent + 1] = ids
+        call('HSETNX', STATE, client, nowText)
+        call('HSET', STATE, 'silent', step.text(now + TOMBSTONE_MS))
+      end
+      told[client] = true
+    end
+    woken = nil
+    for _, ids in ipairs(silent) do
+      for _, r in ipairs(step.readAll(ids)) do
+        for _, claim in ipairs(r.status == 'p' and step.claims(r) or {}) do
+          if step.spent() then return end
+          for _, u in ipairs(step.recordsOf(step.waitersOver(claim, r.holder, step.placeOf(r), nil, 1))) do
+            step.notify(u)
+          end
+        end
+      end
+    end
+  end
+end
+
+-- heard takes note that a process lives.
+function step.heard(client)
+  if state.silent > now and client ~= '' and call('HDEL', STATE, client) == 1 then state.wrote = true end
+end
+
+-- silentSince returns since when nobody listens for r, as far as is known; false if somebody may.
+local function silentSince(r)
+  local since = false
+  for client in string.gmatch(r.clients, '[^\n]+') do
+    local known = op.cache['\0' .. client]
+    if known == nil then
+      known = (call('HGET', STATE, client) or 0) + 0
+      if known > 0 and listening(client) then
+        step.heard(client)
+        known = 0
+      end
+      op.cache['\0' .. client] = known
+    end
+    if known == 0 then return false end
+    since = max(since or 0, known)
+  end
+  return since
+end
+
+-- silentUntil returns when a waiter is known to be gone, if that is before its deadline, as a moment; else its deadline.
+function step.silentUntil(id, deadline)
+  if state.silent <= now then return deadline end
+  local r = step.read(id)
+  local since = r and silentSince(r)
+  return since and min(deadline, since + SILENCE_MS) or deadline
+end
+
+-- isGone says whether the process of a waiter is certain not to ask for it again.
+function step.isGone(id) return state.silent > now and step.silentUntil(id, math.huge) <= now end

@@ -1,0 +1,25 @@
+//go:build unix
+
+package sqlitedb
+
+import (
+	"os"
+	"syscall"
+)
+
+const filesHaveIDs = true
+
+// statFile returns what the file of this name is, and how many names it has.
+func statFile(path string) (id fileID, links uint64, err error) {
+	var s syscall.Stat_t
+	for {
+		err = syscall.Stat(path, &s)
+		if err != syscall.EINTR { //nolint:errorlint // an errno is never wrapped
+			break
+		}
+	}
+	if err != nil {
+		return id, 0, &os.PathError{Op: "stat", Path: path, Err: err}
+	}
+	return fileID{device: uint64(s.Dev), inode: s.Ino}, uint64(s.Nlink), nil
+}

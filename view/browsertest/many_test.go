@@ -1,0 +1,85 @@
+package browsertest
+
+import (
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/leasekit/leasekit/lease"
+	"github.com/leasekit/leasekit/view"
+)
+
+// fill makes 20,000 leases and 5,000 waiters.
+func fill(t *testing.T, m lease.Manager) {
+	t.Helper()
+	var group sync.WaitGroup
+	for w := range 50 {
+		group.Go(func() {
+			for i := w; i < 20_000; i += 50 {
+				_, err := m.TryAcquire(t.Context(), lease.Request{
+					Holder: fmt.Sprintf("agent-%03d", i%500), Claims: lease.Paths(fmt.Sprintf("src/part-%02d/dir-%d/file-%05d.go", i%40, i%7, i)), TTL: time.Hour,
+				})
+				if err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	group.Wait()
+	for w := range 50 {
+		group.Go(func() {
+			for i := w; i < 5_000; i += 50 {
+				_, _ = m.TryAcquire(t.Context(), lease.Request{ // a conflict, and a place in line
+					ID: lease.NewID(), Holder: fmt.Sprintf("waiter-%04d", i), Claims: lease.Paths(fmt.Sprintf("src/part-%02d/dir-%d/file-%05d.go", i%40, i%7, i)), TTL: time.Hour, QueueTTL: time.Hour,
+				})
+			}
+		})
+	}
+	group.Wait()
+}
+
+func TestTwentyThousandLeases(t *testing.T) {
+	m := inMemory(t)
+	fill(t, m)
+	s := serve(t, m, view.Options{})
+	b := open(t, s.url+"#now?view=list", 1280, 800)
+	b.until("document.getElementById('active').textContent === '20,000' && document.getElementById('pending').textContent === '5,000'")
+	// Once more, as who comes second sees it.
+	b.close()
+	b = open(t, s.url+"#now?view=list", 1280, 800)
+	b.until("document.querySelectorAll('.lines > .row').length > 10")
+	painted := value[float64](b, "performance.getEntriesByName('first-contentful-paint')[0].startTime")
+	rows := value[float64](b, "performance.now()")
+	t.Logf("first paint after %.0f ms, lines after less than %.0f ms", painted, rows)
+	require.Less(t, painted, 500.0)
+	require.LessOrEqual(t, value[int](b, "document.querySelectorAll('.lines > .row').length"), 100, "only what is in view exists")
+	b.shows("25,000 lines")
+
+	b.do(scrollTo("bottom"))
+	b.shows("src/part-39/")
+	b.until("Math.max(...[...document.querySelectorAll('.lines > .row')].map((r) => Number(r.getAttribute('aria-rowindex')))) === 25001")
+	b.do(scrollTo("middle"))
+	b.until("[...document.querySelectorAll('.lines > .row')].some((r) => r.getAttribute('aria-rowindex') > 12000 && r.getAttribute('aria-rowindex') < 13000)")
+
+	value[bool](b, "(() => { const e = document.querySelector('input[type=search]'); e.value = 'file-01234 agent'; e.dispatchEvent(new Event('input')); return true })()")
+	b.shows("1 line")
+	b.shows("file-01234.go")
+	value[bool](b, "(() => { const e = document.querySelector('input[type=search]'); e.value = ''; e.dispatchEvent(new Event('input')); return true })()")
+	b.shows("25,000 lines")
+	b.click("Waiting")
+	b.shows("5,000 lines")
+	b.click("All")
+	b.click("Tree")
+	b.shows("40 lines") // "src/" is joined with nothing, and its 40 parts are shut
+	acquire(t, m, "a-late-one", lease.Paths("aaa"))
+	b.shows("a-late-one")
+	value[bool](b, "location.hash = 'waits', true")
+	b.shows("5,000 waiters")
+	value[bool](b, "location.hash = 'hot', true")
+	b.shows("Longest holds now")
+	b.clean()
+}
