@@ -12,9 +12,9 @@ import (
 // changes or removes a record takes it out.
 type readAhead map[lease.ID]*rules.Record
 
-const (
-	findOne  = `SELECT ` + columns + ` FROM leases INDEXED BY leases_id WHERE namespace = ? AND id = ?`
-	findMany = `SELECT ` + columns + ` FROM leases INDEXED BY leases_id WHERE namespace = ? AND id IN (SELECT value FROM json_each(?))`
+var (
+	findOne  = `SELECT ` + selected + ` FROM leases INDEXED BY leases_id WHERE namespace = ? AND id = ?`
+	findMany = `SELECT ` + selected + ` FROM leases INDEXED BY leases_id WHERE namespace = ? AND id IN (SELECT value FROM json_each(?))`
 )
 
 // Find implements [rules.Tx]. The first operation of a batch reads for the

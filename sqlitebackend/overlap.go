@@ -91,9 +91,9 @@ func (t *transaction) overlapText(of overlapping, c lease.Claim, o rules.Overlap
 func (s shape) text(c lease.Claim) string {
 	switch {
 	case s.of == leasesOver && s.only:
-		return s.ranges(`SELECT arrival FROM lease_claims WHERE namespace = ?1 AND waiting = 0 AND holder = ?2`, 6, c)
+		return s.ranges(`SELECT +arrival AS "" FROM lease_claims WHERE namespace = ?1 AND waiting = 0 AND holder = ?2`, 6, c)
 	case s.of == leasesOver:
-		return s.ranges(`SELECT arrival FROM lease_claims WHERE namespace = ?1 AND waiting = 0 AND holder <> ?2`, 6, c)
+		return s.ranges(`SELECT +arrival AS "" FROM lease_claims WHERE namespace = ?1 AND waiting = 0 AND holder <> ?2`, 6, c)
 	case s.of == someWaiters:
 		return s.ranges(`SELECT key, arrival FROM lease_claims WHERE namespace = ?1 AND waiting = 1 AND holder <> ?2`+
 			betweenPlaces, 11, c) + ` LIMIT ?10`

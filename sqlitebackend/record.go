@@ -4,6 +4,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"slices"
+	"strings"
 
 	"github.com/uptrace/bun"
 
@@ -53,6 +54,19 @@ type row struct {
 const columns = `arrival, id, holder, status, claims, labels, ttl, max_renewals, priority, distinct_,
 	replace_id, replace_holder, replace_token, parent_id, parent_holder, parent_token, chain, client, attempts, key, created_at,
 	end_reason, successor, actor, note, token, renewals, renew_op, granted_at, deadline, updated_at, ended_at`
+
+// selected are the columns as the writer reads them: as expressions without a
+// name. The driver would make a string of each one's name and type for every
+// query, which is as much garbage as the row itself.
+var selected = unnamed(columns)
+
+func unnamed(columns string) string {
+	names := strings.Split(columns, ",")
+	for i, name := range names {
+		names[i] = `+` + strings.TrimSpace(name) + ` AS ""`
+	}
+	return strings.Join(names, ", ")
+}
 
 func (w *row) fields() []any {
 	return []any{&w.Arrival, &w.ID, &w.Holder, &w.Status, &w.Claims, &w.Labels, &w.TTL, &w.MaxRenewals, &w.Priority, &w.Distinct,
@@ -105,7 +119,7 @@ func (t *transaction) some(query string, args ...any) ([]*rules.Record, error) {
 
 // records returns the records with these arrivals, by arrival.
 func (t *transaction) records(arrivals []int64) ([]*rules.Record, error) {
-	const query = `SELECT ` + columns + ` FROM leases WHERE arrival `
+	query := `SELECT ` + selected + ` FROM leases WHERE arrival `
 	switch len(arrivals) {
 	case 0:
 		return nil, nil
@@ -121,7 +135,7 @@ func (t *transaction) records(arrivals []int64) ([]*rules.Record, error) {
 
 // LeasesOf implements [rules.Tx].
 func (t *transaction) LeasesOf(holder string, limit int) ([]*rules.Record, error) {
-	return t.some(`SELECT `+columns+` FROM leases INDEXED BY leases_holder
+	return t.some(`SELECT `+selected+` FROM leases INDEXED BY leases_holder
 		WHERE namespace = ? AND holder = ? AND ended_at = 0 AND status = 'active' ORDER BY arrival LIMIT ?`,
 		t.namespace, holder, limit)
 }
@@ -131,20 +145,20 @@ func (t *transaction) WaitersOf(holder string, limit int) ([]*rules.Record, erro
 	if t.counters.Waiting == 0 {
 		return nil, nil
 	}
-	return t.some(`SELECT `+columns+` FROM leases INDEXED BY leases_holder
+	return t.some(`SELECT `+selected+` FROM leases INDEXED BY leases_holder
 		WHERE namespace = ? AND holder = ? AND ended_at = 0 AND status = 'pending' ORDER BY key, arrival LIMIT ?`,
 		t.namespace, holder, limit)
 }
 
 // Dependents implements [rules.Tx].
 func (t *transaction) Dependents(id lease.ID, limit int) ([]*rules.Record, error) {
-	found, err := t.some(`SELECT `+columns+` FROM leases INDEXED BY leases_replace
+	found, err := t.some(`SELECT `+selected+` FROM leases INDEXED BY leases_replace
 		WHERE namespace = ? AND replace_id = ? AND ended_at = 0 AND status = 'pending' ORDER BY key, arrival LIMIT ?`,
 		t.namespace, id, limit)
 	if err != nil || t.counters.Subleases == 0 {
 		return found, err
 	}
-	under, err := t.some(`SELECT `+columns+` FROM leases INDEXED BY leases_parent
+	under, err := t.some(`SELECT `+selected+` FROM leases INDEXED BY leases_parent
 		WHERE namespace = ? AND parent_id = ? AND ended_at = 0 AND status = 'pending' ORDER BY key, arrival LIMIT ?`,
 		t.namespace, id, limit)
 	found = append(found, under...) // nothing replaces its own parent
@@ -155,7 +169,7 @@ func (t *transaction) Dependents(id lease.ID, limit int) ([]*rules.Record, error
 // Chained implements [rules.Tx].
 func (t *transaction) Chained(id lease.ID, status lease.Status, limit int) ([]*rules.Record, error) {
 	waiting, _ := claimed(status, 0)
-	return t.some(`SELECT `+columns+` FROM leases WHERE arrival IN (
+	return t.some(`SELECT `+selected+` FROM leases WHERE arrival IN (
 			SELECT arrival FROM lease_chains WHERE namespace = ? AND member = ? AND waiting = ? ORDER BY arrival LIMIT ?)
 		ORDER BY arrival`, t.namespace, id, waiting, limit)
 }

@@ -115,7 +115,10 @@ func (w *Writer) rollback() bool {
 // open makes sure that there is a session.
 func (w *Writer) open(ctx context.Context) error {
 	if w.session != nil {
-		return nil
+		if w.session.alive() {
+			return nil
+		}
+		w.discard()
 	}
 	connection, err := w.db.takeWriter(ctx)
 	if err != nil {
