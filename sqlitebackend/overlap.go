@@ -49,6 +49,14 @@ func below(path string) (low string, high any) {
 	return path + "/", path + "0" // '0' follows '/'
 }
 
+// bounds are those of below for a tree; nothing else asks for them.
+func bounds(c lease.Claim) (low, high any) {
+	if c.Scope != lease.Tree {
+		return nil, nil
+	}
+	return below(c.Path)
+}
+
 // above returns the paths above a path, nearest first.
 func above(path string) []string {
 	var paths []string
@@ -166,7 +174,7 @@ func joined(kinds []int) string {
 
 // leasesArgs and waitersArgs return the parameters. Nobody has the empty name.
 func leasesArgs(namespace int64, c lease.Claim, o rules.Overlap, above []string) []any {
-	low, high := below(c.Path)
+	low, high := bounds(c)
 	args := append(make([]any, 0, 5+len(above)), namespace, cmp.Or(o.Only, o.Skip), c.Path, low, high)
 	for _, p := range above {
 		args = append(args, p)

@@ -65,24 +65,30 @@ func assign(target any, value driver.Value) error {
 // assignByKind is assign for a pointer to a type of the store's own.
 func assignByKind(target reflect.Value, value driver.Value) error {
 	if target.Kind() != reflect.Pointer {
-		return mismatch(false, target, value)
+		return mismatch(false, target.Interface(), value)
 	}
 	v := target.Elem()
 	switch {
 	case v.Kind() == reflect.String:
 		text, ok := textOf(value)
 		v.SetString(text)
-		return mismatch(ok, target, value)
+		if ok {
+			return nil
+		}
 	case v.CanInt():
 		n, ok := value.(int64)
 		v.SetInt(n)
-		return mismatch(ok || value == nil, target, value)
+		if ok || value == nil {
+			return nil
+		}
 	case v.CanUint():
 		n, ok := value.(int64)
 		v.SetUint(uint64(n))
-		return mismatch(ok || value == nil, target, value)
+		if ok || value == nil {
+			return nil
+		}
 	}
-	return mismatch(false, target, value)
+	return mismatch(false, target.Interface(), value)
 }
 
 // textOf returns a column's text, as a string of its own.
