@@ -3,7 +3,7 @@
 -- contentionOf says who waits for what r, a lease, holds: how many, since when, and the highest priority.
 function step.contentionOf(r)
   local count, since, priority = 0, 0, 0
-  if state.waiting == 0 or r.status ~= 'a' then return { 0, 0, 0 } end
+  if state.waiting == 0 or r.status ~= 'a' or step.over(r) then return { 0, 0, 0 } end
   local seen, ids = {}, {}
   for _, claim in ipairs(step.claims(r)) do
     local found = step.waitersOver(claim, nil, nil, nil, MAX_CONTENTION)
