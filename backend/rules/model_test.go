@@ -12,7 +12,7 @@ import (
 
 type modelEntry struct {
 	lease.Request
-	chain []lease.ID
+	chain   []lease.ID
 	place   int64 // key*1e6 + arrival
 	waiting bool
 	end     time.Time // of the lease, or when the place lapses
@@ -47,7 +47,9 @@ func (m *model) active(id lease.ID) *modelEntry {
 }
 
 // hasParent reports whether the parent of e is active, if it has one.
-func (m *model) hasParent(e *modelEntry) bool { return e.Parent.ID == "" || m.active(e.Parent.ID) != nil }
+func (m *model) hasParent(e *modelEntry) bool {
+	return e.Parent.ID == "" || m.active(e.Parent.ID) != nil
+}
 
 // inside reports whether e may lie under its parent, which is active.
 func (m *model) inside(e *modelEntry) bool {
