@@ -215,7 +215,7 @@ var subleaseCases = []testCase{
 	}},
 }
 
-var subleaseEndCases = forEachEnd("Sublease/ParentEnds/",
+var subleaseEndCases = forEachEnd("Sublease/Parent",
 	"the parent's end ends no granted sub-lease, but its renewal; it ends a waiting one, and refuses a new one, with the parent's error",
 	func(h *harness, e end) {
 		parent := h.brief("a", lease.Trees("a"), 5)
