@@ -15,6 +15,11 @@ type Query struct {
 	After Seq // History and Watch: events after this one; 0: from the oldest kept; [Now]: only new ones
 	Limit int // at most so many results; 0: all
 
+	// NewestFirst turns List's order around: the newest request first. All that
+	// the query selects is read before the first is yielded; Limit bounds what is
+	// kept of it.
+	NewestFirst bool
+
 	// All says that everything is meant: ForceRelease asks for it where none of
 	// ID, Holder, Path and Under is set, and History and Watch show the tokens of all holders only
 	// with it, or with Holder or ID.
