@@ -20,9 +20,9 @@ type Query struct {
 	// kept of it.
 	NewestFirst bool
 
-	// All says that everything is meant: ForceRelease asks for it where none of
-	// ID, Holder, Path and Under is set, and History and Watch show the tokens of all holders only
-	// with it, or with Holder or ID.
+	// All must be set to select everything: ForceRelease refuses a query without
+	// ID, Holder, Path and Under otherwise. History and Watch show the tokens of
+	// all holders only with it; with Holder or ID they show them too.
 	All bool
 }
 
