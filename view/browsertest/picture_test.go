@@ -113,7 +113,7 @@ func TestPictures(t *testing.T) {
 		b.close()
 		file := filepath.Join("..", "..", "docs", p.name)
 		if *update {
-			require.NoError(t, os.WriteFile(file, taken, 0o600))
+			require.NoError(t, os.WriteFile(file, taken, 0o644))
 		}
 		there, err := os.ReadFile(file)
 		require.NoError(t, err, "go test ./view/browsertest -run Pictures -update")
