@@ -23,7 +23,7 @@ import (
 )
 
 // limit bounds the whole run.
-const limit = 4 * time.Minute
+const limit = 6 * time.Minute
 
 func main() {
 	name := flag.String("client", "gemini", "which client: gemini or opencode")
@@ -168,6 +168,8 @@ func (w *world) play(ctx context.Context) error {
 func (w *world) start(ctx context.Context, cancel context.CancelCauseFunc, part string) <-chan error {
 	done := make(chan error, 1)
 	cmd := w.command(ctx, w.client.command(w.folder, prompt(part))...)
+	// Two sessions share a work tree, not what a client keeps for itself.
+	cmd.Env = append(cmd.Env, "XDG_DATA_HOME="+filepath.Join(w.dir, part), "XDG_CACHE_HOME="+filepath.Join(w.dir, part+"-cache"))
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	go func() {
