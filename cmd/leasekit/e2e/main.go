@@ -23,7 +23,7 @@ import (
 )
 
 // limit bounds the whole run.
-const limit = 6 * time.Minute
+const limit = 4 * time.Minute
 
 func main() {
 	name := flag.String("client", "gemini", "which client: gemini or opencode")
