@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -39,7 +40,8 @@ var luaFunction = regexp.MustCompile(`(?m)^function (step\.|operations\.)(\w+)`)
 
 // program is what all operations run on: the chunk, and every other file as a module, which lua/modules.lua defines when
 // one of its functions is first needed.
-var program = newScript(assemble()...)
+// It is put together at the first call: a program that only links this package does not pay for it.
+var program = sync.OnceValue(func() *script { return newScript(assemble()...) })
 
 func assemble(more ...part) []part {
 	var parts []part

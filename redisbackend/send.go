@@ -16,7 +16,7 @@ func newStoreCombiner(client redis.UniversalClient, keys []string, o Options, mi
 	return newCombiner(func(ctx context.Context, args []any) ([]any, error) {
 		args = append([]any{mind.floor()}, args...)
 		if o.WaitReplicas <= 0 || onlyReads(args[1:]) {
-			reply, err := program.run(ctx, client, keys, args...)
+			reply, err := program().run(ctx, client, keys, args...)
 			if err != nil {
 				return nil, err
 			}
@@ -28,7 +28,7 @@ func newStoreCombiner(client redis.UniversalClient, keys []string, o Options, mi
 		}
 		if err != nil {
 			followCluster(ctx, client, err)
-			return nil, program.locate(err)
+			return nil, program().locate(err)
 		}
 		if replicas < int64(o.WaitReplicas) {
 			return nil, fmt.Errorf("%d of %d replicas have it after %v", replicas, o.WaitReplicas, o.WaitTimeout)
@@ -39,7 +39,7 @@ func newStoreCombiner(client redis.UniversalClient, keys []string, o Options, mi
 
 // answers returns the answers to the operations of a batch, errors and postponements as they are.
 func answers(reply any, mind *seen) ([]any, error) {
-	replies, err := program.replies(reply)
+	replies, err := program().replies(reply)
 	if err != nil || len(replies) == 0 {
 		return replies, err
 	}
@@ -96,11 +96,11 @@ func runAndWait(ctx context.Context, client redis.UniversalClient, keys []string
 		return run.Val(), replicas, err
 	}
 	reply, replicas, err := send(func(pipe redis.Pipeliner) *redis.Cmd {
-		return pipe.EvalSha(ctx, program.hash, keys, args...)
+		return pipe.EvalSha(ctx, program().hash, keys, args...)
 	})
 	if redis.HasErrorPrefix(err, "NOSCRIPT") {
 		reply, replicas, err = send(func(pipe redis.Pipeliner) *redis.Cmd {
-			return pipe.Eval(ctx, program.source, keys, args...)
+			return pipe.Eval(ctx, program().source, keys, args...)
 		})
 	}
 	return reply, replicas, err
