@@ -68,6 +68,7 @@ export class Live extends EventTarget {
     this.#connect()
     setInterval(() => this.#check(2.5), 1000)
     document.addEventListener('visibilitychange', () => this.#seen())
+    document.addEventListener('resume', () => this.#seen())
     addEventListener('online', () => this.#again(0))
     addEventListener('pageshow', (e) => { if (e.persisted) this.#again(0) })
   }
