@@ -2,6 +2,7 @@ package backend
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/leasekit/leasekit/lease"
@@ -29,12 +30,23 @@ func (e *engine) run(
 		return lease.Lease{}, err
 	}
 	defer leave()
-	a, err := newAttempt(op, r, op == "acquire")
+	a, err := e.newAttempt(op, r, op == "acquire")
 	if err != nil {
 		return lease.Lease{}, err
 	}
-	l, err := how(ctx, a)
+	var l lease.Lease
+	told := false
+	defer func() {
+		if !told {
+			e.disown(a, l) //nolint:contextcheck // ctx must not end it
+		}
+		if e.conclude(a, refused) { // on behalf of others, who gave up before
+			e.takeBack(ctx, a.withdrawal(lease.EndCancelled)) //nolint:contextcheck // ctx must not end it
+		}
+	}()
+	l, err = how(ctx, a)
 	e.concluded(ctx, a, l, err)
+	told = true
 	return l, err
 }
 
@@ -44,7 +56,7 @@ func (e *engine) once(ctx context.Context, a *attempt) (lease.Lease, error) {
 	if err != nil {
 		return e.abandon(ctx, a, err)
 	}
-	return e.settle(ctx, a, reply)
+	return e.resultOf(ctx, a, reply)
 }
 
 // inLine asks until there is an outcome other than a place in line.
@@ -61,13 +73,13 @@ func (e *engine) inLine(ctx context.Context, a *attempt) (lease.Lease, error) {
 		reply, err := e.ask(ctx, a)
 		switch {
 		case err == nil && reply.Outcome != Queued:
-			return e.settle(ctx, a, reply)
+			return e.resultOf(ctx, a, reply)
 		case err == nil:
-			kept := reply // so that only a reply that is kept is allocated
-			if a.queued == nil {
-				e.joined(ctx, a, &kept)
+			first := a.queued == nil
+			a.keep(reply)
+			if first {
+				e.joined(ctx, a, a.queued)
 			}
-			a.queued, a.trouble = &kept, nil
 		case a.queued != nil && transient(err):
 			a.trouble = err
 		case transient(err) && ctx.Err() == nil && a.timedOut():
@@ -77,6 +89,9 @@ func (e *engine) inLine(ctx context.Context, a *attempt) (lease.Lease, error) {
 			return e.abandon(ctx, a, err)
 		}
 		why, err := e.rest(ctx, a, &w)
+		if err != nil && a.trouble == nil && !a.full && errors.Is(err, lease.ErrTimeout) {
+			return e.lastAsk(ctx, a)
+		}
 		if err != nil {
 			return e.abandon(ctx, a, err)
 		}
@@ -86,8 +101,24 @@ func (e *engine) inLine(ctx context.Context, a *attempt) (lease.Lease, error) {
 	}
 }
 
-// settle turns a reply into the call's result.
-func (e *engine) settle(ctx context.Context, a *attempt, reply AcquireReply) (lease.Lease, error) {
+// lastAsk ends a wait whose Timeout has run out: it asks once more, for who is in
+// the way by now.
+func (e *engine) lastAsk(ctx context.Context, a *attempt) (lease.Lease, error) {
+	a.wants = true
+	reply, err := e.ask(ctx, a)
+	switch {
+	case err != nil:
+		a.trouble = err
+	case reply.Outcome != Queued:
+		return e.resultOf(ctx, a, reply)
+	default:
+		a.keep(reply)
+	}
+	return e.abandon(ctx, a, a.gaveUp(a.timeoutError()))
+}
+
+// resultOf turns a reply into the call's result.
+func (e *engine) resultOf(ctx context.Context, a *attempt, reply AcquireReply) (lease.Lease, error) {
 	r := a.request
 	switch reply.Outcome {
 	case Done:
@@ -100,10 +131,15 @@ func (e *engine) settle(ctx context.Context, a *attempt, reply AcquireReply) (le
 		return lease.Lease{}, &lease.QuotaError{Holder: r.Holder, Limit: a.config.MaxLeasesPerHolder}
 	case Mismatch:
 		return lease.Lease{}, lease.Invalid("id", "%q names another request", r.ID)
+	case BadParent:
+		return lease.Lease{}, lease.Invalid("parent", "%s", reply.Problem)
 	case Gone:
 		ref := lease.Ref{ID: r.ID, Holder: r.Holder}
-		if r.Replace != (lease.Ref{}) {
+		switch {
+		case r.Replace != (lease.Ref{}):
 			ref = r.Replace
+		case r.Parent != (lease.Ref{}):
+			ref = r.Parent
 		}
 		return lease.Lease{}, e.lost(ctx, a.op, ref, reply.End)
 	case Withdrawn:
@@ -126,5 +162,6 @@ func (e *engine) granted(ctx context.Context, a *attempt, reply AcquireReply) (l
 			return e.abandon(ctx, a, closedError(a.op))
 		}
 	}
+	e.conclude(a, granted)
 	return reply.Lease.Measured(a.asked, reply.Remaining), nil
 }

@@ -33,6 +33,7 @@ func TestTryAcquireFillsInDefaults(t *testing.T) {
 				Priority: 2, Labels: map[string]string{"k": "v"},
 			},
 			Attempt: string(l.ID), HeadStart: time.Minute, Quota: 9, Blockers: true, ConfigVersion: 2,
+			NotAfter: time.Now().Add(time.Minute + time.Millisecond),
 		}}, asks)
 	})
 }
@@ -352,9 +353,12 @@ func TestWithdrawalIsRetried(t *testing.T) {
 func TestPatienceWithSlowWithdrawal(t *testing.T) {
 	manage(t, nil, func(t *testing.T, s *script, m lease.Manager) {
 		s.acquire = answers(failing)
-		s.withdraw = func(context.Context, backend.WithdrawArgs) (backend.WithdrawReply, error) {
-			time.Sleep(3 * time.Second)
-			return backend.WithdrawReply{}, nil
+		s.withdraw = func(ctx context.Context, _ backend.WithdrawArgs) (backend.WithdrawReply, error) {
+			select {
+			case <-time.After(3 * time.Second):
+			case <-ctx.Done():
+			}
+			return backend.WithdrawReply{}, ctx.Err()
 		}
 		took := elapsed()
 		_, err := m.TryAcquire(t.Context(), request())

@@ -13,13 +13,20 @@ import (
 // does not answer does not hold the caller.
 const askGrace = 250 * time.Millisecond
 
+// leastPlace is how long a place in line lasts at least without another ask,
+// unless Config.WaiterTTL is less.
+const leastPlace = time.Second
+
 // attempt is one call of Acquire or TryAcquire.
 type attempt struct {
-	op      string        // "acquire" or "try acquire"
-	request lease.Request // normal form, with the defaults not filled in
-	name    string        // AcquireArgs.Attempt
-	start   time.Time     // of the call
-	waits   bool          // it may wait in line
+	op      string         // "acquire" or "try acquire"
+	request lease.Request  // normal form, with the defaults not filled in
+	name    string         // AcquireArgs.Attempt
+	shared  *sharedAttempt // whose name that is; nil if the call has one of its own
+	start   time.Time      // of the call
+	waits   bool           // it may wait in line
+
+	concluded bool // see conclude
 
 	// Of the asks so far:
 	config  *lease.Config // the one that the last ask was filled in from
@@ -27,25 +34,32 @@ type attempt struct {
 	sent    bool          // the store may have a trace of the attempt
 	again   bool          // it has answered
 	queued  *AcquireReply // the last reply that kept a place; nil if none did
+	full    bool          // it tells who is in the way now, not at an earlier ask
+	wants   bool          // the next ask wants to know
+	place   time.Duration // how long the place lasts without another ask
 	since   time.Time     // when the first of them came
 	kept    time.Duration // when, by lease.Clock, that place has lapsed for certain unless another ask reached the store
 	trouble error         // why the last ask had no reply; nil if it had one
 }
 
 // newAttempt validates the request. blocking says that it comes from Acquire.
-func newAttempt(op string, r lease.Request, blocking bool) (*attempt, error) {
-	a := &attempt{op: op, start: time.Now()}
-	// An ID that is made here is used by no other call, so it names the attempt
-	// as well.
+// Unless it returns an error, e.attempts.leave must follow for a.shared.
+func (e *engine) newAttempt(op string, r lease.Request, blocking bool) (*attempt, error) {
+	a := &attempt{op: op, start: time.Now(), wants: true}
 	own := r.ID == ""
 	var err error
 	if a.request, err = normalize(r, blocking); err != nil {
 		return nil, err
 	}
-	if a.name = string(a.request.ID); !own {
-		a.name = string(lease.NewID())
-	}
 	a.waits = blocking && !transfers(a.request)
+	switch {
+	case own: // an ID that is made here is used by no other call
+		a.name = string(a.request.ID)
+	case r.QueueTTL > 0: // the attempt is the client's own, across calls
+	default:
+		a.shared = e.attempts.join(a.request.ID)
+		a.name = a.shared.name
+	}
 	return a, nil
 }
 
@@ -65,24 +79,22 @@ func (a *attempt) args(c *lease.Config) (AcquireArgs, error) {
 	}
 	place := r.QueueTTL
 	if a.waits {
-		place = c.WaiterTTL
+		// Where the store cannot know that a waiter's process is gone, others stand
+		// behind it for no longer than if it had been granted.
+		place = min(c.WaiterTTL, max(r.TTL, leastPlace))
 	}
 	if place > 0 && !c.Blocking {
 		return AcquireArgs{}, fmt.Errorf("lease: %s for %s: waiting in line is %w", a.op, r.Holder, lease.ErrDisabled)
 	}
-	name := a.name
-	if r.QueueTTL > 0 {
-		name = "" // the client's own, across calls
-	}
 	return AcquireArgs{
 		Request:       r,
-		Attempt:       name,
+		Attempt:       a.name,
 		Again:         a.again,
 		PlaceTTL:      place,
 		HeadStart:     time.Duration(r.Priority) * c.PriorityBoost,
 		Deadlock:      c.DeadlockCheck && place > 0,
 		Quota:         c.MaxLeasesPerHolder,
-		Blockers:      true,
+		Blockers:      a.wants,
 		ConfigVersion: c.Version,
 	}, nil
 }
@@ -125,11 +137,16 @@ func (e *engine) ask(ctx context.Context, a *attempt) (AcquireReply, error) {
 			continue
 		}
 		a.config = c
-		reply, err := e.send(ctx, a, args)
+		reply, err := e.send(ctx, a, &args)
 		if err != nil {
 			return AcquireReply{}, err
 		}
+		e.clock.learn(reply.Now)
 		switch reply.Outcome {
+		case Late: // the clock was set, or the call took very long
+			if !reply.Now.After(args.NotAfter) {
+				return AcquireReply{}, unexpected(a.op, "late before its time")
+			}
 		case Stale:
 			if err := e.stale(a.op, c, reply.Config); err != nil {
 				return AcquireReply{}, err
@@ -147,8 +164,9 @@ func (e *engine) ask(ctx context.Context, a *attempt) (AcquireReply, error) {
 }
 
 // send is one call of Store.Acquire. A waiting call's Timeout bounds it, and
-// once the call is in line so do Close and the end of its place.
-func (e *engine) send(ctx context.Context, a *attempt, args AcquireArgs) (AcquireReply, error) {
+// once the call is in line so do Close and the end of its place. It sets how
+// late the store may decide: no later than the call may take.
+func (e *engine) send(ctx context.Context, a *attempt, args *AcquireArgs) (AcquireReply, error) {
 	bounded := ctx
 	if deadline, limited := a.askDeadline(); limited {
 		// One that is later than the caller's own costs nothing.
@@ -163,15 +181,21 @@ func (e *engine) send(ctx context.Context, a *attempt, args AcquireArgs) (Acquir
 		bounded, stop = either(bounded, e.closing)
 		defer stop()
 	}
-	a.asked = lease.Clock()
-	reply, err := e.store.Acquire(bounded, args)
+	patience := longestAsk
+	if deadline, limited := bounded.Deadline(); limited {
+		patience = time.Until(deadline)
+	}
+	args.NotAfter = e.clock.notAfter(patience)
+	traced := a.sent
+	a.asked, a.sent = lease.Clock(), true
+	reply, err := e.store.Acquire(bounded, *args)
 	e.called(ctx, "acquire", a.asked, err)
 	if err != nil {
-		a.sent = true
 		return reply, storeError(ctx, a.op, err)
 	}
+	a.sent = traced
 	if reply.Outcome == Queued {
-		a.kept = lease.Clock() + args.PlaceTTL
+		a.place, a.kept = args.PlaceTTL, lease.Clock()+args.PlaceTTL
 	}
 	return reply, nil
 }
@@ -190,13 +214,22 @@ func (a *attempt) askDeadline() (at time.Time, limited bool) {
 	}
 	left := a.kept - lease.Clock()
 	if left <= 0 { // this process was stopped: the store may keep a new place
-		left = a.config.WaiterTTL
+		left = a.place
 	}
 	end := time.Now().Add(left)
 	if limited && at.Before(end) {
 		end = at
 	}
 	return end, true
+}
+
+// keep takes in a reply that kept a place. Unless all that is in the way was
+// asked for, what an earlier reply told of that is kept.
+func (a *attempt) keep(reply AcquireReply) {
+	if a.full = a.wants; !a.wants {
+		reply.Blockers, reply.Count, reply.Position = a.queued.Blockers, a.queued.Count, a.queued.Position
+	}
+	a.queued, a.wants, a.trouble = &reply, false, nil
 }
 
 // conflict is the error for a request that was not granted. reply says what is

@@ -55,6 +55,7 @@ func (e *engine) readConfig(ctx context.Context, op string) (lease.Config, error
 	if err != nil {
 		return lease.Config{}, storeError(ctx, op, err)
 	}
+	e.clock.learn(reply.Now)
 	e.settings.learn(known, reply.Config)
 	return reply.Config, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/leasekit/leasekit/lease"
@@ -11,31 +12,37 @@ import (
 
 // What Close still lets go on, from when it begins.
 const (
-	callGrace  = 500 * time.Millisecond // calls of the store
-	closeGrace = time.Second            // Release, and the last try to withdraw what was abandoned
+	callGrace  = 500 * time.Millisecond  // calls of the store
+	closeGrace = time.Second             // Release, and the last try to withdraw what was abandoned
+	closeBound = 1500 * time.Millisecond // what returns though its context has ended
 )
 
 // errShut is the cause with which contexts end because of Close.
 var errShut = fmt.Errorf("%w before the store answered", lease.ErrClosed)
 
 // engine is the lease.Manager over a Store. See the files: validate.go (normal
-// form), config.go (the copy of the configuration), ask.go (one ask), acquire.go
-// and wait.go (the loop around it), withdraw.go (taking back), hold.go (Renew
-// and Release), list.go, watch.go, admin.go, sweep.go (in the background).
+// form), config.go (the copy of the configuration), storeclock.go (an estimate of
+// the store's clock), ask.go (one ask), acquire.go and wait.go (the loop around
+// it), attempts.go and withdraw.go (taking back), hold.go (Renew and Release),
+// list.go, watch.go, admin.go, sweep.go (in the background), inflight.go (Close).
 type engine struct {
 	store    Store
 	observer Observer
 	settings settings
-	calls    *gate
+	clock    storeClock
+	ops      opNames
+	attempts sharedAttempts
+	inflight *inflight
 
 	// These end because of Close, with errShut as their cause.
 	closing context.Context // when it begins
 	ending  context.Context // callGrace later: of every call
 	last    context.Context // closeGrace later: of background work
+	overdue atomic.Bool     // Close has returned, though calls have not
 	close   func() error
 
 	bound context.Context // ending, for Calls
-	leave func()          // calls.leave
+	leave func()          // inflight.leave
 
 	withdrawals withdrawals
 }
@@ -44,7 +51,7 @@ type engine struct {
 // goroutine that sweeps in the background; Close stops it and closes the
 // store. The Manager is safe for concurrent use.
 func New(s Store, o *Options) lease.Manager {
-	e := &engine{store: s, calls: newGate()}
+	e := &engine{store: s, inflight: newInflight()}
 	e.settings.changed = make(chan struct{}, 1)
 	if o != nil && o.Observer != nil {
 		e.observer = *o.Observer
@@ -53,13 +60,21 @@ func New(s Store, o *Options) lease.Manager {
 	e.closing, begin = context.WithCancelCause(context.Background())
 	e.ending, endCalls = context.WithCancelCause(context.Background())
 	e.last, endWork = context.WithCancelCause(context.Background())
-	e.bound, e.leave = context.WithValue(e.ending, boundTo{}, e), e.calls.leave
+	e.bound, e.leave = context.WithValue(e.ending, boundTo{}, e), e.inflight.leave
 	e.close = sync.OnceValue(func() error {
-		e.calls.shutAndWait(func() {
+		e.inflight.shut(func() {
 			begin(errShut)
 			time.AfterFunc(callGrace, func() { endCalls(errShut) })
 			time.AfterFunc(closeGrace, func() { endWork(errShut) })
 		})
+		if n := e.inflight.wait(closeBound); n > 0 {
+			e.overdue.Store(true)
+			go func() { // a store is closed when its calls have returned
+				<-e.inflight.idle
+				_ = e.store.Close() // nobody is left to be told
+			}()
+			return &lease.UnavailableError{Op: "close", Err: fmt.Errorf("%d calls have not returned: the store is closed when they do", n)}
+		}
 		endCalls(errShut)
 		endWork(errShut)
 		return e.store.Close()
@@ -72,16 +87,18 @@ func New(s Store, o *Options) lease.Manager {
 // lease.ErrClosed, waits for all that is under way, for up to a second, and
 // closes the store. A call that the store has not answered by then ends with
 // lease.ErrClosed and lease.ErrUnavailable: its outcome is unknown, but a grant
-// is taken back. Later calls of Close return the same result.
+// is taken back. If the store does not return from its calls even then, Close
+// returns lease.ErrUnavailable, and closes the store when it does. Later calls of
+// Close return the same result.
 func (e *engine) Close() error { return e.close() }
 
-// Closing returns a channel that is closed when Close begins. [lease.NewKeeper]
-// looks for it.
+var _ lease.Lifetime = (*engine)(nil)
+
+// Closing is of [lease.Lifetime].
 func (e *engine) Closing() <-chan struct{} { return e.closing.Done() }
 
-// Calls returns a context that ends when Close ends the calls that are under
-// way. A call made with a context derived from it costs less: there is nothing
-// to tie it to. [lease.NewKeeper] looks for it.
+// Calls is of [lease.Lifetime]: a call made with a context derived from it need
+// not be tied to Close.
 func (e *engine) Calls() context.Context { return e.bound }
 
 // boundTo is the key under which the contexts of Calls name their engine.
@@ -92,11 +109,14 @@ type boundTo struct{}
 // enter returns an error, leave must follow. Nothing is sent for a context that
 // has already ended.
 func (e *engine) enter(ctx context.Context, op string) (call context.Context, leave func(), err error) {
-	if !e.calls.enter() {
+	if ctx == nil {
+		return nil, nil, errNoContext()
+	}
+	if !e.inflight.join() {
 		return nil, nil, closedError(op)
 	}
 	if ctx.Err() != nil {
-		e.calls.leave()
+		e.inflight.leave()
 		return nil, nil, endedError(ctx, op)
 	}
 	if ctx.Value(boundTo{}) == e {
@@ -105,7 +125,7 @@ func (e *engine) enter(ctx context.Context, op string) (call context.Context, le
 	call, stop := either(ctx, e.ending)
 	return call, func() {
 		stop()
-		e.calls.leave()
+		e.inflight.leave()
 	}, nil
 }
 
@@ -136,11 +156,11 @@ func (v valued) Value(key any) any {
 }
 
 // background runs f in a goroutine that Close waits for. The caller must be
-// inside the gate, or be New.
+// under way itself, or be New.
 func (e *engine) background(f func()) {
-	e.calls.hold()
+	e.inflight.hold()
 	go func() {
-		defer e.calls.leave()
+		defer e.inflight.leave()
 		f()
 	}()
 }
@@ -168,6 +188,8 @@ func (b *backoff) next() time.Duration {
 	b.last = min(max(2*b.last, 20*time.Millisecond), time.Second)
 	return b.last
 }
+
+func errNoContext() error { return lease.Invalid("ctx", "nil") }
 
 func closedError(op string) error { return fmt.Errorf("lease: %s: %w", op, lease.ErrClosed) }
 

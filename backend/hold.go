@@ -32,14 +32,16 @@ func (e *engine) Renew(ctx context.Context, ref lease.Ref, ttl time.Duration) (l
 		return lease.Lease{}, err
 	}
 	start := time.Now()
-	l, err := e.renew(ctx, RenewArgs{Ref: ref, TTL: ttl, Op: string(lease.NewID())})
+	l, err := e.renew(ctx, RenewArgs{Ref: ref, TTL: ttl})
 	e.concludedRenewal(ctx, ref, l, start, err)
 	return l, err
 }
 
-// renew asks the store, and again while the configuration has changed.
+// renew asks the store, and again while the configuration has changed, or while
+// another call was faster.
 func (e *engine) renew(ctx context.Context, args RenewArgs) (lease.Lease, error) {
 	const op = "renew"
+	above := ""
 	for {
 		c, err := e.config(ctx, op)
 		if err != nil {
@@ -53,6 +55,9 @@ func (e *engine) renew(ctx context.Context, args RenewArgs) (lease.Lease, error)
 			}
 			continue
 		}
+		if args.Op == "" {
+			args.Op = e.ops.next(e.clock.now(), above)
+		}
 		args.MaxTTL, args.ConfigVersion = c.TTLCap(), c.Version
 		asked := lease.Clock()
 		reply, err := e.store.Renew(ctx, args)
@@ -60,11 +65,19 @@ func (e *engine) renew(ctx context.Context, args RenewArgs) (lease.Lease, error)
 		if err != nil {
 			return lease.Lease{}, storeError(ctx, op, err)
 		}
-		if reply.Outcome != Stale {
+		e.clock.learn(reply.Now)
+		switch reply.Outcome {
+		case Stale:
+			if err := e.stale(op, c, reply.Config); err != nil {
+				return lease.Lease{}, err
+			}
+		case Overtaken:
+			if reply.Op < args.Op {
+				return lease.Lease{}, unexpected(op, "overtaken by what was earlier")
+			}
+			args.Op, above = "", reply.Op
+		default:
 			return e.renewed(ctx, args, asked, reply)
-		}
-		if err := e.stale(op, c, reply.Config); err != nil {
-			return lease.Lease{}, err
 		}
 		if ctx.Err() != nil {
 			return lease.Lease{}, endedError(ctx, op)
@@ -95,10 +108,13 @@ func (e *engine) renewed(ctx context.Context, args RenewArgs, asked time.Duratio
 // the background.
 func (e *engine) Release(ctx context.Context, ref lease.Ref) error {
 	const op = "release"
-	if !e.calls.enter() {
+	if ctx == nil {
+		return errNoContext()
+	}
+	if !e.inflight.join() {
 		return closedError(op)
 	}
-	defer e.calls.leave()
+	defer e.inflight.leave()
 	if err := checkRef(ref); err != nil {
 		return err
 	}

@@ -44,6 +44,9 @@ func normalize(r lease.Request, blocking bool) (lease.Request, error) {
 	if err := checkReplace(r); err != nil {
 		return r, err
 	}
+	if err := checkParent(r); err != nil {
+		return r, err
+	}
 	if r.QueueTTL, err = checkQueueTTL(r, blocking); err != nil {
 		return r, err
 	}
@@ -62,22 +65,35 @@ func transfers(r lease.Request) bool {
 	return r.Replace != (lease.Ref{}) && r.Replace.Holder != r.Holder
 }
 
-func checkReplace(r lease.Request) error {
-	ref := r.Replace
+func checkReplace(r lease.Request) error { return checkOther("replace", r.Replace, r.ID) }
+
+func checkParent(r lease.Request) error {
+	if err := checkOther("parent", r.Parent, r.ID); err != nil {
+		return err
+	}
+	if r.Parent.ID != "" && r.Parent.ID == r.Replace.ID {
+		return lease.Invalid("parent.id", "%q is what the request replaces", r.Parent.ID)
+	}
+	return nil
+}
+
+// checkOther checks the Ref of another lease that a request names, if it names
+// one.
+func checkOther(field string, ref lease.Ref, self lease.ID) error {
 	if ref == (lease.Ref{}) {
 		return nil
 	}
-	if err := checkText("replace.id", string(ref.ID), lease.MaxIDBytes); err != nil {
+	if err := checkText(field+".id", string(ref.ID), lease.MaxIDBytes); err != nil {
 		return err
 	}
-	if err := checkText("replace.holder", ref.Holder, lease.MaxHolderBytes); err != nil {
+	if err := checkText(field+".holder", ref.Holder, lease.MaxHolderBytes); err != nil {
 		return err
 	}
 	switch {
 	case ref.Token == 0:
-		return lease.Invalid("replace.token", "0; replacing a lease takes its full Ref")
-	case ref.ID == r.ID:
-		return lease.Invalid("replace.id", "%q is the request itself", ref.ID)
+		return lease.Invalid(field+".token", "0; it takes the lease's full Ref")
+	case ref.ID == self:
+		return lease.Invalid(field+".id", "%q is the request itself", ref.ID)
 	}
 	return nil
 }
@@ -190,15 +206,15 @@ func cleanQuery(q lease.Query) (lease.Query, error) {
 	return q, nil
 }
 
-// checkForce checks who force-releases, and why.
-func checkForce(f lease.Revocation) error {
-	if err := checkText("actor", f.Actor, lease.MaxActorBytes); err != nil {
+// checkRevocation checks who force-releases, and why.
+func checkRevocation(r lease.Revocation) error {
+	if err := checkText("actor", r.Actor, lease.MaxActorBytes); err != nil {
 		return err
 	}
-	if f.Reason == "" {
+	if r.Reason == "" {
 		return nil
 	}
-	return checkText("reason", f.Reason, lease.MaxReasonBytes)
+	return checkText("reason", r.Reason, lease.MaxReasonBytes)
 }
 
 // roundUp returns the duration in whole milliseconds, the resolution of the

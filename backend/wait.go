@@ -63,7 +63,7 @@ func (a *attempt) next(w *waiting) (time.Duration, Wakeup) {
 		return w.backoff.next(), WokenByRetry
 	}
 	w.backoff = backoff{}
-	after, why := a.asked+a.config.WaiterTTL/3-lease.Clock(), WokenByHeartbeat
+	after, why := a.asked+time.Duration(float64(a.place)/3*newJitter())-lease.Clock(), WokenByHeartbeat
 	// A millisecond, the resolution of the store's clock, makes sure that the
 	// end has come.
 	if end := a.queued.RetryAfter + time.Millisecond; a.queued.RetryAfter > 0 && end < after {

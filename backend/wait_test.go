@@ -97,7 +97,7 @@ func TestHeartbeatKeepsThePlace(t *testing.T) {
 		took := elapsed()
 		_, err := m.Acquire(t.Context(), request())
 		require.NoError(t, err)
-		require.Equal(t, 3*time.Second, took())
+		require.InDelta(t, 3*time.Second, took(), float64(300*time.Millisecond), "a jittered third of it each")
 		require.Equal(t, []backend.Wakeup{backend.WokenByHeartbeat, backend.WokenByHeartbeat, backend.WokenByHeartbeat}, *why)
 	})
 }
@@ -207,7 +207,7 @@ func TestWaitSurvivesAStoreThatIsAway(t *testing.T) {
 		took := elapsed()
 		_, err := m.Acquire(t.Context(), request())
 		require.NoError(t, err)
-		require.Equal(t, (20+40+80)*time.Millisecond+10*time.Second/3, took())
+		require.InDelta(t, (20+40+80)*time.Millisecond+10*time.Second/3, took(), float64(time.Second)/3)
 		require.Equal(t, []backend.Wakeup{
 			backend.WokenByHint, backend.WokenByRetry, backend.WokenByRetry, backend.WokenByRetry, backend.WokenByHeartbeat,
 		}, *why)
@@ -250,7 +250,7 @@ func TestPlaceThatLapsesWhileTheStoreIsAway(t *testing.T) {
 				r.Timeout = lease.NoTimeout
 				took := elapsed()
 				_, err := m.Acquire(t.Context(), r)
-				require.Equal(t, 10*time.Second/3+10*time.Second, took(), "a WaiterTTL after the last answer")
+				require.InDelta(t, 10*time.Second/3+10*time.Second, took(), float64(time.Second)/3, "a WaiterTTL after the last answer")
 				require.ErrorIs(t, err, lease.ErrUnavailable)
 				require.NotErrorIs(t, err, lease.ErrConflict)
 				s.wantWithdrawn(t, lease.EndCancelled)
@@ -290,7 +290,7 @@ func TestBlockingSwitchedOff(t *testing.T) {
 		s.change(func(c *lease.Config) { c.Blocking = false })
 		r := <-done
 		require.ErrorIs(t, r.err, lease.ErrDisabled)
-		require.Equal(t, 10*time.Second/3, r.took, "at the next heartbeat")
+		require.InDelta(t, 10*time.Second/3, r.took, float64(time.Second)/3, "at the next heartbeat")
 		s.wantWithdrawn(t, lease.EndCancelled)
 
 		asks, _ := s.state()

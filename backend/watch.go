@@ -54,6 +54,9 @@ func (e *engine) Watch(ctx context.Context, q lease.Query) iter.Seq2[lease.Event
 	const op = "watch"
 	return func(yield func(lease.Event, error) bool) {
 		q, err := cleanQuery(q)
+		if err == nil && ctx == nil {
+			err = errNoContext()
+		}
 		if err != nil {
 			yield(lease.Event{}, err)
 			return
@@ -98,8 +101,8 @@ type reader struct {
 	count int         // of the events passed on
 }
 
-// events reads the next events and moves on. The gate is passed for each call
-// of the store, and not held while the caller looks at what it got.
+// events reads the next events and moves on. Nothing is under way while the
+// caller looks at what it got.
 func (e *engine) events(ctx context.Context, op string, r *reader) ([]lease.Event, time.Duration, error) {
 	ctx, leave, err := e.enter(ctx, op)
 	if err != nil {

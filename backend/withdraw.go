@@ -31,11 +31,14 @@ func (e *engine) abandon(ctx context.Context, a *attempt, err error) (lease.Leas
 	if !a.sent || a.request.QueueTTL > 0 {
 		return lease.Lease{}, err
 	}
-	args := WithdrawArgs{ID: a.request.ID, Holder: a.request.Holder, Attempt: a.name, Why: lease.EndCancelled}
-	if errors.Is(err, lease.ErrTimeout) {
-		args.Why = lease.EndTimeout
+	if !e.conclude(a, abandoned) {
+		return lease.Lease{}, err // another call asks for the same
 	}
-	done := e.takeBack(ctx, args) //nolint:contextcheck // ctx must not end it
+	why := lease.EndCancelled
+	if errors.Is(err, lease.ErrTimeout) {
+		why = lease.EndTimeout
+	}
+	done := e.takeBack(ctx, a.withdrawal(why)) //nolint:contextcheck // ctx must not end it
 
 	wait, ended := patience, ctx.Done()
 	if ctx.Err() != nil {
@@ -83,9 +86,9 @@ type tried struct {
 	err   error
 }
 
-// takeBack has an attempt withdrawn in the background. Whether the first try
-// fails, which comes through the channel, is all that is worth waiting for; if
-// it is not even begun, since others fail, nothing is.
+// takeBack has an attempt withdrawn in the background. The channel tells how the
+// first try ended. If other withdrawals fail at present it tells a failure at
+// once: waiting would be for nothing.
 func (e *engine) takeBack(ctx context.Context, args WithdrawArgs) <-chan tried {
 	done := make(chan tried, 1)
 	w := withdrawal{args: args, values: context.WithoutCancel(ctx), until: time.Now().Add(lease.MinEndedRetention), done: done}
@@ -136,8 +139,11 @@ func (e *engine) withdrawAll(w withdrawal) {
 // TTL. After Close has begun there is one last try.
 func (e *engine) withdraw(w withdrawal) (again bool) {
 	const op = "withdraw"
-	final := e.closed()
-	ctx, cancel := context.WithTimeout(valued{e.last, w.values}, withdrawTry)
+	final, last := e.closed(), e.last
+	if e.overdue.Load() { // the store is still open, for what has not returned
+		last = context.Background()
+	}
+	ctx, cancel := context.WithTimeout(valued{last, w.values}, withdrawTry)
 	defer cancel()
 	t := tried{asked: lease.Clock(), err: ctx.Err()}
 	if t.err == nil {

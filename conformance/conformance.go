@@ -91,7 +91,12 @@ func cases() []testCase {
 		lostReplyCases,
 		fencingCases,
 		clockCases,
+		lateCases,
 		limitCases,
+		repeatedCases,
+		boundCases,
+		subleaseCases,
+		subleaseEndCases,
 	)
 }
 

@@ -254,6 +254,9 @@ func (p *player) acquire(s *side, args backend.AcquireArgs) (backend.AcquireRepl
 	if args.Request.Replace.ID != "" {
 		args.Request.Replace.Token = s.tokens[args.Request.Replace.ID]
 	}
+	if args.Request.Parent.ID != "" {
+		args.Request.Parent.Token = s.tokens[args.Request.Parent.ID]
+	}
 	for {
 		reply, err := s.Acquire(p.h.Context(), args)
 		if err != nil {

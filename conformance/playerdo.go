@@ -29,6 +29,15 @@ func (p *player) do(i instruction) {
 		if p.sides[0].tokens[id(i.target)] != 0 { // one without a token never reaches a store
 			p.begin(i, a)
 		}
+	case doUnder:
+		if !known {
+			return
+		}
+		a := p.args(i)
+		a.Request.Parent = lease.Ref{ID: id(i.target), Holder: args.Request.Holder}
+		if p.sides[0].tokens[id(i.target)] != 0 {
+			p.begin(i, a)
+		}
 	case doAgain:
 		if known {
 			p.again(i, args)

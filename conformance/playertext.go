@@ -45,7 +45,7 @@ func (p *player) leaseText(l lease.Lease) string {
 }
 
 func successorText(l lease.Lease) string {
-	return fmt.Sprintf(" by %q, revoked %+v", l.ReplacedBy, l.Revoked)
+	return fmt.Sprintf(" by %q, under %q, revoked %+v", l.ReplacedBy, l.Parent, l.Revoked)
 }
 
 func endText(e backend.End) string {

@@ -20,6 +20,7 @@ const (
 	doPlace    verb = "place"    // ask with a place, and again only by doAgain
 	doAgain    verb = "again"    // ask again for what another instruction asked for
 	doReplace  verb = "replace"  // ask for a request that replaces another one's lease
+	doUnder    verb = "under"    // ask for a request under the cover of another one's lease
 	doRenew    verb = "renew"    // and the same once more if repeat is set
 	doRelease  verb = "release"  //
 	doWithdraw verb = "withdraw" //
@@ -37,7 +38,7 @@ type instruction struct {
 	number int
 	verb   verb
 
-	request  lease.Request // try, wait, place, replace: without its ID and Replace
+	request  lease.Request // try, wait, place, replace, under: without its ID, Replace and Parent
 	place    time.Duration
 	target   int           // the request that it is about; config: what to change
 	ttl      time.Duration // renew
@@ -54,8 +55,8 @@ func id(number int) lease.ID { return lease.ID(fmt.Sprintf("r%03d", number)) }
 func (i instruction) String() string {
 	s := fmt.Sprintf("%03d %s", i.number, i.verb)
 	switch i.verb {
-	case doTry, doWait, doPlace, doReplace:
-		if i.verb == doReplace {
+	case doTry, doWait, doPlace, doReplace, doUnder:
+		if i.verb == doReplace || i.verb == doUnder {
 			s += " " + string(id(i.target))
 		}
 		s += fmt.Sprintf(" %s %v ttl %v", i.request.Holder, i.request.Claims, i.request.TTL)
@@ -118,7 +119,9 @@ const scriptLength = 120
 
 // script returns the script of a seed. In real time nothing ends by itself.
 func script(seed uint64, realTime bool) []instruction {
-	g := &generator{Rand: rand.New(rand.NewPCG(seed, 0x1ea5e)), realTime: realTime}
+	g := &generator{
+		Rand: rand.New(rand.NewPCG(seed, 0x1ea5e)), realTime: realTime, requests: map[int]lease.Request{},
+	}
 	for n := range 2 + g.IntN(3) {
 		g.holders = append(g.holders, fmt.Sprintf("h%d", n+1))
 	}
@@ -134,6 +137,7 @@ type generator struct {
 	realTime bool
 	holders  []string
 	asked    []int // the instructions that asked for something
+	requests map[int]lease.Request
 }
 
 // verbs are drawn from with these weights.
@@ -141,7 +145,7 @@ var verbs = []struct {
 	verb   verb
 	weight int
 }{
-	{doTry, 16}, {doWait, 26}, {doPlace, 5}, {doAgain, 8}, {doReplace, 9}, {doRenew, 14}, {doRelease, 22},
+	{doTry, 16}, {doWait, 26}, {doPlace, 5}, {doAgain, 8}, {doReplace, 9}, {doUnder, 14}, {doRenew, 14}, {doRelease, 22},
 	{doWithdraw, 5}, {doForce, 2}, {doSweep, 2}, {doConfig, 2}, {doLook, 6}, {doPass, 20},
 }
 
@@ -152,10 +156,14 @@ func (g *generator) instruction(n int) instruction {
 		i.target = g.asked[max(0, len(g.asked)-1-int(g.ExpFloat64()*4))]
 	}
 	switch i.verb {
-	case doTry, doWait, doPlace, doReplace:
-		g.asked = append(g.asked, n)
+	case doTry, doWait, doPlace, doReplace, doUnder:
 		i.request = g.request()
-		if i.verb == doWait || i.verb == doReplace && g.IntN(2) == 0 {
+		if parent := g.requests[i.target].Claims; i.verb == doUnder && len(parent) > 0 && g.IntN(8) > 0 {
+			i.request.Claims = []lease.Claim{g.within(parent[g.IntN(len(parent))])}
+		}
+		g.asked = append(g.asked, n)
+		g.requests[n] = i.request
+		if i.verb == doWait || (i.verb == doReplace || i.verb == doUnder) && g.IntN(2) == 0 {
 			i.place = g.lasts(4, 12)
 		} else if i.verb == doPlace {
 			i.place = g.lasts(2, 20)
@@ -230,6 +238,20 @@ func (g *generator) request() lease.Request {
 	return r
 }
 
+// within returns a claim that one within c.
+func (g *generator) within(c lease.Claim) lease.Claim {
+	if c.Scope == lease.Tree {
+		if path := []string{"a/b", "a/b/c"}[g.IntN(2)]; lease.Below(path, c.Path) {
+			c.Path = path
+		}
+		c.Scope = lease.Scope(g.IntN(2))
+	}
+	if g.IntN(4) == 0 {
+		c.Mode = lease.Shared
+	}
+	return c
+}
+
 func (g *generator) query(target int) lease.Query {
 	return []lease.Query{
 		{ID: id(target)}, {Holder: g.holders[g.IntN(len(g.holders))]}, {Path: "a/b"}, {Path: "d"}, {Under: "a/b"},
@@ -251,7 +273,8 @@ var outcomes = map[backend.Outcome]string{
 	backend.Done: "done", backend.Queued: "queued", backend.Refused: "refused", backend.Deadlocked: "deadlocked",
 	backend.OverQuota: "over quota", backend.Mismatch: "mismatch", backend.Withdrawn: "withdrawn",
 	backend.Gone: "gone", backend.LimitHit: "limit hit", backend.TooLong: "too long", backend.TreeOnly: "tree only",
-	backend.Stale: "stale", backend.Again: "again",
+	backend.Stale: "stale", backend.Again: "again", backend.Late: "late", backend.Overtaken: "overtaken",
+	backend.BadParent: "bad parent",
 }
 
 // shrink returns a short script that still fails: parts that are not needed are

@@ -64,7 +64,7 @@ func Conflict(a, b Claim) bool {
 
 // CleanClaims returns the claims with their paths in normal form, sorted, and
 // with duplicates (same path and scope) merged to the stronger mode. Claims
-// beyond the limits ([MaxClaims], [MaxPathsBytes]) or with a bad path, mode or
+// beyond the limits ([MaxClaims], [MaxPathsBytes], [MaxPathParts]) or with a bad path, mode or
 // scope are [ErrInvalid]. The argument is not changed.
 func CleanClaims(in []Claim) ([]Claim, error) {
 	if len(in) == 0 {
@@ -74,7 +74,7 @@ func CleanClaims(in []Claim) ([]Claim, error) {
 		return nil, Invalid("claims", "%d given, at most %d", len(in), MaxClaims)
 	}
 	out := make([]Claim, len(in))
-	size := 0
+	size, parts := 0, 0
 	for i, c := range in {
 		path, err := CleanPath(c.Path)
 		if err != nil {
@@ -87,10 +87,16 @@ func CleanClaims(in []Claim) ([]Claim, error) {
 			return nil, Invalid("scope", "no such value: %d", c.Scope)
 		}
 		size += len(path)
+		if path != Root {
+			parts += 1 + strings.Count(path, "/")
+		}
 		out[i] = Claim{Path: path, Mode: c.Mode, Scope: c.Scope}
 	}
 	if size > MaxPathsBytes {
 		return nil, Invalid("claims", "%d bytes of paths, at most %d", size, MaxPathsBytes)
+	}
+	if parts > MaxPathParts {
+		return nil, Invalid("claims", "%d parts of paths, at most %d", parts, MaxPathParts)
 	}
 	if len(out) == 1 {
 		return out, nil

@@ -11,6 +11,7 @@ const (
 	MaxPathDepth   = 128      // parts of a path
 	MaxClaims      = 256      // of one request
 	MaxPathsBytes  = 64 << 10 // all paths of one request together
+	MaxPathParts   = 4096     // parts of all paths of one request together
 	MaxLabelsBytes = 8 << 10  // keys and values together
 	MaxActorBytes  = 256      // Revocation.Actor
 	MaxReasonBytes = 1024     // Revocation.Reason

@@ -19,9 +19,9 @@ type Acquirer interface {
 	// (Config.AcquireTimeout, 30 seconds, unless it has one of its own) has run
 	// out (ErrTimeout), or ctx ends: a ctx without a deadline does not make it
 	// wait for ever, NoTimeout does. A wait outlasts a store that is
-	// out of reach for less than Config.WaiterTTL; after that its place in line
-	// has lapsed, and it gives up with ErrUnavailable whatever its Timeout. It
-	// has three outcomes: granted; certainly not granted; unknown
+	// out of reach for as long as its place in line lasts: Config.WaiterTTL, or
+	// the TTL if that is shorter, but a second at least. After that it gives up
+	// with ErrUnavailable whatever its Timeout. It has three outcomes: granted; certainly not granted; unknown
 	// (ErrUnavailable, or ctx ended in mid-call), and then the attempt is
 	// withdrawn in the background, so that it can never be granted late.
 	Acquire(ctx context.Context, r Request) (Lease, error)
@@ -38,7 +38,7 @@ type Acquirer interface {
 	Release(ctx context.Context, ref Ref) error
 }
 
-// Inspector looks. It never changes anything. All methods may be called
+// Inspector reads. It never changes anything. All methods may be called
 // concurrently. An iterator yields at most one error, last.
 type Inspector interface {
 	// Get returns the request or lease with this ID, also when it has ended, as

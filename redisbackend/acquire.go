@@ -2,6 +2,7 @@ package redisbackend
 
 import (
 	"context"
+	"fmt"
 	"strconv"
 
 	"github.com/leasekit/leasekit/backend"
@@ -51,12 +52,23 @@ func (s *Store) Acquire(ctx context.Context, a backend.AcquireArgs) (backend.Acq
 	case backend.Gone:
 		reply.End = r.end()
 	case backend.BadParent:
-		reply.Problem = r.text(1)
+		reply.Problem = problem(r.text(1), r.text(2))
 	case backend.Stale:
 		c := r.config()
 		reply.Config = &c
 	}
 	return reply, r.err()
+}
+
+// problem says what is wrong with a request's parent, as lua/parent.lua names it.
+func problem(name, detail string) string {
+	switch name {
+	case "chain":
+		return fmt.Sprintf("%q lies under %d leases, the most there may be", detail, lease.MaxChain)
+	case "replace":
+		return "the lease that is replaced is the parent, or the parent lies under it"
+	}
+	return fmt.Sprintf("%q is not within its claims", detail)
 }
 
 // encodeAsking returns how the request is asked for: see lua/acquire.lua.

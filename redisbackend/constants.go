@@ -20,7 +20,7 @@ var constants = map[string]any{
 	"MAX_ENDS":       100,  // leases and waiters that an operation ends before it replies "again"
 	"MAX_BLOCKERS":   lease.MaxBlockers,
 	"MAX_CONTENTION": lease.MaxContention,
-	"MAX_CHAIN":      8,  // leases above a sub-lease
+	"MAX_CHAIN":      lease.MaxChain,
 	"MAX_CYCLE":      64, // holders that the search for a deadlock visits
 	"MAX_WALKED":     64, // waiters that are looked at to find whom to wake
 	"MAX_TESTED":     64, // waiters that are tested for whether to wake them

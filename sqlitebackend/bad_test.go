@@ -152,6 +152,22 @@ func TestCountersDeleted(t *testing.T) {
 	require.ErrorIs(t, err, errNamespaceGone)
 }
 
+// An old copy that is written over the file, as a restored backup, would have
+// old tokens handed out again.
+func TestTokensGoBackwards(t *testing.T) {
+	path := newPath(t)
+	m := mustManager(t, path, nil)
+	l, err := m.TryAcquire(t.Context(), lease.Request{Holder: "h", Claims: lease.Paths("a")})
+	require.NoError(t, err)
+	_, err = m.Stats(t.Context())
+	require.NoError(t, err)
+	tamper(t, path, `UPDATE lease_counters SET token = token - 1`)
+	_, err = m.TryAcquire(t.Context(), lease.Request{Holder: "h", Claims: lease.Paths("b")})
+	require.ErrorIs(t, err, lease.ErrRegressed)
+	_, err = m.Get(t.Context(), l.ID)
+	require.ErrorIs(t, err, lease.ErrRegressed)
+}
+
 // tamper changes the file behind the store's back.
 func tamper(t testing.TB, path, statement string) {
 	t.Helper()

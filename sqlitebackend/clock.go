@@ -1,35 +1,103 @@
 package sqlitebackend
 
 import (
-	"sync"
+	"sync/atomic"
 	"time"
+
+	"github.com/leasekit/leasekit/backend/rules"
+	"github.com/leasekit/leasekit/internal/bootclock"
 )
 
-// clock returns the store's clock when the machine's shows wall. It never runs
-// backwards: if the machine's clock was set back, the store's runs on from
-// where it was, and offset grows.
-func clock(wall time.Time, highest int64, offset *int64) time.Time {
-	now := wall.Add(time.Duration(*offset) * time.Millisecond)
-	if late := highest - now.UnixMilli(); late > 0 {
-		*offset += late
-		now = now.Add(time.Duration(late) * time.Millisecond)
+// machine is what a store reads the time from.
+//
+// The store's clock is the machine's boot-time clock, which no step of the wall
+// clock moves and which counts suspend, plus what the clock showed when the
+// machine started: lease_counters keeps that with the ID of the boot. The first
+// to write after another start of the machine writes it anew, by the wall clock
+// or, where that is behind, so that the store's clock goes on from where it was.
+//
+// Where processes do not share such a clock ([bootclock.Shared]), or the boot
+// has no ID, it is the wall clock, which stands still when that was set back.
+type machine struct {
+	wall func() time.Time
+	boot func() time.Duration // nil: not shared
+	id   string               // of the boot; "" if boot is nil
+}
+
+func thisMachine() machine {
+	m := machine{wall: time.Now}
+	if id := bootclock.BootID(); bootclock.Shared && id != "" {
+		m.boot, m.id = bootclock.Now, id
 	}
-	return now
+	return m
 }
 
-// latest is how far this handle has seen the store's clock go. A read, or a
-// refusal, may have answered by a time that no transaction has written. It is
-// safe for concurrent use.
-type latest struct {
-	mu          sync.Mutex
-	now, offset int64
+// origin is the store's clock at the start of a boot, Unix ms.
+type origin struct {
+	boot string
+	at   int64
 }
 
-// merge brings what was read from the store up to what was seen, and remembers
-// what that is ahead.
-func (l *latest) merge(now, offset *int64) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.now, l.offset = max(l.now, *now), max(l.offset, *offset)
-	*now, *offset = l.now, l.offset
+// current returns the origin of this boot: the one that was read, if it is of
+// this boot, else the one that continues it. highest is the latest time that was
+// used.
+func (m *machine) current(read origin, highest int64) origin {
+	if read.boot == m.id {
+		return read
+	}
+	at := max(m.wall().UnixMilli(), highest)
+	if m.boot != nil {
+		at -= m.boot().Milliseconds()
+	}
+	return origin{boot: m.id, at: at}
+}
+
+// now reads the store's clock.
+func (m *machine) now(o origin) time.Time {
+	if m.boot == nil {
+		return m.wall()
+	}
+	return time.UnixMilli(o.at).Add(m.boot())
+}
+
+// reader reads the store's clock for one handle. It is safe for concurrent use.
+type reader struct {
+	machine
+
+	// highest is the latest time, ms, that this handle has used, written or not.
+	// It matters where the wall clock is the store's.
+	highest atomic.Int64
+	// dates is what was last added for people, in steps of dateStep.
+	dates atomic.Int64
+}
+
+// state fills in the clock, for counters that were read from the store.
+func (r *reader) state(o origin, c *rules.Counters) (clock time.Time, dates time.Duration) {
+	clock = r.now(o)
+	for {
+		highest := r.highest.Load()
+		if c.Now = max(c.Now, highest); highest >= clock.UnixMilli() || r.highest.CompareAndSwap(highest, clock.UnixMilli()) {
+			break
+		}
+	}
+	return clock, r.shift(clock)
+}
+
+// dateStep is how far the dates that people see may be off the wall clock. It
+// keeps one lease's dates the same from answer to answer.
+const dateStep = time.Second
+
+// shift returns what is added to the store's clock to show it to people.
+func (r *reader) shift(clock time.Time) time.Duration {
+	if r.boot == nil {
+		return 0
+	}
+	apart := r.wall().Round(0).Sub(clock)
+	known := time.Duration(r.dates.Load())
+	if (apart - known).Abs() < dateStep {
+		return known
+	}
+	known = apart.Round(dateStep)
+	r.dates.Store(int64(known))
+	return known
 }

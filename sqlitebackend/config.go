@@ -8,6 +8,7 @@ import (
 	"github.com/leasekit/leasekit/backend"
 	"github.com/leasekit/leasekit/backend/rules"
 	"github.com/leasekit/leasekit/lease"
+	"github.com/leasekit/leasekit/sqlitebackend/internal/sqlitedb"
 )
 
 const readConfig = `SELECT config FROM lease_configs WHERE namespace = ?`
@@ -24,7 +25,7 @@ func (s *Store) Config(ctx context.Context) (backend.ConfigReply, error) {
 
 // SetConfig implements [backend.Store].
 func (s *Store) SetConfig(ctx context.Context, c lease.Config) (lease.Config, error) {
-	return run(ctx, s, "", func(st *rules.Step) (lease.Config, error) { return st.SetConfig(c) })
+	return run(ctx, s, sqlitedb.Call{}, func(st *rules.Step) (lease.Config, error) { return st.SetConfig(c) })
 }
 
 // SetConfig implements [rules.Tx].

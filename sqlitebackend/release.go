@@ -6,21 +6,22 @@ import (
 	"github.com/leasekit/leasekit/backend"
 	"github.com/leasekit/leasekit/backend/rules"
 	"github.com/leasekit/leasekit/lease"
+	"github.com/leasekit/leasekit/sqlitebackend/internal/sqlitedb"
 )
 
 // Release implements [backend.Store].
 func (s *Store) Release(ctx context.Context, a backend.ReleaseArgs) (backend.ReleaseReply, error) {
-	return run(ctx, s, a.Ref.ID, func(st *rules.Step) (backend.ReleaseReply, error) { return st.Release(a) })
+	return run(ctx, s, sqlitedb.Call{Subject: a.Ref.ID, Urgent: true}, func(st *rules.Step) (backend.ReleaseReply, error) { return st.Release(a) })
 }
 
 // Withdraw implements [backend.Store].
 func (s *Store) Withdraw(ctx context.Context, a backend.WithdrawArgs) (backend.WithdrawReply, error) {
-	return run(ctx, s, a.ID, func(st *rules.Step) (backend.WithdrawReply, error) { return st.Withdraw(a) })
+	return run(ctx, s, sqlitedb.Call{Subject: a.ID, Urgent: true}, func(st *rules.Step) (backend.WithdrawReply, error) { return st.Withdraw(a) })
 }
 
 // Force implements [backend.Store].
 func (s *Store) Force(ctx context.Context, a backend.ForceArgs) (backend.ForceReply, error) {
-	return run(ctx, s, "", func(st *rules.Step) (backend.ForceReply, error) { return st.Force(a) })
+	return run(ctx, s, sqlitedb.Call{}, func(st *rules.Step) (backend.ForceReply, error) { return st.Force(a) })
 }
 
 // AddTombstone implements [rules.Tx]. Each burial clears away two whose time is over, so
@@ -50,7 +51,7 @@ func (t *transaction) Tombstone(attempt string) (until int64, err error) {
 
 // EndedAt implements [rules.Tx].
 func (t *transaction) EndedAt(moment int64) ([]*rules.Record, error) {
-	return t.some(`SELECT `+columns+` FROM leases INDEXED BY leases_ended
+	return t.some(`FROM leases INDEXED BY leases_ended
 		WHERE namespace = ? AND ended_at > 0 AND ended_at = ? ORDER BY arrival`, t.namespace, moment)
 }
 
@@ -62,5 +63,5 @@ func (t *transaction) Select(q lease.Query, after int64, limit int) ([]*rules.Re
 	}
 	f.addPage(t.namespace, after)
 	f.add(` ORDER BY arrival LIMIT ?`, limit)
-	return t.some(`SELECT `+columns+` FROM `+f.from+` WHERE `+f.text.String(), f.args...)
+	return t.some(`FROM `+f.from+` WHERE `+f.text.String(), f.args...)
 }

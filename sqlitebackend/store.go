@@ -62,16 +62,17 @@ type Store struct {
 	waiters   hints.Hub // of this process
 	namespace int64
 
-	wall      func() time.Time             // the machine's clock
-	latest    latest                       // how far the store's clock has gone
+	client    *sqlitedb.Client // what other processes know this handle by
+	clock     reader
+	newest    atomic.Uint64                // the highest token counter that was read
 	seenWakes atomic.Int64                 // the newest leases.woken that was passed on
 	config    atomic.Pointer[lease.Config] // as last read
 	refused   atomic.Uint64                // refusals that no transaction has written yet
 
 	// Used by who has the writer's turn.
-	overlaps map[shape]string // texts of queries
-	events   []any            // room for transaction.events
-	scratch  []byte           // room for the text of an event
+	overlaps map[shape]string  // texts of queries
+	queries  map[string]string // see transaction.some
+	room     room
 
 	closing context.Context // ends when Close begins
 	stop    context.CancelFunc
@@ -103,6 +104,10 @@ func New(ctx context.Context, pool *bun.DB, o *Options) (lease.Manager, error) {
 
 // OpenStore is [Open] without the engine, for those who wrap stores.
 func OpenStore(ctx context.Context, path string, o *Options) (*Store, error) {
+	return openOn(ctx, thisMachine(), path, o)
+}
+
+func openOn(ctx context.Context, m machine, path string, o *Options) (*Store, error) {
 	options, err := o.withDefaults()
 	if err != nil {
 		return nil, err
@@ -111,7 +116,7 @@ func OpenStore(ctx context.Context, path string, o *Options) (*Store, error) {
 	if err != nil {
 		return nil, &OpenError{Path: path, Err: err}
 	}
-	return start(ctx, db, options)
+	return start(ctx, m, db, options)
 }
 
 // NewStore is [New] without the engine, for those who wrap stores.
@@ -128,18 +133,22 @@ func NewStore(ctx context.Context, pool *bun.DB, o *Options) (*Store, error) {
 		}
 		return nil, &OpenError{Path: name, Err: err}
 	}
-	return start(ctx, db, options)
+	return start(ctx, thisMachine(), db, options)
 }
 
 // start brings the schema up to date and begins to write.
-func start(ctx context.Context, db *sqlitedb.Database, o Options) (*Store, error) {
-	s := &Store{db: db, reader: db.Reader(), wall: time.Now, overlaps: make(map[shape]string)}
+func start(ctx context.Context, m machine, db *sqlitedb.Database, o Options) (*Store, error) {
+	s := &Store{db: db, reader: db.Reader(), clock: reader{machine: m}, overlaps: make(map[shape]string), queries: make(map[string]string)}
+	s.room.recent = make(map[lease.ID]struct{})
+	s.room.fields = s.room.row.fields()
 	s.closing, s.stop = context.WithCancel(context.Background())
 	s.writer = sqlitedb.NewWriter(db, sqlitedb.Hooks{Begin: s.begin, Finish: s.finish})
+	client, joinErr := db.Join()
+	s.client = client
 	s.poller = sqlitedb.NewPoller(s.writer.Changed, s.noticed)
 	s.seenWakes.Store(-1)
 	migrations, err := fs.Sub(embedded, "migrations")
-	if err == nil {
+	if err = errors.Join(err, joinErr); err == nil {
 		err = db.Migrate(ctx, migrations)
 	}
 	if err == nil {
@@ -151,8 +160,19 @@ func start(ctx context.Context, db *sqlitedb.Database, o Options) (*Store, error
 	return s, nil
 }
 
-// enter finds the namespace, or makes it.
+// enter finds the namespace, or makes it, and begins to keep time in this boot
+// of the machine. Most opens find all in place and write nothing.
 func (s *Store) enter(ctx context.Context, name string) error {
+	found, read, err := int64(0), origin{}, error(nil)
+	err = s.writer.Read(ctx, func(session *sqlitedb.Session) error {
+		_, err := session.Get(`SELECT namespace, boot, "offset" FROM lease_configs JOIN lease_counters USING (namespace) WHERE name = ?`,
+			[]any{name}, &found, &read.boot, &read.at)
+		return err
+	})
+	if err != nil || found > 0 && read.boot == s.clock.id {
+		s.namespace = found
+		return err
+	}
 	config := lease.DefaultConfig()
 	config.Version = 1
 	text, err := json.Marshal(config)
@@ -165,14 +185,24 @@ func (s *Store) enter(ctx context.Context, name string) error {
 		if err != nil {
 			return err
 		}
-		_, err = b.Get(`SELECT namespace FROM lease_configs WHERE name = ?`, []any{name}, &s.namespace)
+		var namespace, highest int64
+		if _, err = b.Get(`SELECT namespace FROM lease_configs WHERE name = ?`, []any{name}, &namespace); err != nil {
+			return err
+		}
+		if namespace >= mostNamespaces {
+			return lease.Invalid("namespace", "the file has %d others, and room for no more", namespace-1)
+		}
+		err = b.Exec(`INSERT INTO lease_counters (namespace, arrivals) VALUES (?, ?) ON CONFLICT DO NOTHING`, namespace, base(namespace))
 		if err != nil {
 			return err
 		}
-		if s.namespace >= mostNamespaces {
-			return lease.Invalid("namespace", "the file has %d others, and room for no more", s.namespace-1)
+		_, err = b.Get(`SELECT boot, "offset", now FROM lease_counters WHERE namespace = ?`, []any{namespace}, &read.boot, &read.at, &highest)
+		if err != nil {
+			return err
 		}
-		return b.Exec(`INSERT INTO lease_counters (namespace, arrivals) VALUES (?, ?) ON CONFLICT DO NOTHING`, s.namespace, base(s.namespace))
+		o := s.clock.current(read, highest)
+		s.namespace = namespace
+		return b.Exec(`UPDATE lease_counters SET boot = ?, "offset" = ? WHERE namespace = ?`, o.boot, o.at, namespace)
 	})
 }
 
@@ -181,7 +211,7 @@ func (s *Store) Close() error {
 	s.stop()
 	s.poller.Close()
 	s.saveRefused()
-	return errors.Join(s.writer.Close(), s.db.Close())
+	return errors.Join(s.writer.Close(), s.client.Close(), s.db.Close())
 }
 
 // closePatience is how long Close waits for others to let it write.
@@ -202,12 +232,11 @@ func (s *Store) saveRefused() {
 }
 
 // run runs f as one step, together with others that arrive meanwhile, and then
-// wakes whom it has made grantable. The step begins by finding this ID, unless
-// that is "".
-func run[T any](ctx context.Context, s *Store, id lease.ID, f func(*rules.Step) (T, error)) (T, error) {
+// wakes whom it has made grantable. The step begins by finding c.Subject, if any.
+func run[T any](ctx context.Context, s *Store, c sqlitedb.Call, f func(*rules.Step) (T, error)) (T, error) {
 	var reply T
 	var woken []lease.ID
-	err := s.writer.Do(ctx, sqlitedb.Call{Subject: id}, func(b *sqlitedb.Batch) error {
+	err := s.writer.Do(ctx, c, func(b *sqlitedb.Batch) error {
 		tx := b.State.(*transaction)
 		tx.woken = nil
 		st, err := rules.Begin(tx)

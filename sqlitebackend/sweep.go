@@ -5,16 +5,17 @@ import (
 
 	"github.com/leasekit/leasekit/backend"
 	"github.com/leasekit/leasekit/backend/rules"
+	"github.com/leasekit/leasekit/sqlitebackend/internal/sqlitedb"
 )
 
 // Sweep implements [backend.Store].
 func (s *Store) Sweep(ctx context.Context, limit int) (backend.SweepReply, error) {
-	return run(ctx, s, "", func(st *rules.Step) (backend.SweepReply, error) { return st.Sweep(limit) })
+	return run(ctx, s, sqlitedb.Call{}, func(st *rules.Step) (backend.SweepReply, error) { return st.Sweep(limit) })
 }
 
 // Due implements [rules.Tx].
 func (t *transaction) Due(now int64, limit int) ([]*rules.Record, error) {
-	return t.some(`SELECT `+columns+` FROM leases INDEXED BY leases_deadline
+	return t.some(`FROM leases INDEXED BY leases_deadline
 		WHERE namespace = ? AND ended_at = 0 AND deadline <= ? ORDER BY deadline, arrival LIMIT ?`,
 		t.namespace, now, limit)
 }

@@ -2,6 +2,7 @@ package sqlitebackend
 
 import (
 	"errors"
+	"fmt"
 
 	"github.com/leasekit/leasekit/backend/rules"
 	"github.com/leasekit/leasekit/lease"
@@ -19,8 +20,7 @@ type transaction struct {
 	config   lease.Config
 	counters rules.Counters // as the steps change them
 	loaded   rules.Counters // as they were read
-	offset   int64          // of the clock
-	before   int64          // the offset as it was read
+	origin   origin         // of the clock
 	ended    int            // rows of leases that have ended
 	wakes    int64          // the newest leases.woken
 	written  bool           // something else than the counters has changed
@@ -29,19 +29,35 @@ type transaction struct {
 	woken    []lease.ID // by the step that runs
 }
 
+// The counters of a namespace with the version of its configuration, and how
+// they are written back.
+var readCounters = `SELECT ` + unnamed(`k.seq, k.token, k.arrivals, k.waiting, k.buried, k.now, k.boot, k."offset", k.refused,
+	k.ended, k.wakes, k.subleases, c.version`) + ` FROM lease_counters k JOIN lease_configs c USING (namespace) WHERE k.namespace = ?`
+
+// room is what transactions use again, one after the other.
+type room struct {
+	transaction transaction
+	row         row
+	fields      []any                 // pointers to those of row
+	values      []any                 // of a record
+	events      []any                 // see transaction.events
+	text        []byte                // of an event
+	recent      map[lease.ID]struct{} // records that this handle has put, some of them
+}
+
 // begin reads, once in each transaction, what every step needs.
 func (s *Store) begin(b *sqlitedb.Batch) error {
-	tx := &transaction{Batch: b, store: s, namespace: s.namespace, events: s.events[:0]}
+	tx := &s.room.transaction
+	*tx = transaction{Batch: b, store: s, namespace: s.namespace, events: s.room.events[:0]}
 	b.State = tx
 	if s.namespace == 0 { // Open makes it in its first transaction
 		return nil
 	}
 	var version uint64
+	var read origin
 	c := &tx.counters
-	found, err := b.Get(`SELECT k.seq, k.token, k.arrivals, k.waiting, k.buried, k.now, k."offset", k.refused,
-			k.ended, k.wakes, k.subleases, c.version
-		FROM lease_counters k JOIN lease_configs c USING (namespace) WHERE k.namespace = ?`, []any{s.namespace},
-		&c.Seq, &c.Token, &c.Arrivals, &c.Waiting, &c.Tombstones, &c.Now, &tx.offset, &c.Refused,
+	found, err := b.Get(readCounters, []any{s.namespace},
+		&c.Seq, &c.Token, &c.Arrivals, &c.Waiting, &c.Tombstones, &c.Now, &read.boot, &read.at, &c.Refused,
 		&tx.ended, &tx.wakes, &c.Subleases, &version)
 	if err != nil {
 		return err
@@ -49,8 +65,13 @@ func (s *Store) begin(b *sqlitedb.Batch) error {
 	if !found {
 		return sqlitedb.Unavailable("begin", errNamespaceGone)
 	}
-	tx.loaded, tx.before = *c, tx.offset
-	s.latest.merge(&c.Now, &tx.offset)
+	if err := s.regressed(c.Token, s.newest.Load()); err != nil {
+		return err
+	}
+	tx.loaded = *c
+	if tx.origin = s.clock.current(read, c.Now); tx.origin != read {
+		tx.written = true // before anybody is answered by it
+	}
 	tx.counters.Refused += s.refused.Load()
 	if known := s.config.Load(); known != nil && known.Version == version {
 		tx.config = *known
@@ -63,23 +84,34 @@ func (s *Store) begin(b *sqlitedb.Batch) error {
 // counters would hand out old tokens again.
 var errNamespaceGone = errors.New("the namespace's counters have been deleted")
 
+// regressed reports that the newest token is behind the one that this handle
+// knew of before it began to read: an old copy was written over the file.
+func (s *Store) regressed(token lease.Token, before uint64) error {
+	if uint64(token) < before {
+		return fmt.Errorf("%w: it is %d and was %d: an old copy was written over %s", lease.ErrRegressed, token, before, s.db.Name())
+	}
+	for newest := before; newest < uint64(token) && !s.newest.CompareAndSwap(newest, uint64(token)); {
+		newest = s.newest.Load()
+	}
+	return nil
+}
+
 // finish writes the counters once, if any step has changed something.
 func (s *Store) finish(b *sqlitedb.Batch) error {
 	tx := b.State.(*transaction)
 	if err := tx.writeEvents(); err != nil {
 		return err
 	}
-	s.latest.merge(&tx.counters.Now, &tx.offset)
 	c := tx.counters
-	if !tx.written && tx.offset == tx.before {
+	if !tx.written {
 		// A refusal is no reason to write: what it counted is kept for the next
 		// transaction that has one.
 		s.refused.Store(c.Refused - tx.loaded.Refused)
 		return nil
 	}
 	err := b.Exec(`UPDATE lease_counters SET seq = ?, token = ?, arrivals = ?, waiting = ?, buried = ?, now = ?,
-		"offset" = ?, refused = ?, ended = ?, wakes = ?, subleases = ? WHERE namespace = ?`,
-		int64(c.Seq), int64(c.Token), c.Arrivals, c.Waiting, c.Tombstones, c.Now, tx.offset, int64(c.Refused), tx.ended, tx.wakes, c.Subleases, tx.namespace)
+		boot = ?, "offset" = ?, refused = ?, ended = ?, wakes = ?, subleases = ? WHERE namespace = ?`,
+		int64(c.Seq), int64(c.Token), c.Arrivals, c.Waiting, c.Tombstones, c.Now, tx.origin.boot, tx.origin.at, int64(c.Refused), tx.ended, tx.wakes, c.Subleases, tx.namespace)
 	if err == nil {
 		s.refused.Store(0)
 	}
@@ -88,8 +120,9 @@ func (s *Store) finish(b *sqlitedb.Batch) error {
 
 // Load implements [rules.Tx].
 func (t *transaction) Load() (rules.State, error) {
-	now := clock(t.store.wall(), t.counters.Now, &t.offset)
-	return rules.State{Counters: &t.counters, Config: t.config, Clock: now}, nil
+	state := rules.State{Counters: &t.counters, Config: t.config, Client: t.store.client.Name()}
+	state.Clock, state.Dates = t.store.clock.state(t.origin, &t.counters)
+	return state, nil
 }
 
 // change executes a statement that changes something.

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"errors"
+	"time"
 
 	"github.com/uptrace/bun"
 
@@ -21,21 +22,22 @@ type view struct {
 	tx        bun.Tx
 	namespace int64
 	counters  rules.Counters
-	offset    int64 // of the clock
 	config    lease.Config
-	now       int64 // the store's clock, ms
+	now       int64         // the store's clock, ms
+	dates     time.Duration // what is added to it for people
 }
 
 // look reads from one view. It writes nothing and does not wait for writers.
 // Errors are those of readFailed.
 func (s *Store) look(ctx context.Context, doing string, read func(*view) error) error {
+	before := s.newest.Load()
 	tx, err := s.reader.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
 	if err != nil {
 		return readFailed(ctx, doing, err)
 	}
 	defer func() { _ = tx.Rollback() }() // it has only read
 	v := &view{ctx: ctx, tx: tx, namespace: s.namespace}
-	if err = v.load(s); err == nil {
+	if err = v.load(s, before); err == nil {
 		err = s.db.Check()
 	}
 	if err == nil {
@@ -47,23 +49,25 @@ func (s *Store) look(ctx context.Context, doing string, read func(*view) error) 
 	return nil
 }
 
-const loadView = `SELECT k.seq, k.token, k.waiting, k.now, k."offset", k.refused, c.config
+const loadView = `SELECT k.seq, k.token, k.waiting, k.now, k.boot, k."offset", k.refused, c.config
 	FROM lease_counters k JOIN lease_configs c USING (namespace) WHERE k.namespace = ?`
 
-func (v *view) load(s *Store) error {
+func (v *view) load(s *Store, before uint64) error {
 	var config []byte
+	var read origin
 	c := &v.counters
-	err := v.row([]any{&c.Seq, &c.Token, &c.Waiting, &c.Now, &v.offset, &c.Refused, &config}, loadView, v.namespace)
+	err := v.row([]any{&c.Seq, &c.Token, &c.Waiting, &c.Now, &read.boot, &read.at, &c.Refused, &config}, loadView, v.namespace)
 	if errors.Is(err, sql.ErrNoRows) {
 		return errNamespaceGone
 	}
 	if err != nil {
 		return err
 	}
-	s.latest.merge(&c.Now, &v.offset)
-	c.Now = clock(s.wall(), c.Now, &v.offset).UnixMilli()
-	v.now = c.Now
-	s.latest.merge(&c.Now, &v.offset)
+	if err := s.regressed(c.Token, before); err != nil {
+		return err
+	}
+	clock, dates := s.clock.state(s.clock.current(read, c.Now), c)
+	v.now, v.dates = max(clock.UnixMilli(), c.Now), dates
 	return json.Unmarshal(config, &v.config)
 }
 
@@ -76,7 +80,7 @@ func (v *view) row(into []any, query string, args ...any) error {
 // driver may report its interruption in words of its own.
 func readFailed(ctx context.Context, doing string, err error) error {
 	switch {
-	case errors.Is(err, lease.ErrTrimmed):
+	case errors.Is(err, lease.ErrTrimmed), errors.Is(err, lease.ErrRegressed):
 		return err
 	case ctx.Err() != nil:
 		return errors.Join(ctx.Err(), err)

@@ -62,11 +62,12 @@ func (s *Step) acquire(a backend.AcquireArgs) (backend.AcquireReply, error) {
 	return s.decide(r, a, false, keeps)
 }
 
-// keepPlace makes r's place last from now. A place with a QueueTTL is the
-// client's own, across processes: no process takes it along.
+// keepPlace makes r's place last from now; an ask with a shorter PlaceTTL than
+// one before it never shortens it. A place that was asked for with a QueueTTL is
+// the client's own, across processes: no process takes it along.
 func (s *Step) keepPlace(r *Record, a backend.AcquireArgs) {
-	r.Deadline, r.Client = s.now+a.PlaceTTL.Milliseconds(), s.client
-	if a.Request.QueueTTL > 0 {
+	r.Deadline, r.Client = max(r.Deadline, s.now+a.PlaceTTL.Milliseconds()), s.client
+	if a.Request.QueueTTL > 0 || r.Attempts == "" {
 		r.Client = ""
 	}
 }

@@ -37,8 +37,9 @@ func (s *Step) take(r, old, parent *Record, a backend.AcquireArgs, first bool) (
 		return s.granted(r), nil
 	}
 	// Those behind a waiter count on the end of its place, and ask again at
-	// their heartbeat: a lease that ends before that concerns them now.
-	if span(r.Deadline-s.now) < a.PlaceTTL/3 {
+	// their heartbeat: a lease that ends before that concerns them now. Their
+	// places may last longer than this one did.
+	if span(r.Deadline-s.now) < s.config.WaiterTTL/2 {
 		if err := s.hint(r); err != nil {
 			return backend.AcquireReply{}, err
 		}

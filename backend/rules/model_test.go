@@ -7,11 +7,12 @@ import (
 	"github.com/leasekit/leasekit/lease"
 )
 
-// The model is DESIGN sections 4 and 5 to the letter, without any index: every
-// lease and waiter is looked at, and "waits for" is computed as a fixed point.
+// The model is the rules to the letter, without any index: every lease and waiter
+// is looked at, and "waits for" is computed as a fixed point.
 
 type modelEntry struct {
 	lease.Request
+	chain   []lease.ID
 	place   int64 // key*1e6 + arrival
 	waiting bool
 	end     time.Time // of the lease, or when the place lapses
@@ -25,8 +26,51 @@ type modelEntry struct {
 
 type model struct{ entries []*modelEntry }
 
-func (m *model) leases() []*modelEntry  { return m.pick(false) }
-func (m *model) waiters() []*modelEntry { return m.pick(true) }
+func (m *model) leases() []*modelEntry { return m.pick(false) }
+
+// places returns the waiters, those included who do not know yet that their
+// parent has ended.
+func (m *model) places() []*modelEntry { return m.pick(true) }
+
+func (m *model) waiters() []*modelEntry {
+	return slices.DeleteFunc(m.places(), func(u *modelEntry) bool { return !m.hasParent(u) })
+}
+
+// active returns the active lease with this ID, nil if there is none.
+func (m *model) active(id lease.ID) *modelEntry {
+	for _, e := range m.leases() {
+		if e.ID == id {
+			return e
+		}
+	}
+	return nil
+}
+
+// hasParent reports whether the parent of e is active, if it has one.
+func (m *model) hasParent(e *modelEntry) bool {
+	return e.Parent.ID == "" || m.active(e.Parent.ID) != nil
+}
+
+// inside reports whether e may lie under its parent, which is active.
+func (m *model) inside(e *modelEntry) bool {
+	parent := m.active(e.Parent.ID)
+	return len(e.chain) <= lease.MaxChain && !slices.Contains(e.chain, e.Replace.ID) &&
+		!slices.ContainsFunc(e.Claims, func(c lease.Claim) bool {
+			return !slices.ContainsFunc(parent.Claims, func(p lease.Claim) bool {
+				return lease.Covers(p, c.Path) && (c.Scope == lease.Exact || p.Scope == lease.Tree) &&
+					(p.Mode == lease.Exclusive || c.Mode == lease.Shared)
+			})
+		})
+}
+
+// until returns when a lease of e that is granted or renewed now ends.
+func (m *model) until(e *modelEntry, ttl time.Duration) time.Time {
+	end := time.Now().Add(ttl)
+	if parent := m.active(e.Parent.ID); parent != nil && parent.end.Before(end) {
+		return parent.end
+	}
+	return end
+}
 
 func (m *model) pick(waiting bool) []*modelEntry {
 	var out []*modelEntry
@@ -44,9 +88,10 @@ func clash(a, b []lease.Claim) bool {
 	})
 }
 
-// blockedByLease reports whether the lease e is in the way of r: rule (a).
+// blockedByLease reports whether the lease e is in the way of r.
 func blockedByLease(r, e *modelEntry) bool {
-	return e.ID != r.Replace.ID && (e.Holder != r.Holder || r.Distinct) && clash(r.Claims, e.Claims)
+	return e.ID != r.Replace.ID && !slices.Contains(r.chain, e.ID) && (e.Holder != r.Holder || r.Distinct) &&
+		clash(r.Claims, e.Claims)
 }
 
 func behind(r, u *modelEntry) bool {
@@ -57,7 +102,11 @@ func behind(r, u *modelEntry) bool {
 func (m *model) waitsFor(r *modelEntry) map[*modelEntry]bool {
 	set := map[*modelEntry]bool{}
 	target := func(e *modelEntry) bool {
-		return e.ID == r.Replace.ID || e.Holder == r.Holder && !r.Distinct
+		return e.ID == r.Replace.ID || slices.Contains(r.chain, e.ID) ||
+			e.Holder == r.Holder && !r.Distinct && m.hasParent(e) ||
+			slices.ContainsFunc(m.leases(), func(l *modelEntry) bool {
+				return l.Holder == r.Holder && m.hasParent(l) && slices.Contains(l.chain, e.ID)
+			})
 	}
 	for changed := true; changed; {
 		changed = false
@@ -87,7 +136,7 @@ func (m *model) waitsFor(r *modelEntry) map[*modelEntry]bool {
 	return set
 }
 
-// blockers returns what is in the way of r: rules (a) and (b).
+// blockers returns what is in the way of r.
 func (m *model) blockers(r *modelEntry) (leases, waiters []*modelEntry) {
 	for _, e := range m.leases() {
 		if e != r && blockedByLease(r, e) {
@@ -113,9 +162,10 @@ func (m *model) grantable(r *modelEntry) bool {
 	return len(leases)+len(waiters) == 0
 }
 
-// canReplace reports whether what r would replace, if anything, is active.
-func (m *model) canReplace(r *modelEntry) bool {
-	return r.Replace.ID == "" || slices.ContainsFunc(m.leases(), func(e *modelEntry) bool { return e.ID == r.Replace.ID })
+// hasNamed reports whether what r would replace, and its parent, are active, if
+// it names them.
+func (m *model) hasNamed(r *modelEntry) bool {
+	return (r.Replace.ID == "" || m.active(r.Replace.ID) != nil) && m.hasParent(r)
 }
 
 // deadlocked follows leases only, from r back to a lease of r's holder.

@@ -16,17 +16,18 @@ import (
 
 // script runs random operations on a store and on the model.
 type script struct {
-	t       *testing.T
-	random  *rand.Rand
-	store   *memory.Store
-	model   model
-	arrival int64
-	hints   map[lease.ID]<-chan struct{}
-	refs    map[lease.ID]lease.Ref
-	log     []string
-	began   time.Time
-	place   time.Duration // how long a place is kept; those who wait ask again every third of it
-	deaths  bool          // some who wait are not heard of any more
+	t         *testing.T
+	random    *rand.Rand
+	store     *memory.Store
+	model     model
+	arrival   int64
+	hints     map[lease.ID]<-chan struct{}
+	refs      map[lease.ID]lease.Ref
+	log       []string
+	began     time.Time
+	place     time.Duration // how long a place is kept; those who wait ask again every third of it
+	subleases bool          // some requests have a parent
+	deaths    bool          // some who wait are not heard of any more
 }
 
 func (s *script) note(format string, args ...any) {
@@ -49,10 +50,18 @@ func (s *script) acquire(a backend.AcquireArgs) backend.AcquireReply {
 // ask asks for e, with a place in line or as a try without one, and requires
 // the model's decision.
 func (s *script) ask(e *modelEntry, again bool, place time.Duration) {
-	if !s.model.canReplace(e) {
-		reply := s.acquire(s.args(e.Request, again, place))
-		s.note("ask %v by %s (again %v): %v", e.Claims, e.Holder, again, reply.Outcome)
-		require.Equal(s.t, backend.Gone, reply.Outcome, "%q", s.log)
+	asked := e.Request
+	if old := s.model.active(e.Replace.ID); !again && e.Parent.ID == "" && old != nil && old.Parent.ID != "" {
+		e.Parent, e.chain = old.Parent, old.chain // taken over
+	}
+	if !s.model.hasNamed(e) || e.Parent.ID != "" && !s.model.inside(e) {
+		want := backend.BadParent
+		if !s.model.hasNamed(e) {
+			want = backend.Gone
+		}
+		reply := s.acquire(s.args(asked, again, place))
+		s.note("ask %v by %s (again %v, under %s): %v %q", e.Claims, e.Holder, again, e.Parent.Holder, reply.Outcome, reply.Problem)
+		require.Equal(s.t, want, reply.Outcome, "%q", s.log)
 		s.model.remove(e.ID)
 		return
 	}
@@ -75,11 +84,14 @@ func (s *script) ask(e *modelEntry, again bool, place time.Duration) {
 	case place == 0 && !known:
 		want = backend.Refused
 	}
-	reply := s.acquire(s.args(e.Request, again, place))
-	s.note("ask %v by %s (again %v, place %v, distinct %v, replaces %q): %v", e.Claims, e.Holder, again, place, e.Distinct, e.Replace.Holder, reply.Outcome)
+	a := s.args(asked, again, place)
+	a.Blockers = !again || s.random.IntN(2) == 0
+	reply := s.acquire(a)
+	s.note("ask %v by %s (again %v, place %v, distinct %v, replaces %q, under %s): %v", e.Claims, e.Holder, again, place, e.Distinct, e.Replace.Holder, e.Parent.Holder, reply.Outcome)
 	require.Equal(s.t, want, reply.Outcome, "%q", s.log)
 	if want == backend.Done {
 		e.waiting, e.end = false, reply.Lease.ExpiresAt
+		require.Equal(s.t, s.model.until(e, e.TTL).UnixMilli(), e.end.UnixMilli(), "%q", s.log)
 		s.refs[e.ID] = reply.Lease.Ref()
 		if e.Replace.ID != "" {
 			s.model.remove(e.Replace.ID)
@@ -92,9 +104,17 @@ func (s *script) ask(e *modelEntry, again bool, place time.Duration) {
 			latest = b.end
 		}
 	}
-	require.Equal(s.t, len(leases)+len(waiters), reply.Count, "%q", s.log)
-	require.Len(s.t, reply.Blockers, reply.Count)
-	require.Equal(s.t, time.Until(latest), reply.RetryAfter, "%q", s.log)
+	if parent := s.model.active(e.Parent.ID); parent != nil && parent.end.Before(latest) {
+		latest = parent.end
+	}
+	if a.Blockers {
+		require.Equal(s.t, len(leases)+len(waiters), reply.Count, "%q", s.log)
+		require.Len(s.t, reply.Blockers, reply.Count)
+		require.Equal(s.t, time.Until(latest), reply.RetryAfter, "%q", s.log)
+	} else {
+		require.Zero(s.t, reply.Count)
+		require.LessOrEqual(s.t, reply.RetryAfter, time.Until(latest), "%q", s.log)
+	}
 	switch want {
 	case backend.Refused:
 		s.model.remove(e.ID)
@@ -102,7 +122,9 @@ func (s *script) ask(e *modelEntry, again bool, place time.Duration) {
 		require.True(s.t, s.model.isCycle(e, reply.Cycle), "%q is none\n%q", reply.Cycle, s.log)
 		s.model.remove(e.ID)
 	case backend.Queued:
-		require.Equal(s.t, 1+len(waiters), reply.Position, "%q", s.log)
+		if a.Blockers {
+			require.Equal(s.t, 1+len(waiters), reply.Position, "%q", s.log)
+		}
 		e.due, e.late = time.Now().Add(min(reply.RetryAfter, s.place/3)), false
 		if s.hints[e.ID] == nil {
 			s.hints[e.ID], _ = s.store.Subscribe(e.ID)
@@ -117,7 +139,7 @@ func (s *script) ask(e *modelEntry, again bool, place time.Duration) {
 func (s *script) drain(done bool) {
 	for again := true; again; {
 		again = false
-		for _, u := range s.model.waiters() {
+		for _, u := range s.model.places() {
 			woken := !u.due.After(time.Now())
 			select {
 			case <-s.hints[u.ID]:
@@ -135,8 +157,8 @@ func (s *script) drain(done bool) {
 	if s.deaths {
 		return // a hint may have gone to one of them: the others find out at their heartbeat
 	}
-	for _, u := range s.model.waiters() {
-		if u.late || s.model.canReplace(u) && !s.model.grantable(u) {
+	for _, u := range s.model.places() {
+		if u.late || s.model.hasNamed(u) && !s.model.grantable(u) {
 			continue
 		}
 		u.late = true
@@ -179,13 +201,37 @@ func (s *script) randomRequest() lease.Request {
 	if s.random.IntN(4) == 0 {
 		r.Priority = s.random.IntN(5) - 2
 	}
-	if held := s.model.leases(); len(held) > 0 && s.random.IntN(4) == 0 {
+	held := s.model.leases()
+	if len(held) > 0 && s.subleases && s.random.IntN(2) == 0 {
+		e := held[s.random.IntN(len(held))]
+		r.Parent = s.refs[e.ID]
+		if s.random.IntN(16) > 0 {
+			r.Claims = []lease.Claim{s.within(e.Claims[s.random.IntN(len(e.Claims))])}
+		}
+	}
+	if len(held) > 0 && s.random.IntN(4) == 0 {
 		e := held[s.random.IntN(len(held))]
 		if r.Replace = s.refs[e.ID]; s.random.IntN(3) > 0 {
 			r.Holder = e.Holder
 		}
 	}
 	return r
+}
+
+// within returns a claim that one within c.
+func (s *script) within(c lease.Claim) lease.Claim {
+	if c.Scope == lease.Tree {
+		if paths := []string{"a/b", "a/b/c"}; s.random.IntN(3) > 0 {
+			if path := paths[s.random.IntN(2)]; lease.Below(path, c.Path) {
+				c.Path = path
+			}
+		}
+		c.Scope = lease.Scope(s.random.IntN(2))
+	}
+	if s.random.IntN(4) == 0 {
+		c.Mode = lease.Shared
+	}
+	return c
 }
 
 func (s *script) randomHolder() string { return fmt.Sprintf("h%d", s.random.IntN(4)) }
@@ -198,12 +244,20 @@ func (s *script) randomTTL() time.Duration {
 	return time.Duration(1+s.random.IntN(40)) * time.Second
 }
 
+// chain returns the chain of a request with this parent.
+func (s *script) chain(parent lease.Ref) []lease.ID {
+	if parent.ID == "" {
+		return nil
+	}
+	return append([]lease.ID{parent.ID}, s.model.active(parent.ID).chain...)
+}
+
 func (s *script) step() {
 	switch leases, waiters := s.model.leases(), s.model.waiters(); s.random.IntN(12) {
 	case 0, 1, 2, 3, 4:
 		r := s.randomRequest()
 		s.arrival++
-		e := &modelEntry{Request: r, place: (time.Now().UnixMilli()-int64(r.Priority)*30_000)*1e6 + s.arrival}
+		e := &modelEntry{Request: r, chain: s.chain(r.Parent), place: (time.Now().UnixMilli()-int64(r.Priority)*30_000)*1e6 + s.arrival}
 		e.dead = s.deaths && s.random.IntN(4) == 0
 		place := s.place
 		if r.Replace.ID != "" && r.Replace.Holder != r.Holder || s.random.IntN(5) == 0 {
@@ -229,12 +283,17 @@ func (s *script) step() {
 		}
 	case 8:
 		if len(leases) > 0 {
-			e := leases[s.random.IntN(len(leases))]
+			e, ttl := leases[s.random.IntN(len(leases))], s.randomTTL()
 			reply, err := s.store.Renew(s.t.Context(), backend.RenewArgs{
-				Ref: s.refs[e.ID], TTL: s.randomTTL(), MaxTTL: lease.MaxTTL, Op: string(lease.NewID()), ConfigVersion: 1,
+				Ref: s.refs[e.ID], TTL: ttl, MaxTTL: lease.MaxTTL, Op: string(lease.NewID()), ConfigVersion: 1,
 			})
 			require.NoError(s.t, err)
+			if !s.model.hasParent(e) {
+				require.Equal(s.t, backend.Gone, reply.Outcome, "%q", s.log)
+				return
+			}
 			require.Equal(s.t, backend.Done, reply.Outcome, "%q", s.log)
+			require.Equal(s.t, s.model.until(e, ttl).UnixMilli(), reply.Lease.ExpiresAt.UnixMilli(), "%q", s.log)
 			e.end = reply.Lease.ExpiresAt
 			s.note("renew %v by %s until %v", e.Claims, e.Holder, e.end.Sub(s.began))
 		}
@@ -254,6 +313,7 @@ func run(t *testing.T, seed uint64) {
 		hints: map[lease.ID]<-chan struct{}{}, refs: map[lease.ID]lease.Ref{},
 	}
 	s.place, s.deaths = 3*time.Duration(2+s.random.IntN(20))*time.Second, s.random.IntN(2) == 0
+	s.subleases = s.random.IntN(3) > 0
 	s.note("seed %d", seed)
 	for range 30 {
 		s.step()
@@ -263,7 +323,7 @@ func run(t *testing.T, seed uint64) {
 
 func TestStepAgainstTheModel(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		for seed := range uint64(3000) {
+		for seed := range uint64(5000) {
 			run(t, seed)
 		}
 	})

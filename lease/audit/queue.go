@@ -1,6 +1,9 @@
 package audit
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // key is a place in the queue: lower is served first.
 type key struct {
@@ -80,6 +83,9 @@ func (r *replay) waitsFor(waiter, granted, replaced *life) bool {
 		}
 		for _, l := range r.leases.conflicting(u.claims) {
 			switch {
+			case slices.Contains(u.chain, l.id): // not in its way
+			case u != granted && r.liesUnder(granted, l):
+				return true
 			case l.holder != granted.holder || granted.distinct:
 				push(l.holder)
 			case u != granted: // its own lease is not in its way

@@ -22,6 +22,7 @@ type life struct {
 	renewals int
 	replaces lease.ID
 	distinct bool
+	chain    []lease.ID // the leases above a sub-lease
 
 	// expires is the latest expiry that the history tells. It is certain unless
 	// renewals went unrecorded or a grant has yet to be confirmed; then grants
@@ -50,7 +51,8 @@ type replay struct {
 	ended   map[lease.ID]lease.Seq
 	leases  *index
 	waiters *index
-	waiting map[string]map[*life]bool // waiters by holder
+	waiting map[string]map[*life]bool   // waiters by holder
+	above   map[lease.ID]map[string]int // how many active leases of a holder lie under a lease
 
 	// Halves of replacements whose other half has yet to come, in the same step.
 	replaced map[lease.ID]half // by the lease that was replaced
@@ -73,13 +75,14 @@ func newReplay(partial bool, boost time.Duration) *replay {
 		partial: partial, boost: boost,
 		open: map[lease.ID]*life{}, ended: map[lease.ID]lease.Seq{},
 		leases: newIndex(), waiters: newIndex(), waiting: map[string]map[*life]bool{},
+		above:    map[lease.ID]map[string]int{},
 		replaced: map[lease.ID]half{}, granted: map[lease.ID]half{},
 		tally: newTally(),
 	}
 }
 
 func (r *replay) finish() Report {
-	r.settleReplacements()
+	r.closeReplacements()
 	r.violations = append(r.violations, r.tentative...)
 	slices.SortStableFunc(r.violations, func(a, b Violation) int { return cmp.Compare(a.Seq, b.Seq) })
 	return Report{Violations: r.violations, Summary: r.tally.summary()}
@@ -133,7 +136,7 @@ func (r *replay) checkClock(e lease.Event) {
 		r.violateEvent(Clock, e, r.clockAt, "it is dated %s, before %s of event %d", stamp(e.At), stamp(r.clock), r.clockAt)
 	}
 	if e.At.After(r.clock) {
-		r.settleReplacements()
+		r.closeReplacements()
 		r.clock, r.clockAt = e.At, e.Seq
 	}
 }
@@ -180,7 +183,7 @@ func (r *replay) born(e lease.Event) *life {
 	return &life{
 		id: l.ID, holder: l.Holder, claims: l.Claims, arrived: l.CreatedAt,
 		key: r.keyOf(l.CreatedAt, l.Priority, r.arrivals), expires: l.ExpiresAt, told: e.Seq,
-		replaces: l.Replaced, distinct: l.Distinct,
+		replaces: l.Replaced, distinct: l.Distinct, chain: r.chainOf(l.Parent),
 	}
 }
 
@@ -198,11 +201,12 @@ func (r *replay) grant(e lease.Event) {
 	}
 	l := r.born(e)
 	if was != nil {
-		l.key, l.arrived = was.key, was.arrived
+		l.key, l.arrived, l.chain = was.key, was.arrived, was.chain
 		r.close(was)
 	}
 	l.active, l.since, l.token, l.granted = true, e.Seq, e.Lease.Token, e.At
 	r.checkLifetime(e, l, was)
+	r.checkParent(e, l)
 	if l.token <= r.token {
 		r.violateEvent(Tokens, e, r.tokenAt, "%s is granted token %d, after token %d at event %d", l.id, l.token, r.token, r.tokenAt)
 	} else {
@@ -213,6 +217,7 @@ func (r *replay) grant(e lease.Event) {
 	r.checkOrder(l, replaced)
 	r.open[l.id] = l
 	r.leases.add(l)
+	r.hold(l, 1)
 	r.tally.granted(e, l, was != nil)
 }
 
@@ -228,6 +233,10 @@ func (r *replay) checkLifetime(e lease.Event, l, was *life) {
 	if was != nil {
 		ttl, since = min(ttl, confirmation), was.since
 	}
+	if r.boundByParent(l) {
+		l.certain = true
+		return
+	}
 	if l.expires.Before(e.At.Add(ttl)) || !l.expires.After(e.At) {
 		r.violateEvent(Lifetime, e, since, "%s is granted at %s with an expiry at %s, and a TTL of %v", l.id, stamp(e.At), stamp(l.expires), e.Lease.TTL)
 	}
@@ -237,7 +246,7 @@ func (r *replay) checkLifetime(e lease.Event, l, was *life) {
 func (r *replay) checkFree(e lease.Event, l, replaced *life) {
 	for _, held := range r.leases.conflicting(l.claims) {
 		switch {
-		case held.holder == l.holder && !l.distinct, held == replaced:
+		case held.holder == l.holder && !l.distinct, held == replaced, slices.Contains(l.chain, held.id):
 		case held.expires.After(e.At):
 			r.overlap(e, l, held)
 		case held.certain && !r.silent:
@@ -277,11 +286,12 @@ func (r *replay) renew(e lease.Event) {
 	if missed < 0 {
 		r.violateEvent(Renewals, e, l.since, "%s is renewed for the %d. time, after %d", l.id, e.Lease.Renewals, l.renewals)
 	}
+	r.checkParent(e, l)
 	l.renewals, l.expires, l.told, l.certain = e.Lease.Renewals, e.Lease.ExpiresAt, e.Seq, true
 }
 
-// held returns the active lease that an event is about, and settles what it
-// tells about the time until then.
+// held returns the active lease that an event is about. What the event tells
+// of the time until then ends the doubts about it.
 func (r *replay) held(e lease.Event) *life {
 	l := r.known(e)
 	if l == nil {
@@ -331,6 +341,7 @@ func (r *replay) known(e lease.Event) *life {
 	}
 	r.open[id] = l
 	r.leases.add(l)
+	r.hold(l, 1)
 	r.tally.adopted()
 	return l
 }
@@ -342,6 +353,8 @@ func (r *replay) checkSame(e lease.Event, l *life) {
 		r.violateEvent(Changed, e, l.since, "%s belongs to %s, but to %s at event %d", l.id, e.Lease.Holder, l.holder, l.since)
 	case !slices.Equal(e.Lease.Claims, l.claims):
 		r.violateEvent(Changed, e, l.since, "%s claims %v, but %v at event %d", l.id, e.Lease.Claims, l.claims, l.since)
+	case len(l.chain) > 0 && e.Lease.Parent != l.chain[0]:
+		r.violateEvent(Changed, e, l.since, "%s lies under %q, but under %s at event %d", l.id, e.Lease.Parent, l.chain[0], l.since)
 	case !e.Lease.CreatedAt.Equal(l.arrived):
 		r.violateEvent(Changed, e, l.since, "%s arrived at %s, but at %s at event %d", l.id, stamp(e.Lease.CreatedAt), stamp(l.arrived), l.since)
 	}

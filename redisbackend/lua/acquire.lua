@@ -22,7 +22,7 @@ local function grant(r, old, parent, first)
   if not first then step.removeWaiter(r) end
   local newest = max(state.token + 1, leastToken)
   r.token, r.status, r.granted, r.updated = format('%016d', newest), 'a', nowText, nowText
-  r.deadline = step.lasting(r, up + r.ttl, parent)
+  r.deadline = step.lasting(up + r.ttl, parent)
   step.write(r)
   state.token = newest
   if first then state.arrivals = state.arrivals + 1 end
@@ -65,8 +65,8 @@ local function decide(r, ask, first, changed)
     step.join(r, ask.attempt)
     grant(r, old, parent, first)
     -- Those behind a waiter count on the end of its place, and ask again at their heartbeat: a lease that ends before
-    -- that concerns them now.
-    if not first and r.ttl + 0 < ask.placeTTL / 3 then step.hintNext(r) end
+    -- that concerns them now. A place lasts for the shorter of waiter_ttl and the TTL, so this one was for the TTL.
+    if not first and r.ttl + 0 <= ask.placeTTL then step.hintNext(r) end
     if not first then step.passOn(r) end
     return { 'done', r.text }
   end
@@ -146,7 +146,7 @@ local function acquire(r, ask)
   -- A try without a place only looks at the one that the request has: it will not be withdrawn.
   if ask.placeTTL > 0 then
     step.join(found, ask.attempt)
-    found.deadline, changed = step.padded(now + ask.placeTTL), true
+    found.deadline, changed = step.padded(max(found.deadline + 0, now + ask.placeTTL)), true
   end
   return decide(found, ask, false, changed)
 end
@@ -156,13 +156,13 @@ end
 -- the call is too late, SP, "again place_ttl head_start deadlock quota all"); the end of a record, from the length of the
 -- request on; holder, claims and attempt, as they stand there too.
 function operations.acquire(id, seen, asking, tail, _, _, attempt)
+  if sub(asking, 2, 15) < nowText then return { 'late' } end
   local epoch = match(seen, '^%d+ (.*)$', 31)
   if epoch ~= match(life, '^%d+ (.*)$') or sub(seen, 1, 16) + 0 > state.token or sub(seen, 17, 30) + 0 > state.changes then
-    return { 'regressed', match(life, '^%d+ (.*)$'), step.text(state.token) .. ' ' .. seen .. ' ' .. state.changes .. life }
+    return { 'regressed', match(life, '^%d+ (.*)$'), step.text(state.token) }
   end
   local stale = step.stale(match(seen, '^%d+', 31))
   if stale then return stale end
-  if sub(asking, 2, 15) < nowText then return { 'late' } end
   step.indexFresh(true)
   local again, placeTTL, headStart, deadlock, quota, all =
     match(asking, '^([01]) (%d+) (%-?%d+) ([01]) (%d+) ([01])$', 17)

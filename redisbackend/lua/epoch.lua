@@ -47,7 +47,7 @@ local function recount()
   state.waitingShared, state.waitingWide = members(WAITERS, '[p', '(q'), members(WAITERS, '[w', '(x')
   state.children = members(WAITERS, '[c', '(d') + members(INDEX, '[c', '(d')
   local last = call('ZRANGE', TOMBSTONES, -1, -1, 'WITHSCORES')[2]
-  state.buried, state.silent = max(state.buried, (last or 0) + 0), now + TOMBSTONE_MS
+  state.buried = max(state.buried, (last or 0) + 0)
 end
 
 -- Arguments and reply: as open's, and the operator's clock, ms.

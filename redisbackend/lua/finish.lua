@@ -2,7 +2,6 @@
 
 if recorded > 0 then flush() end
 if refusal then return refusal end
-if woken then step.publish() end
 
 if state.wrote then
   -- Every so often, what is kept of the history and of what has ended is looked after without a sweep.
@@ -14,11 +13,12 @@ local line = 'LAYOUT_NUMBER ' .. format('%016d %014d ', state.token, state.chang
 if state.wrote then
   local s = state
   if s.queueChanged or step then
-    queue = format('%d %d %d %d %d %d %d %d %d %d', s.claims, s.trees, s.shared, s.waiting, s.waitingTrees, s.waitingShared,
-      s.waitingWide, s.children, s.silent, s.buried)
+    queue = format('%d %d %d %d %d %d %d %d %d', s.claims, s.trees, s.shared, s.waiting, s.waitingTrees, s.waitingShared,
+      s.waitingWide, s.children, s.buried)
   end
   call('HSET', STATE, 'head', line .. format('\n%d %d %d %d %d ', s.seq, s.arrivals, s.fresh, s.bygone, s.slowed)
     .. (history and '1' or '0') .. (renewals and '1 ' or '0 ') .. queue)
 end
+if woken then step.publish() end -- last, since miniredis lets others in while it publishes
 replies[answered + 1] = line
 return replies

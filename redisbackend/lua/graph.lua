@@ -148,23 +148,58 @@ function step.reachable(holder)
   return walk.order
 end
 
+-- pair looks backwards, from the waiters that the leases of r's holder block to the leases that block r: so two holders
+-- that wait for each other are found among however many leases there are in the way. It returns the other holder, or nil,
+-- and whether anybody waits for r's holder at all.
+local function pair(r, held, all)
+  local found, seen, awaited, asked = {}, {}, not all, {}
+  for _, e in ipairs(held) do
+    for _, claim in ipairs(step.claims(e)) do
+      if step.spent() then break end
+      for _, u in ipairs(step.waitersOver(claim, r.holder, nil, nil, MAX_CONTENTION)) do
+        if not seen[u.id] then
+          seen[u.id] = true
+          found[#found + 1] = u
+        end
+      end
+    end
+  end
+  table.sort(found, step.byPlace)
+  for _, u in ipairs(step.recordsOf(step.stillInLine(found))) do
+    if step.spent() then return nil, true end
+    if u.status == 'p' and not u.distinct and not asked[u.holder] and step.blockedBy(u, r.holder) then
+      awaited, asked[u.holder] = true, true
+      if step.blockedBy(r, u.holder) then return u.holder, true end
+    end
+  end
+  return nil, awaited
+end
+
 -- cycle returns the holders that wait for each other because r waits, r's first; nil if its wait can end. It follows
 -- leases only: the order in the queue never makes a deadlock, since the bypass rule gives way. Distinct requests take no
--- part. Whether a waiter of another closes the cycle is asked of the asker's own leases, so however many others block it.
+-- part.
 function step.cycle(r)
+  local held, all = step.held(r.holder, MAX_ENDS)
+  if not held[1] then return nil end -- nobody waits for a holder that has nothing
+  local other, awaited = pair(r, held, all)
+  if other then return { r.holder, other } end
+  if not awaited then return nil end
   local visited, count = { [r.holder] = true }, 1
   local function search(u)
     if u ~= r and step.blockedBy(u, r.holder) then return { u.holder } end
-    for _, e in ipairs(step.blockingLeases(u, u == r and 10 * MAX_CONTENTION or MAX_CONTENTION)) do
-      if count < MAX_CYCLE and not visited[e.holder] and not step.spent() then
-        local waiters = step.waitersOf(e.holder, MAX_CONTENTION)
+    for _, e in ipairs(step.blockingLeases(u, MAX_CONTENTION)) do
+      if not visited[e.holder] then
+        if count == MAX_CYCLE or step.spent() then return nil end
         visited[e.holder] = true
-        if waiters[1] then count = count + 1 end
-        for _, v in ipairs(step.live(step.recordsOf(step.stillInLine(waiters)))) do
-          local rest = not v.distinct and search(v)
-          if rest then
-            table.insert(rest, 1, u.holder)
-            return rest
+        local counted = false
+        for _, v in ipairs(step.liveWaitersOf(e.holder, MAX_CONTENTION)) do
+          if not v.distinct then
+            if not counted then counted, count = true, count + 1 end
+            local rest = search(v)
+            if rest then
+              table.insert(rest, 1, u.holder)
+              return rest
+            end
           end
         end
       end

@@ -23,7 +23,7 @@ local function within(claim, parent)
   return false
 end
 
-local function bad(problem) return nil, { 'bad_parent', problem } end
+local function bad(problem, detail) return nil, { 'bad_parent', problem, detail } end
 
 -- parent returns the lease that r stands under, if any, as replaced does: the one that it names, or that of the lease which
 -- it would replace. On the first ask it fixes the chain: the parent and the parent's chain.
@@ -33,30 +33,35 @@ function step.parent(r, old, first)
   if r.parentID ~= '' then
     parent, problem = named(r.parentID, r.parentHolder, r.parentToken)
   else
-    local id = step.chain(r.chain ~= '' and r or old)[1]
-    parent = step.find(id)
-    if not parent then return nil, step.gone('not_found') end
-    if parent.status ~= 'a' then problem = step.endOf(parent) end
+    parent, problem = step.activeParent(r.chain ~= '' and r or old)
   end
   if problem or not first then return parent, problem end
-  for _, claim in ipairs(step.claims(r)) do
-    if not within(claim, parent) then return bad('claims') end
-  end
-  if #step.chain(parent) >= MAX_CHAIN then return bad('chain') end
+  if #step.chain(parent) >= MAX_CHAIN then return bad('chain', parent.id) end
   r.chain, r.ancestors = #parent.id .. ':' .. parent.id .. parent.chain, nil
-  if r.replaceID ~= '' and step.inChain(r, r.replaceID) then return bad('replace') end
+  if r.replaceID ~= '' and step.inChain(r, r.replaceID) then return bad('replace', '') end
+  for _, claim in ipairs(step.claims(r)) do
+    if not within(claim, parent) then return bad('claims', claim.path) end
+  end
   return parent
 end
 
--- parentOfLease returns the lease that an active one stands under; false if that is not active any more.
-function step.parentOfLease(r)
-  if r.chain == '' then return nil end
+-- activeParent returns the lease that a record stands under, if that is active, or the reply that says how it ended (and the
+-- lease, if it is known).
+function step.activeParent(r)
   local parent = step.find(step.chain(r)[1])
-  return parent and parent.status == 'a' and parent
+  if not parent then return nil, step.gone('not_found') end
+  if parent.status ~= 'a' then return parent, step.endOf(parent) end
+  return parent
 end
 
--- lasting returns the deadline of a lease that is to last until some moment: no longer than its parent.
-function step.lasting(_, moment, parent)
-  local deadline = step.padded(moment)
-  return parent and min(deadline + 0, parent.deadline + 0) < moment and parent.deadline or deadline
+-- underActive says whether the parent of a waiter is active. If it is not, the waiter fails.
+function step.underActive(r)
+  local parent, problem = step.activeParent(r)
+  if problem and r.status == 'p' and not step.endedEnough() then step.fail(r, parent, problem) end
+  return problem == nil and r.status == 'p'
+end
+
+-- lasting returns the deadline of what is to last until some moment: no longer than its parent.
+function step.lasting(moment, parent)
+  return parent and step.padded(min(moment, parent.deadline + 0)) or step.padded(moment)
 end

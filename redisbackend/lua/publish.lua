@@ -2,7 +2,7 @@
 
 -- A process whose address nobody listens at, though somebody in it should be told, is silent: it may be gone, or make its
 -- link anew. It has SILENCE_MS for that. If nobody listens then, its waiters lapse, and those behind pass them. The moment
--- since which an address is silent stands in STATE, as a field of its name.
+-- since which an address is silent stands in STATE, as a field of its name; until when there may be one, in the field silent.
 
 -- What all keys and channels of the namespace begin with: its only "}" ends the hash tag.
 local prefix = match(KEYS[1], '^[^}]*}:') .. 'wake:'
@@ -36,7 +36,7 @@ function step.publish()
       if not told[client] and step.tell(client, table.concat(message)) == 0 then
         silent[#silent + 1] = ids
         call('HSETNX', STATE, client, nowText)
-        state.silent, state.wrote = now + TOMBSTONE_MS, true
+        call('HSET', STATE, 'silent', step.text(now + TOMBSTONE_MS))
       end
       told[client] = true
     end

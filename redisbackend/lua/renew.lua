@@ -3,7 +3,7 @@
 -- contentionOf says who waits for what r, a lease, holds: how many, since when, and the highest priority.
 function step.contentionOf(r)
   local count, since, priority = 0, 0, 0
-  if state.waiting == 0 or r.status ~= 'a' then return { 0, 0, 0 } end
+  if state.waiting == 0 or r.status ~= 'a' or step.over(r) then return { 0, 0, 0 } end
   local seen, ids = {}, {}
   for _, claim in ipairs(step.claims(r)) do
     local found = step.waitersOver(claim, nil, nil, nil, MAX_CONTENTION)
@@ -36,26 +36,22 @@ local function renew(r, ttl, maxTTL, renewal)
   end
   if #renewal == OPERATION_LENGTH and r.renewal > renewal then return renewed('overtaken', r) end
   local own, most, renewals = r.ttl + 0, r.maxRenewals + 0, r.renewals + 0
-  local parent = step.parentOfLease(r)
-  if parent == false then return step.orphaned(r) end
+  local parent, problem
+  if r.chain ~= '' then parent, problem = step.activeParent(r) end
+  if problem then return problem end
   if ttl == 0 and own > maxTTL then return { 'too_long' } end
   if most == -2 or (most >= 0 and renewals >= most) then return { 'limit_hit' } end
   local before = r.deadline
   call('ZREM', INDEX, step.deadlineMember(r)) -- first, for a server that is out of memory
   state.wrote = true
-  r.deadline = step.lasting(r, ttl > 0 and up + ttl or max(before + 0, up + own), parent)
+  local later = step.lasting(up + (ttl > 0 and ttl or own), parent)
+  r.deadline = ttl == 0 and later < before and before or later
   r.renewals, r.renewal, r.updated = step.text(renewals + 1), renewal, nowText
   call('ZADD', INDEX, '0', step.deadlineMember(r))
   step.write(r)
   if r.deadline < before then step.hintNext(r) end
   step.append('n', nowText, r, '', '')
   return renewed('done', r)
-end
-
--- orphaned is the reply to who would renew a lease whose parent has ended: as that ended.
-function step.orphaned(r)
-  local parent = step.read(step.chain(r)[1])
-  return parent and step.endOf(parent) or step.gone('not_found')
 end
 
 -- Arguments: id, version and epoch, holder, token, TTL or 0 for its own, the greatest that its own may have, a name of

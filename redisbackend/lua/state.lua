@@ -20,7 +20,7 @@ local find, sub, match, format, floor, max, min =
 
 local argv, at = ARGV, 2 -- at: of the next operation (batch.lua)
 
-local STATE = KEYS[1] -- HASH: head (below), config, config_op, refused, silent addresses
+local STATE = KEYS[1] -- HASH: head (below), config, refused; silent, and silent addresses (publish.lua)
 local RECORDS = KEYS[2] -- HASH: id -> record (record.lua)
 local INDEX = KEYS[3] -- ZSET in lexical order: where to find leases and waiters (index.lua)
 local WAITERS = KEYS[4] -- ZSET in lexical order: where to find waiters by place (waiters.lua)
@@ -37,8 +37,9 @@ local BYGONE = KEYS[10] -- STREAM: what ended without having been in ENDED (fres
 --
 -- where changes counts the scripts that changed anything, and version is that of the configuration. The second line has
 -- the other counters.
-local NOQUEUE = '0 0 0 0 0 0 0 0 0 0'
-local head = call('HGET', STATE, 'head') or 'LAYOUT_NUMBER 0 0 0 0 \n0 0 0 0 0 00 ' .. NOQUEUE
+local NOQUEUE = '0 0 0 0 0 0 0 0 0'
+local kept = call('HMGET', STATE, 'head', 'silent')
+local head = kept[1] or 'LAYOUT_NUMBER 0 0 0 0 \n0 0 0 0 0 00 ' .. NOQUEUE
 local layout, token, changes, past, life, seq, arrivals, fresh, bygone, slowed, history, renewals, queue =
   match(head, '^(%d+) (%d+) (%d+) (%d+) (%d+ [^\n]*)\n(%d+) (%d+) (%d+) (%-?%d+) (%d+) (%d)(%d) (.*)$')
 if layout ~= 'LAYOUT_NUMBER' then
@@ -61,18 +62,18 @@ local state = {
   waitingShared = 0, -- shared claims among theirs
   children = 0, -- sub-leases, and waiters for one
   waitingWide = 0, -- waiters that are not listed at all of their ancestors (waiters.lua)
-  silent = 0, -- until when some silent address is remembered (publish.lua), ms
+  silent = kept[2] and kept[2] + 0 or 0, -- until when some silent address is remembered (publish.lua), ms
   buried = 0, -- until when some name is remembered by a tombstone, ms
   work = 0, -- of general operations: commands, and records taken apart
   wrote = false, -- something was written: the head is to be
   queueChanged = false, -- and so are the counters from claims on
 }
 if queue ~= NOQUEUE then
-  local claims, trees, shared, waiting, waitingTrees, waitingShared, waitingWide, children, silent, buried =
-    match(queue, '^(%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+)$')
+  local claims, trees, shared, waiting, waitingTrees, waitingShared, waitingWide, children, buried =
+    match(queue, '^(%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+)$')
   state.claims, state.trees, state.shared, state.waiting = claims + 0, trees + 0, shared + 0, waiting + 0
   state.waitingTrees, state.waitingShared, state.waitingWide = waitingTrees + 0, waitingShared + 0, waitingWide + 0
-  state.children, state.silent, state.buried = children + 0, silent + 0, buried + 0
+  state.children, state.buried = children + 0, buried + 0
 end
 local before = state.seq + state.arrivals
 

@@ -25,7 +25,7 @@ end
 
 function step.byPlace(a, b) return a.place < b.place end
 
-local function membersOf(r, between)
+function step.waiterMembers(r, between)
   local tail = step.placeOf(r) .. ':' .. r.id .. '\0' .. r.holder
   local all, n, seen, ancestors, trees, shared = {}, 0, {}, {}, 0, 0
   local function add(member)
@@ -75,14 +75,14 @@ local function count(n, trees, shared, wide, child)
 end
 
 function step.addWaiter(r)
-  local all, trees, shared, wide, child = membersOf(r, '0')
+  local all, trees, shared, wide, child = step.waiterMembers(r, '0')
   step.add(WAITERS, all)
   count(1, trees, shared, wide, child)
   call('ZADD', LAPSES, r.deadline, r.id)
 end
 
 function step.removeWaiter(r)
-  local all, trees, shared, wide, child = membersOf(r)
+  local all, trees, shared, wide, child = step.waiterMembers(r)
   step.remove(WAITERS, all)
   count(-1, trees, shared, wide, child)
   call('ZREM', LAPSES, r.id)
@@ -147,19 +147,20 @@ end
 -- all has.
 function step.stillInLine(found)
   if not found[1] then return found end
-  if op.noneLapsed == nil then op.noneLapsed = state.silent <= now and call('ZCOUNT', LAPSES, '-inf', nowText) == 0 end
+  if op.noneLapsed == nil then op.noneLapsed = state.silent <= now and state.children == 0 and call('ZCOUNT', LAPSES, '-inf', nowText) == 0 end
   if op.noneLapsed then return found end
   local kept = {}
   for i, deadline in ipairs(step.deadlinesOf(found)) do
     local id = found[i].id
-    if deadline > now and not step.isGone(id) then
-      kept[#kept + 1] = found[i]
-    else
-      local r = step.read(id)
+    local gone = deadline <= now or step.isGone(id)
+    local r = (gone or state.children > 0) and step.read(id)
+    if gone then
       if r and r.status == 'p' and not step.endedEnough() then
         if r.deadline > nowText then r.deadline = nowText end -- its process is gone
         step.expire(r)
       end
+    elseif not r or r.chain == '' or step.underActive(r) then
+      kept[#kept + 1] = found[i]
     end
   end
   return kept

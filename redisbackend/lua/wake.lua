@@ -1,10 +1,9 @@
 -- Who can be granted now, and could not before. A change in op.freed says what an operation did that may let waiters be
 -- granted:
 --
---   record, claims, after, ended   something ended, or left the queue: the waiters that conflict with its claims (behind
---                                  it, if it was a waiter), and those who would replace the lease that ended, or be under it
---   joined                         a new waiter, or a new lease of a holder that still waits: others may now pass who
---                                  could not
+--   claims, after   something ended, or left the queue: the waiters that conflict with its claims (behind it, if it was a
+--                   waiter); those who would replace a lease, or be under it, are seen to in end.lua
+--   joined          a new waiter, or a new lease of a holder that still waits: others may now pass who could not
 --
 -- Waking is a hint. So an operation that is spent hints some untested, and those ask.
 
@@ -32,6 +31,12 @@ function step.hintNext(r)
   end
 end
 
+local function wakeGrantable(found)
+  for _, u in ipairs(step.recordsOf(found)) do
+    if u.status == 'p' and (step.spent() or step.grantable(u)) then step.notify(u) end
+  end
+end
+
 -- passOn hints more of those who wait for the same as r, a waiter that has just been granted: of a long queue an operation
 -- hints only the beginning.
 function step.passOn(r)
@@ -39,7 +44,7 @@ function step.passOn(r)
   for _, c in ipairs(step.claims(r)) do
     if c.shared and not step.spent() then -- an exclusive one lets nobody past
       local any = { path = c.path, tree = c.tree, letter = c.tree and 't' or 'e' } -- whoever has this path in a claim
-      step.wakeGrantable(step.stillInLine(step.waitersOver(any, nil, step.placeOf(r), nil, 2)))
+      wakeGrantable(step.stillInLine(step.waitersOver(any, nil, step.placeOf(r), nil, 2)))
     end
   end
 end
@@ -58,12 +63,6 @@ local function wakeNext(claim, after)
       after = all[i].place
     end
   until #all < MAX_PAGE or op.tested >= MAX_PASSED
-end
-
-function step.wakeGrantable(found)
-  for _, u in ipairs(step.recordsOf(found)) do
-    if u.status == 'p' and (step.spent() or step.grantable(u)) then step.notify(u) end
-  end
 end
 
 -- blocksAll says whether nothing that conflicts with the claim can pass behind u.
@@ -154,24 +153,6 @@ local function joinMatters(r)
   return false
 end
 
--- failed ends a waiter whose lease to replace, or whose parent, is gone: it fails as that did.
-function step.fail(r, old, reply)
-  local reason = 'c'
-  if old then reason, r.successor = old.reason, old.successor end
-  r.actor, r.note = reply[4], reply[5]
-  step.endBy(r, 'f', reason, 'w', nowText)
-end
-
--- failChildren ends the waiters whose parent has ended.
-local function failChildren(old)
-  for _, u in ipairs(step.recordsOf(step.waitersUnder(old.id, MAX_WALKED))) do
-    if u.parentID == old.id and u.status == 'p' then
-      step.notify(u)
-      step.fail(u, old, step.endOf(old))
-    end
-  end
-end
-
 -- wake hints every waiter that this operation has made grantable.
 function step.wake()
   local at = 1
@@ -186,18 +167,12 @@ function step.wake()
         end
       end
     else
-      if change.ended then
-        for _, u in ipairs(step.recordsOf(step.replacing(change.ended))) do
-          step.notify(u)
-        end
-        if state.children > 0 then failChildren(change.record) end
-      end
       local seen = {}
       for _, claim in ipairs(change.claims) do
         candidates(found, seen, claim, change)
       end
     end
     table.sort(found, step.byPlace)
-    step.wakeGrantable(found)
+    wakeGrantable(found)
   end
 end

@@ -35,7 +35,8 @@ type Writer struct {
 	session  *Session      // nil until needed, and after a failure
 	versions map[any]int64 // by Session.identity: data_version when last asked
 
-	identified bool // -wal is known, which is the session's for as long as it lives
+	room       fileStatus // for Database.check
+	identified bool       // -wal is known, which is the session's for as long as it lives
 }
 
 // Operation changes the database by means of the batch. It may be run again
@@ -93,6 +94,19 @@ type Call struct {
 // then may the operation have been committed all the same.
 func (w *Writer) Do(ctx context.Context, c Call, op Operation) error {
 	return w.queue.Do(ctx, groupcommit.Options{Subject: c.Subject, Urgent: c.Urgent}, op)
+}
+
+// Read reads on the writer's connection, outside of a transaction, while no batch
+// runs.
+func (w *Writer) Read(ctx context.Context, read func(*Session) error) error {
+	return w.queue.Exclusive(ctx, func() error {
+		if err := w.open(ctx); err != nil {
+			return Unavailable("connect", err)
+		}
+		err := retryBusy(ctx, func() error { return read(w.session) })
+		w.release(isSystemic(err) && !isBusy(err))
+		return err
+	})
 }
 
 // Queue is where the operations wait: for tests that arrange who shares a batch.

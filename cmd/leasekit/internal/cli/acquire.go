@@ -15,6 +15,7 @@ import (
 	"github.com/leasekit/leasekit/cmd/leasekit/internal/exit"
 	"github.com/leasekit/leasekit/cmd/leasekit/internal/hosts"
 	"github.com/leasekit/leasekit/cmd/leasekit/internal/open"
+	"github.com/leasekit/leasekit/cmd/leasekit/internal/text"
 	"github.com/leasekit/leasekit/lease"
 )
 
@@ -101,7 +102,7 @@ func shellText(l lease.Lease) string {
 		{envHolder, l.Holder},
 		{envExpires, l.ExpiresAt.UTC().Format(time.RFC3339Nano)},
 	} {
-		b.WriteString("export " + pair[0] + "=" + shellQuote(pair[1]) + "\n")
+		b.WriteString("export " + pair[0] + "=" + text.ShellQuote(pair[1]) + "\n")
 	}
 	return b.String()
 }
@@ -193,7 +194,9 @@ is exit status 76.`,
 				return err
 			}
 			return withStore(cmd, env, func(ctx context.Context, store *open.Store) error {
-				return store.Release(ctx, ref)
+				err := store.Release(ctx, ref)
+				store.Tidy(ctx)
+				return err
 			})
 		},
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/leasekit/leasekit/cmd/leasekit/internal/cmdenv"
 	"github.com/leasekit/leasekit/cmd/leasekit/internal/exit"
 	"github.com/leasekit/leasekit/cmd/leasekit/internal/open"
+	"github.com/leasekit/leasekit/cmd/leasekit/internal/text"
 	"github.com/leasekit/leasekit/lease"
 	"github.com/leasekit/leasekit/lease/audit"
 )
@@ -57,7 +58,7 @@ func replay(ctx context.Context, cmd *cobra.Command, env *cmdenv.Env, store *ope
 		}
 		err = writeJSON(cmd.OutOrStdout(), map[string]any{"violations": violations, "summary": report.Summary})
 	} else {
-		_, err = fmt.Fprintln(cmd.OutOrStdout(), printableLines(report.Summary.String()))
+		_, err = fmt.Fprintln(cmd.OutOrStdout(), text.Lines(report.Summary.String()))
 	}
 	if err != nil {
 		return writeErr(err)

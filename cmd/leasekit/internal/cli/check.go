@@ -11,6 +11,7 @@ import (
 	"github.com/leasekit/leasekit/cmd/leasekit/internal/exit"
 	"github.com/leasekit/leasekit/cmd/leasekit/internal/hosts"
 	"github.com/leasekit/leasekit/cmd/leasekit/internal/open"
+	"github.com/leasekit/leasekit/cmd/leasekit/internal/text"
 	"github.com/leasekit/leasekit/cmd/leasekit/internal/waits"
 	"github.com/leasekit/leasekit/lease"
 )
@@ -82,7 +83,7 @@ func printCheck(cmd *cobra.Command, env *cmdenv.Env, s waits.Snapshot, asked []l
 		cells: func(c checkJSON, wide bool) []string {
 			left := "-"
 			if !c.Until.IsZero() {
-				left = span(c.Until.Sub(s.Now))
+				left = text.Span(c.Until.Sub(s.Now))
 			}
 			cells := []string{c.Claim.String(), c.State, dash(c.Holder), left, strconv.Itoa(c.Waiters)}
 			if wide {

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"os"
 	"os/user"
-	"slices"
 	"strings"
 	"time"
 
@@ -196,13 +195,4 @@ func usage(cmd *cobra.Command, format string, args ...any) error {
 		Status: exit.Usage, Code: "usage", Next: cmd.CommandPath() + " --help",
 		Err: fmt.Errorf(format, args...),
 	}
-}
-
-func sortedKeys[V any](m map[string]V) []string {
-	keys := make([]string, 0, len(m))
-	for key := range m {
-		keys = append(keys, key)
-	}
-	slices.Sort(keys)
-	return keys
 }

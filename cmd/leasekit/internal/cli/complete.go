@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/leasekit/leasekit/cmd/leasekit/internal/cmdenv"
+	"github.com/leasekit/leasekit/cmd/leasekit/internal/text"
 	"github.com/leasekit/leasekit/lease"
 )
 
@@ -31,7 +32,7 @@ func completeIDs(env *cmdenv.Env) cobra.CompletionFunc {
 			if err != nil {
 				return nil, cobra.ShellCompDirectiveError
 			}
-			ids = append(ids, cobra.CompletionWithDesc(string(l.ID), printable(l.Holder)+": "+claimsText(l.Claims, 2)))
+			ids = append(ids, cobra.CompletionWithDesc(string(l.ID), text.Printable(l.Holder)+": "+text.Claims(l.Claims, 2)))
 		}
 		return ids, cobra.ShellCompDirectiveNoFileComp
 	}

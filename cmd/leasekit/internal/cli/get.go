@@ -12,6 +12,7 @@ import (
 
 	"github.com/leasekit/leasekit/cmd/leasekit/internal/cmdenv"
 	"github.com/leasekit/leasekit/cmd/leasekit/internal/open"
+	"github.com/leasekit/leasekit/cmd/leasekit/internal/text"
 	"github.com/leasekit/leasekit/lease"
 )
 
@@ -44,21 +45,21 @@ func writeDetails(out io.Writer, l lease.Lease) error {
 	lines := [][2]string{
 		{"ID", string(l.ID)},
 		{"Holder", l.Holder},
-		{"Claims", claimsText(l.Claims, 0)},
+		{"Claims", text.Claims(l.Claims, 0)},
 		{"Status", leaseRow{Lease: l}.state()},
 		{"Token", strconv.FormatUint(uint64(l.Token), 10)},
-		{"Asked", clockTime(l.CreatedAt, now)},
-		{"Granted", clockTime(l.GrantedAt, now)},
-		{"Expires", clockTime(l.ExpiresAt, now)},
+		{"Asked", text.Clock(l.CreatedAt, now)},
+		{"Granted", text.Clock(l.GrantedAt, now)},
+		{"Expires", text.Clock(l.ExpiresAt, now)},
 		{"TTL", l.TTL.String()},
 		{"Renewals", strconv.Itoa(l.Renewals)},
-		{"Waited", span(l.Waited)},
+		{"Waited", text.Span(l.Waited)},
 		{"Waiters", strconv.Itoa(l.Contention.Waiters)},
 	}
 	if l.Priority != 0 {
 		lines = append(lines, [2]string{"Priority", strconv.Itoa(l.Priority)})
 	}
-	for _, key := range sortedKeys(l.Labels) {
+	for _, key := range text.SortedKeys(l.Labels) {
 		lines = append(lines, [2]string{"Label", key + "=" + l.Labels[key]})
 	}
 	for _, more := range [][2]string{
@@ -71,7 +72,7 @@ func writeDetails(out io.Writer, l lease.Lease) error {
 	}
 	t := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
 	for _, line := range lines {
-		_, _ = fmt.Fprintf(t, "%s:\t%s\n", line[0], printable(line[1])) // kept for Flush
+		_, _ = fmt.Fprintf(t, "%s:\t%s\n", line[0], text.Printable(line[1])) // kept for Flush
 	}
 	return t.Flush()
 }
@@ -92,7 +93,7 @@ func newWho(env *cmdenv.Env) *cobra.Command {
 				}
 				return list(ctx, cmd, env, store, listing{
 					queries: []lease.Query{{Path: path}}, follow: follow,
-					none: "nobody holds " + printable(path),
+					none: "nobody holds " + text.Printable(path),
 				})
 			})
 		},
@@ -128,7 +129,7 @@ func newStats(env *cmdenv.Env) *cobra.Command {
 func writeStats(out io.Writer, l open.Location, s lease.Stats) error {
 	oldest := "-"
 	if !s.OldestWaiter.IsZero() {
-		oldest = span(s.Now.Sub(s.OldestWaiter))
+		oldest = text.Span(s.Now.Sub(s.OldestWaiter))
 	}
 	t := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
 	for _, line := range [][2]string{
@@ -142,7 +143,7 @@ func writeStats(out io.Writer, l open.Location, s lease.Stats) error {
 		{"Refused", strconv.FormatUint(s.Refused, 10)},
 		{"Clock", s.Now.Local().Format(time.DateTime)},
 	} {
-		_, _ = fmt.Fprintf(t, "%s:\t%s\n", line[0], printable(line[1])) // kept for Flush
+		_, _ = fmt.Fprintf(t, "%s:\t%s\n", line[0], text.Printable(line[1])) // kept for Flush
 	}
 	return t.Flush()
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/leasekit/leasekit/cmd/leasekit/internal/cmdenv"
 	"github.com/leasekit/leasekit/cmd/leasekit/internal/open"
+	"github.com/leasekit/leasekit/cmd/leasekit/internal/text"
 	"github.com/leasekit/leasekit/lease"
 )
 
@@ -173,10 +174,10 @@ func printEvents(cmd *cobra.Command, env *cmdenv.Env, events iter.Seq2[lease.Eve
 		cells: func(e lease.Event, wide bool) []string {
 			cells := []string{
 				strconv.FormatUint(uint64(e.Seq), 10), e.At.Local().Format("2006-01-02 15:04:05.000"), string(e.Kind),
-				dash(e.Lease.Holder), dash(claimsText(e.Lease.Claims, most(wide))), dash(because(e)),
+				dash(e.Lease.Holder), dash(text.Claims(e.Lease.Claims, most(wide))), dash(because(e)),
 			}
 			if wide {
-				cells = append(cells, dash(string(e.Lease.ID)), strconv.FormatUint(uint64(e.Lease.Token), 10), labelsText(e.Lease.Labels))
+				cells = append(cells, dash(string(e.Lease.ID)), strconv.FormatUint(uint64(e.Lease.Token), 10), text.Labels(e.Lease.Labels))
 			}
 			return cells
 		},

@@ -10,6 +10,7 @@ import (
 
 	"github.com/leasekit/leasekit/cmd/leasekit/internal/cmdenv"
 	"github.com/leasekit/leasekit/cmd/leasekit/internal/open"
+	"github.com/leasekit/leasekit/cmd/leasekit/internal/text"
 	"github.com/leasekit/leasekit/cmd/leasekit/internal/waits"
 	"github.com/leasekit/leasekit/lease"
 )
@@ -162,12 +163,12 @@ func leaseRows(cmd *cobra.Command, status, stream bool) *rows[leaseRow] {
 		stream: stream,
 		name:   func(r leaseRow) string { return string(r.ID) },
 		cells: func(r leaseRow, wide bool) []string {
-			cells := []string{r.Holder, claimsText(r.Claims, most(wide)), r.age(), r.expiresIn(), strconv.Itoa(r.Contention.Waiters)}
+			cells := []string{r.Holder, text.Claims(r.Claims, most(wide)), r.age(), r.expiresIn(), strconv.Itoa(r.Contention.Waiters)}
 			if status {
 				cells = append([]string{r.state()}, cells...)
 			}
 			if wide {
-				cells = append(cells, string(r.ID), strconv.FormatUint(uint64(r.Token), 10), strconv.Itoa(r.Renewals), labelsText(r.Labels))
+				cells = append(cells, string(r.ID), strconv.FormatUint(uint64(r.Token), 10), strconv.Itoa(r.Renewals), text.Labels(r.Labels))
 			}
 			return cells
 		},
@@ -196,14 +197,14 @@ func (r leaseRow) age() string {
 	if since.IsZero() {
 		since = r.CreatedAt
 	}
-	return span(r.now.Sub(since))
+	return text.Span(r.now.Sub(since))
 }
 
 func (r leaseRow) expiresIn() string {
 	if r.Status.Ended() {
 		return "-"
 	}
-	return span(r.ExpiresAt.Sub(r.now))
+	return text.Span(r.ExpiresAt.Sub(r.now))
 }
 
 // formatOf is the value of the command's -o.

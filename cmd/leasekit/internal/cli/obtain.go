@@ -14,6 +14,7 @@ import (
 	"github.com/leasekit/leasekit/cmd/leasekit/internal/cmdenv"
 	"github.com/leasekit/leasekit/cmd/leasekit/internal/exit"
 	"github.com/leasekit/leasekit/cmd/leasekit/internal/open"
+	"github.com/leasekit/leasekit/cmd/leasekit/internal/text"
 	"github.com/leasekit/leasekit/cmd/leasekit/internal/waits"
 	"github.com/leasekit/leasekit/lease"
 )
@@ -49,9 +50,7 @@ func obtain(ctx context.Context, env *cmdenv.Env, store *open.Store, r lease.Req
 	}
 	// The first try has no place in line. It costs nothing if it is granted, and
 	// else says who is in the way before the wait begins.
-	try := r
-	try.ID = lease.NewID()
-	granted, err := store.TryAcquire(ctx, try)
+	granted, err := store.TryAcquire(ctx, r)
 	if err == nil || noWait || !errors.Is(err, lease.ErrConflict) {
 		return granted, err
 	}
@@ -74,7 +73,7 @@ func notObtained(err error, status int) error {
 		if len(conflict.Blockers) > 0 {
 			path = conflict.Blockers[0].Asked.Path
 		}
-		e.Next = "leasekit why --raw " + shellWord(path) + " shows who is in the way"
+		e.Next = "leasekit why --raw " + text.ShellWord(path) + " shows who is in the way"
 		if e.Code == "conflict" {
 			e.Next += "; without -n you wait in line"
 		}
@@ -102,7 +101,7 @@ type progress struct {
 func (p *progress) start(ctx context.Context, err error) {
 	var conflict *lease.ConflictError
 	if errors.As(err, &conflict) {
-		warn(p.env, "waits for %s: %s", claimsText(p.request.Claims, 3), blockersText(conflict))
+		warn(p.env, "waits for %s: %s", text.Claims(p.request.Claims, 3), blockersText(conflict))
 	}
 	p.terminal = isTerminal(p.env.Err)
 	ctx, p.cancel = context.WithCancel(ctx)
@@ -130,14 +129,14 @@ func (p *progress) loop(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
-		text, err := p.text(ctx)
+		line, err := p.text(ctx)
 		if err != nil {
 			continue // the wait itself tells of the store's trouble, if it lasts
 		}
 		if p.terminal {
-			_, _ = fmt.Fprint(p.env.Err, "\r\x1b[K"+printable(text))
+			_, _ = fmt.Fprint(p.env.Err, "\r\x1b[K"+text.Printable(line))
 		} else {
-			warn(p.env, "%s", text)
+			warn(p.env, "%s", line)
 		}
 	}
 }
@@ -149,16 +148,16 @@ func (p *progress) text(ctx context.Context) (string, error) {
 		return "", err
 	}
 	asker := waits.Asker{ID: p.request.ID, Holder: p.request.Holder, Claims: p.request.Claims, Distinct: p.request.Distinct}
-	text := fmt.Sprintf("waits %s for %s, place %d in line", span(time.Since(p.started)), claimsText(p.request.Claims, 1), s.Place(asker))
+	line := fmt.Sprintf("waits %s for %s, place %d in line", text.Span(time.Since(p.started)), text.Claims(p.request.Claims, 1), s.Place(asker))
 	if blockers := s.InTheWay(asker); len(blockers) > 0 {
 		b := blockers[0]
 		verb := "held"
 		if b.Lease.Status == lease.Pending {
 			verb = "waited for"
 		}
-		text += fmt.Sprintf("; %s %s by %s", b.Held, verb, b.Lease.Holder)
+		line += fmt.Sprintf("; %s %s by %s", b.Held, verb, b.Lease.Holder)
 	}
-	return text, nil
+	return line, nil
 }
 
 // blockersText says who is in the way.
@@ -171,11 +170,11 @@ func blockersText(e *lease.ConflictError) string {
 	if b.Waiting {
 		verb = "waited for"
 	}
-	text := fmt.Sprintf("%s is %s by %s until %s unless renewed", b.Held, verb, b.Holder, clockTime(b.ExpiresAt, time.Now()))
+	line := fmt.Sprintf("%s is %s by %s until %s unless renewed", b.Held, verb, b.Holder, text.Clock(b.ExpiresAt, time.Now()))
 	if e.Count > 1 {
-		text += fmt.Sprintf(", and %d more are in the way", e.Count-1)
+		line += fmt.Sprintf(", and %d more are in the way", e.Count-1)
 	}
-	return text
+	return line
 }
 
 // isTerminal reports whether people read a stream as it is written.

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/leasekit/leasekit/cmd/leasekit/internal/exit"
+	"github.com/leasekit/leasekit/cmd/leasekit/internal/text"
 )
 
 // The formats of what a command prints on standard output.
@@ -105,7 +106,7 @@ func (r *rows[T]) add(v T) error {
 		}
 		_, _ = r.out.Write(append(b, '\n')) // a bufio.Writer keeps its error for Flush
 	case formatName:
-		_, _ = r.out.WriteString(printable(r.name(v)) + "\n")
+		_, _ = r.out.WriteString(text.Printable(r.name(v)) + "\n")
 	default:
 		r.line(v)
 	}
@@ -131,7 +132,7 @@ func (r *rows[T]) line(v T) {
 
 func (r *rows[T]) tab(cells []string) {
 	for i, c := range cells {
-		cells[i] = printable(c)
+		cells[i] = text.Printable(c)
 	}
 	_, _ = io.WriteString(r.tabs, strings.Join(cells, "\t")+"\n") // kept for Flush
 }

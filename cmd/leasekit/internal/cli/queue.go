@@ -8,6 +8,7 @@ import (
 
 	"github.com/leasekit/leasekit/cmd/leasekit/internal/cmdenv"
 	"github.com/leasekit/leasekit/cmd/leasekit/internal/open"
+	"github.com/leasekit/leasekit/cmd/leasekit/internal/text"
 	"github.com/leasekit/leasekit/cmd/leasekit/internal/waits"
 	"github.com/leasekit/leasekit/lease"
 )
@@ -54,11 +55,11 @@ func printQueue(cmd *cobra.Command, env *cmdenv.Env, s waits.Snapshot) error {
 		name:    func(w waiterJSON) string { return string(w.Waiter.ID) },
 		cells: func(w waiterJSON, wide bool) []string {
 			cells := []string{
-				strconv.Itoa(w.Place), w.Waiter.Holder, claimsText(w.Waiter.Claims, most(wide)),
-				span(s.Age(w.Waiter)), strconv.Itoa(w.Waiter.Priority), w.Blocker,
+				strconv.Itoa(w.Place), w.Waiter.Holder, text.Claims(w.Waiter.Claims, most(wide)),
+				text.Span(s.Age(w.Waiter)), strconv.Itoa(w.Waiter.Priority), w.Blocker,
 			}
 			if wide {
-				cells = append(cells, string(w.Waiter.ID), labelsText(w.Waiter.Labels))
+				cells = append(cells, string(w.Waiter.ID), text.Labels(w.Waiter.Labels))
 			}
 			return cells
 		},

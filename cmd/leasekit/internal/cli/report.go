@@ -10,6 +10,7 @@ import (
 
 	"github.com/leasekit/leasekit/cmd/leasekit/internal/cmdenv"
 	"github.com/leasekit/leasekit/cmd/leasekit/internal/exit"
+	"github.com/leasekit/leasekit/cmd/leasekit/internal/text"
 	"github.com/leasekit/leasekit/lease"
 )
 
@@ -22,7 +23,7 @@ func report(env *cmdenv.Env, cmd *cobra.Command, err error) int {
 	}
 	warn(env, "%s", strings.TrimPrefix(e.Err.Error(), "lease: "))
 	if e.Next != "" {
-		_, _ = fmt.Fprintln(env.Err, "next: "+printableLines(e.Next))
+		_, _ = fmt.Fprintln(env.Err, "next: "+text.Lines(e.Next))
 	}
 	if wantsJSON(cmd) {
 		_ = writeJSON(env.Out, map[string]any{"error": describe(e)}) // there is nowhere else to say so

@@ -64,7 +64,7 @@ func New(env *cmdenv.Env) *cobra.Command {
 		newRun(env), newAcquire(env), newRenew(env), newRelease(env),
 		newCheck(env), newList(env), newGet(env), newWho(env), newQueue(env), newWhy(env), newStats(env),
 		newHistory(env), newWatch(env), newAudit(env),
-		newForceRelease(env), newConfig(env), newSweep(env), newAllow(env), newMan(),
+		newForceRelease(env), newConfig(env), newSweep(env), newAllow(env), newTop(env), newMan(),
 	)
 	root.AddCommand(agents(env)...)
 	root.AddCommand(serve.Command(env))

@@ -10,6 +10,7 @@ import (
 	"github.com/leasekit/leasekit/cmd/leasekit/internal/child"
 	"github.com/leasekit/leasekit/cmd/leasekit/internal/cmdenv"
 	"github.com/leasekit/leasekit/cmd/leasekit/internal/exit"
+	"github.com/leasekit/leasekit/cmd/leasekit/internal/text"
 )
 
 // keptTTL is the TTL of a lease that is renewed while a command runs: short, so
@@ -134,13 +135,13 @@ func standardFiles(env *cmdenv.Env) []*os.File {
 }
 
 // say tells what happens to the lease, with -v.
-func (f *runFlags) say(env *cmdenv.Env, text string, args ...any) {
+func (f *runFlags) say(env *cmdenv.Env, format string, args ...any) {
 	if f.verbose {
-		warn(env, text, args...)
+		warn(env, format, args...)
 	}
 }
 
 // warn tells people something, on standard error.
-func warn(env *cmdenv.Env, text string, args ...any) {
-	_, _ = fmt.Fprintln(env.Err, "leasekit: "+printableLines(fmt.Sprintf(text, args...)))
+func warn(env *cmdenv.Env, format string, args ...any) {
+	_, _ = fmt.Fprintln(env.Err, "leasekit: "+text.Lines(fmt.Sprintf(format, args...)))
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/leasekit/leasekit/cmd/leasekit/internal/cmdenv"
 	"github.com/leasekit/leasekit/cmd/leasekit/internal/exit"
 	"github.com/leasekit/leasekit/cmd/leasekit/internal/open"
+	"github.com/leasekit/leasekit/cmd/leasekit/internal/text"
 	"github.com/leasekit/leasekit/lease"
 )
 
@@ -48,7 +49,7 @@ func (r *running) all(ctx context.Context, location open.Location) error {
 	case err != nil:
 		return notObtained(err, r.flags.status)
 	}
-	r.flags.say(r.env, "holds %s (token %d) after %s", claimsText(granted.Claims, 3), granted.Token, span(granted.Waited))
+	r.flags.say(r.env, "holds %s (token %d) after %s", text.Claims(granted.Claims, 3), granted.Token, text.Span(granted.Waited))
 	return r.under(ctx, store, granted)
 }
 
@@ -74,7 +75,8 @@ func (r *running) under(ctx context.Context, store *open.Store, granted lease.Le
 	if lost == nil {
 		lost = r.giveUp(store, held, since)
 	}
-	if lost != nil && !errors.Is(lost, lease.ErrUnavailable) && r.flags.onLost == lostStop {
+	store.Tidy(ctx)
+	if errors.Is(lost, lease.ErrLost) && r.flags.onLost == lostStop {
 		e := *exit.Of(lost)
 		e.Status = exit.Lost
 		return &e
@@ -91,6 +93,7 @@ func (r *running) supervise(process *child.Child, held *lease.Held) int {
 		contended = held.Contended()
 	}
 	var grace <-chan time.Time
+	var suspending bool // Ctrl-Z came here, since the command has no terminal
 	for {
 		select {
 		case state := <-process.States():
@@ -100,14 +103,16 @@ func (r *running) supervise(process *child.Child, held *lease.Held) int {
 					process.Outlast(grace)
 				}
 				return state.Status
-			case process.HasTerminal():
+			case process.HasTerminal(), suspending:
+				suspending = false
 				process.Suspend()
 			}
 		case s := <-r.signals:
+			suspending = suspending || child.Stops(s)
 			process.Signal(s)
 		case <-contended:
 			contended = nil
-			r.flags.say(r.env, "somebody waits for %s", claimsText(r.request.Claims, 3))
+			r.flags.say(r.env, "somebody waits for %s", text.Claims(r.request.Claims, 3))
 		case <-lost:
 			lost = nil
 			warn(r.env, "the lease is lost: %v", held.Err())
@@ -147,7 +152,7 @@ func (r *running) giveUp(store *open.Store, held *lease.Held, since time.Time) e
 		warn(r.env, "%v", err)
 		return err
 	}
-	r.flags.say(r.env, "holds on to it for another %s", span(left))
+	r.flags.say(r.env, "holds on to it for another %s", text.Span(left))
 	return nil
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"github.com/leasekit/leasekit/cmd/leasekit/internal/cmdenv"
 	"github.com/leasekit/leasekit/cmd/leasekit/internal/open"
+	"github.com/leasekit/leasekit/cmd/leasekit/internal/text"
 	"github.com/leasekit/leasekit/cmd/leasekit/internal/waits"
 	"github.com/leasekit/leasekit/lease"
 )
@@ -95,7 +96,7 @@ func printWhy(cmd *cobra.Command, env *cmdenv.Env, s waits.Snapshot, starts []le
 		return writeErr(writeJSON(cmd.OutOrStdout(), answer))
 	}
 	if len(starts) == 0 {
-		_, _ = fmt.Fprintf(env.Err, "nobody holds %s or waits for it\n", printable(what))
+		_, _ = fmt.Fprintf(env.Err, "nobody holds %s or waits for it\n", text.Printable(what))
 		return nil
 	}
 	w := &treeWriter{out: cmd.OutOrStdout(), snapshot: s}
@@ -103,7 +104,7 @@ func printWhy(cmd *cobra.Command, env *cmdenv.Env, s waits.Snapshot, starts []le
 		w.node(n, "", "")
 	}
 	if answer.Longest != nil {
-		w.line("longest wait: %s, by %s for %s", span(s.Age(*answer.Longest)), answer.Longest.Holder, claimsText(answer.Longest.Claims, 3))
+		w.line("longest wait: %s, by %s for %s", text.Span(s.Age(*answer.Longest)), answer.Longest.Holder, text.Claims(answer.Longest.Claims, 3))
 	}
 	return writeErr(w.err)
 }
@@ -115,8 +116,8 @@ type treeWriter struct {
 	err      error
 }
 
-func (w *treeWriter) line(text string, args ...any) {
-	_, err := fmt.Fprintln(w.out, printable(fmt.Sprintf(text, args...)))
+func (w *treeWriter) line(format string, args ...any) {
+	_, err := fmt.Fprintln(w.out, text.Printable(fmt.Sprintf(format, args...)))
 	w.err = errors.Join(w.err, err)
 }
 
@@ -126,21 +127,24 @@ func (w *treeWriter) node(n *waits.Node, first, rest string) {
 	l := n.Lease
 	switch {
 	case l.Status == lease.Active && n.Held.Path != "":
-		w.line("%s%s holds %s since %s, for another %s", first, l.Holder, n.Held, span(n.For), span(l.ExpiresAt.Sub(w.snapshot.Now)))
+		w.line("%s%s holds %s since %s, for another %s", first, l.Holder, n.Held, text.Span(n.For), text.Span(l.ExpiresAt.Sub(w.snapshot.Now)))
 	case l.Status == lease.Active:
-		w.line("%s%s holds %s since %s, for another %s", first, l.Holder, claimsText(l.Claims, 3), span(n.For), span(l.ExpiresAt.Sub(w.snapshot.Now)))
+		w.line("%s%s holds %s since %s, for another %s", first, l.Holder, text.Claims(l.Claims, 3), text.Span(n.For), text.Span(l.ExpiresAt.Sub(w.snapshot.Now)))
 	default:
-		w.line("%s%s waits %s for %s, place %d in line", first, l.Holder, span(n.For), claimsText(l.Claims, 3), w.snapshot.Place(waits.Of(l)))
+		w.line("%s%s waits %s for %s, place %d in line", first, l.Holder, text.Span(n.For), text.Claims(l.Claims, 3), w.snapshot.Place(waits.Of(l)))
 	}
 	if n.Again {
 		w.line("%s└─ (see above)", rest)
 		return
 	}
 	for i, next := range n.Next {
-		if i == len(n.Next)-1 {
+		if i == len(n.Next)-1 && n.More == 0 {
 			w.node(next, rest+"└─ ", rest+"   ")
 		} else {
 			w.node(next, rest+"├─ ", rest+"│  ")
 		}
+	}
+	if n.More > 0 {
+		w.line("%s└─ and %d more", rest, n.More)
 	}
 }

@@ -1,6 +1,9 @@
-package cli
+// Package text turns leases, durations and names into words for people.
+package text
 
 import (
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -10,9 +13,9 @@ import (
 	"github.com/leasekit/leasekit/lease"
 )
 
-// printable returns text that a terminal only shows: what somebody else put into
+// Printable returns text that a terminal only shows: what somebody else put into
 // a holder's name, a path or a label cannot move the cursor or hide a line.
-func printable(s string) string {
+func Printable(s string) string {
 	if utf8.ValidString(s) && strings.IndexFunc(s, hidden) < 0 {
 		return s
 	}
@@ -20,11 +23,11 @@ func printable(s string) string {
 	return q[1 : len(q)-1]
 }
 
-// printableLines is printable that keeps the ends of lines.
-func printableLines(s string) string {
+// Lines is Printable that keeps the ends of lines.
+func Lines(s string) string {
 	lines := strings.Split(s, "\n")
 	for i, l := range lines {
-		lines[i] = printable(l)
+		lines[i] = Printable(l)
 	}
 	return strings.Join(lines, "\n")
 }
@@ -33,8 +36,8 @@ func printableLines(s string) string {
 // to control the terminal or to change the direction of the text.
 func hidden(r rune) bool { return r != ' ' && !unicode.IsPrint(r) }
 
-// span is a duration for people: "3s", "4m12s", "2h05m", "3d04h".
-func span(d time.Duration) string {
+// Span is a duration for people: "3s", "4m12s", "2h05m", "3d04h".
+func Span(d time.Duration) string {
 	if d < 0 {
 		d = 0
 	}
@@ -57,9 +60,9 @@ func span(d time.Duration) string {
 	return strconv.Itoa(int(d/(24*time.Hour))) + "d" + two(d%(24*time.Hour)/time.Hour) + "h"
 }
 
-// clockTime is a moment for people: the time of the day, with the date if that is another
+// Clock is a moment for people: the time of the day, with the date if that is another
 // one.
-func clockTime(t, now time.Time) string {
+func Clock(t, now time.Time) string {
 	if t.IsZero() {
 		return "-"
 	}
@@ -70,8 +73,8 @@ func clockTime(t, now time.Time) string {
 	return t.Format(time.DateTime)
 }
 
-// claimsText names claims in one cell, at most so many of them; 0 is all.
-func claimsText(claims []lease.Claim, most int) string {
+// Claims names claims in one cell, at most so many of them; 0 is all.
+func Claims(claims []lease.Claim, most int) string {
 	var b strings.Builder
 	for i, c := range claims {
 		if most > 0 && i == most {
@@ -81,32 +84,35 @@ func claimsText(claims []lease.Claim, most int) string {
 		if i > 0 {
 			b.WriteString(", ")
 		}
-		b.WriteString(printable(c.String()))
+		b.WriteString(Printable(c.String()))
 	}
 	return b.String()
 }
 
-// labelsText names labels in one cell, sorted by key.
-func labelsText(labels map[string]string) string {
+// Labels names labels in one cell, sorted by key.
+func Labels(labels map[string]string) string {
 	var parts []string
-	for _, key := range sortedKeys(labels) {
+	for _, key := range SortedKeys(labels) {
 		parts = append(parts, key+"="+labels[key])
 	}
 	return strings.Join(parts, ",")
 }
 
-// shellQuote quotes a word for a POSIX shell.
-func shellQuote(s string) string {
+// ShellQuote quotes a word for a POSIX shell.
+func ShellQuote(s string) string {
 	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }
 
-// shellWord quotes a word only if a shell would not take it as it is.
-func shellWord(s string) string {
+// ShellWord quotes a word only if a shell would not take it as it is.
+func ShellWord(s string) string {
 	plain := func(r rune) bool {
 		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("./_-+:@%,=", r)
 	}
 	if s != "" && strings.IndexFunc(s, func(r rune) bool { return !plain(r) }) < 0 {
 		return s
 	}
-	return shellQuote(s)
+	return ShellQuote(s)
 }
+
+// SortedKeys returns a map's keys in order.
+func SortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

@@ -1,0 +1,7 @@
+package mcpserver
+
+// For the tests.
+var (
+	HandleOf    = handleOf
+	ParseHandle = parseHandle
+)

@@ -1,0 +1,147 @@
+package sqlitebackend
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/leasekit/leasekit/internal/proctest"
+	"github.com/leasekit/leasekit/lease"
+)
+
+func init() {
+	roles["wait in line"] = waitInLine
+}
+
+// waitInLine is a process that waits for the path "hot" with so many calls, and
+// says so once all have a place.
+func waitInLine(path string, orders *bufio.Scanner) error {
+	m, err := Open(context.Background(), path, &Options{Synchronous: Normal})
+	if err != nil {
+		return err
+	}
+	orders.Scan()
+	var calls int
+	if _, err := fmt.Sscan(orders.Text(), &calls); err != nil {
+		return err
+	}
+	for i := range calls {
+		go func() {
+			holder := fmt.Sprintf("%d/%d", os.Getpid(), i)
+			l, err := m.Acquire(context.Background(), lease.Request{Holder: holder, Claims: lease.Paths("hot"), TTL: time.Hour, Timeout: lease.NoTimeout})
+			if err == nil {
+				_ = m.Release(context.Background(), l.Ref())
+			}
+		}()
+	}
+	for {
+		waiting := 0
+		for _, err := range m.List(context.Background(), lease.Query{Status: []lease.Status{lease.Pending}}) {
+			if err != nil {
+				return err
+			}
+			waiting++
+		}
+		if waiting >= calls {
+			break
+		}
+	}
+	proctest.Say("in line")
+	orders.Scan()
+	return nil
+}
+
+// Waiters whose process was killed are passed at once, not after their TTL.
+func TestDeadWaitersArePassedAtOnce(t *testing.T) {
+	path := newPath(t)
+	m := mustManager(t, path, &quick)
+	held, err := m.TryAcquire(t.Context(), lease.Request{Holder: "first", Claims: lease.Paths("hot"), TTL: time.Hour})
+	require.NoError(t, err)
+	children := []*proctest.Process{proctest.Start(t, "wait in line", path), proctest.Start(t, "wait in line", path)}
+	for _, child := range children {
+		child.Order("5")
+		child.Expect("in line")
+	}
+	result := make(chan error, 1)
+	queued := make(chan struct{})
+	go func() {
+		close(queued)
+		_, err := m.Acquire(context.Background(), lease.Request{Holder: "last", Claims: lease.Paths("hot"), TTL: time.Hour})
+		result <- err
+	}()
+	<-queued
+	for _, child := range children {
+		child.Kill()
+	}
+	require.Eventually(t, func() bool {
+		stats, err := m.Stats(t.Context())
+		return err == nil && stats.Pending > 0
+	}, 5*time.Second, time.Millisecond)
+	start := time.Now()
+	require.NoError(t, m.Release(t.Context(), held.Ref()))
+	require.NoError(t, <-result)
+	took := time.Since(start)
+	t.Logf("passed after %v", took)
+	require.Less(t, took, 2*time.Second, "a place lasts 10 s")
+	lapsed := 0
+	for e, err := range m.History(t.Context(), lease.Query{All: true, Kinds: []lease.Kind{lease.KindLapsed}}) {
+		require.NoError(t, err)
+		require.Equal(t, lease.Failed, e.Lease.Status)
+		lapsed++
+	}
+	require.NotZero(t, lapsed)
+}
+
+// One process that waits, crashes and starts again leaves the others most of
+// their turns.
+func TestCrashingWaiterCostsFewTurns(t *testing.T) {
+	const span, crashes = 2 * time.Second, 4
+	path := newPath(t)
+	m := mustManager(t, path, &quick)
+	turns := func(disturb func()) int64 {
+		ctx, cancel := context.WithCancel(t.Context())
+		var n atomic.Int64
+		done := make(chan error, 1)
+		go func() {
+			done <- inParallel(4, func(g int) error {
+				for ctx.Err() == nil {
+					l, err := m.Acquire(ctx, lease.Request{Holder: fmt.Sprint("worker-", g), Claims: lease.Paths("hot"), TTL: time.Minute})
+					if err != nil {
+						if ctx.Err() != nil {
+							return nil
+						}
+						return err
+					}
+					n.Add(1)
+					time.Sleep(time.Millisecond) // what it is held for
+					if err := m.Release(context.Background(), l.Ref()); err != nil {
+						return err
+					}
+				}
+				return nil
+			})
+		}()
+		disturb()
+		cancel()
+		require.NoError(t, errors.Join(<-done))
+		return n.Load()
+	}
+	alone := turns(func() { time.Sleep(span) })
+	beside := turns(func() {
+		for range crashes {
+			child := proctest.Start(t, "wait in line", path)
+			child.Order("1")
+			time.Sleep(span / crashes)
+			child.Kill()
+		}
+	})
+	t.Logf("%d turns alone, %d beside one that crashes", alone, beside)
+	require.Greater(t, beside, alone/2)
+}
