@@ -31,6 +31,7 @@ package conformance
 
 import (
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 
@@ -91,6 +92,7 @@ func cases() []testCase {
 		lostReplyCases,
 		fencingCases,
 		clockCases,
+		clockLoadCases,
 		lateCases,
 		limitCases,
 		repeatedCases,
@@ -124,6 +126,7 @@ func runCases(t *testing.T, suite []testCase, newFixture func(testing.TB) Fixtur
 }
 
 func runCase(t *testing.T, c testCase, newFixture func(testing.TB) Fixture) {
+	newFixture = timed(c, newFixture)
 	fixture := newFixture(t)
 	if reason, known := fixture.KnownFailures[c.name]; known {
 		r := record(t, c, fixture)
@@ -147,6 +150,18 @@ func runCase(t *testing.T, c testCase, newFixture func(testing.TB) Fixture) {
 		return
 	}
 	within(t, fixture, func(t *testing.T) { c.check(newHarness(t, fixture)) })
+}
+
+// timed makes the fixture's time real for cases that need that.
+func timed(c testCase, newFixture func(testing.TB) Fixture) func(testing.TB) Fixture {
+	if !strings.HasPrefix(c.name, "ClockLoad/") {
+		return newFixture
+	}
+	return func(t testing.TB) Fixture {
+		f := newFixture(t)
+		f.RealTime = true
+		return f
+	}
 }
 
 // check runs the case, and then replays the history that it left behind.

@@ -24,6 +24,8 @@ type life struct {
 	distinct bool
 	chain    []lease.ID // the leases above a sub-lease
 
+	outlasted []Violation // by its sub-leases, unless a renewal went unrecorded
+
 	// expires is the latest expiry that the history tells. It is certain unless
 	// renewals went unrecorded or a grant has yet to be confirmed; then grants
 	// that conflict with it after that time are kept in doubt, until a later
@@ -302,6 +304,7 @@ func (r *replay) held(e lease.Event) *life {
 		return nil
 	}
 	r.checkSame(e, l)
+	r.checkOutlasted(e, l)
 	if e.Lease.Token != l.token {
 		r.violateEvent(Tokens, e, l.since, "%s has token %d, but was granted token %d", l.id, e.Lease.Token, l.token)
 	}

@@ -31,9 +31,24 @@ func (r *replay) checkParent(e lease.Event, l *life) {
 	case parent == nil || !parent.active:
 		r.violateEvent(Ended, e, r.ended[l.chain[0]], "%s is %s, but its parent %s is not active", l.id, e.Kind, l.chain[0])
 	case parent.certain && e.Lease.ExpiresAt.After(parent.expires):
-		r.violateEvent(Lifetime, e, parent.told, "%s is %s until %s, after the end of its parent %s at %s",
-			l.id, e.Kind, stamp(e.Lease.ExpiresAt), parent.id, stamp(parent.expires))
+		// Unless the parent was renewed without a record: its next event tells.
+		parent.outlasted = append(parent.outlasted, Violation{Lifetime, e.Seq, parent.told, l.id,
+			text("%s is %s until %s, after the end of its parent %s at %s",
+				l.id, e.Kind, stamp(e.Lease.ExpiresAt), parent.id, stamp(parent.expires))})
 	}
+}
+
+// checkOutlasted decides, by the next event about a parent, whether it was
+// outlasted.
+func (r *replay) checkOutlasted(e lease.Event, parent *life) {
+	renewals := parent.renewals
+	if e.Kind == lease.KindRenewed {
+		renewals++
+	}
+	if e.Lease.Renewals == renewals {
+		r.violations = append(r.violations, parent.outlasted...)
+	}
+	parent.outlasted = nil
 }
 
 // boundByParent reports whether a sub-lease lasts as long as its parent.
@@ -42,7 +57,7 @@ func (r *replay) boundByParent(l *life) bool {
 		return false
 	}
 	parent := r.open[l.chain[0]]
-	return parent == nil || !parent.certain || l.expires.Equal(parent.expires)
+	return parent == nil || !parent.certain || !l.expires.Before(parent.expires)
 }
 
 // hold notes whether the holder of a sub-lease holds what is above it.
