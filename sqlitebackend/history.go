@@ -248,6 +248,7 @@ func (v *view) events(q lease.Query, limit int) ([]lease.Event, lease.Seq, error
 			return nil, 0, err
 		}
 		if q.MatchesEvent(e) {
+			e.At, e.Lease = v.shown(e.At), v.shownLease(e.Lease)
 			found = append(found, e)
 		}
 	}
