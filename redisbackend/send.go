@@ -69,21 +69,31 @@ func onlyReads(args []any) bool {
 	return true
 }
 
+// masterFinder is a client of a Cluster.
+type masterFinder interface {
+	MasterForKey(ctx context.Context, key string) (*redis.Client, error)
+}
+
+// masterOf returns the node that a key's commands go to: of a Cluster, the master of its slot. A client that wraps one is
+// asked by its method.
+func masterOf(ctx context.Context, client redis.UniversalClient, key string) (redis.Cmdable, error) {
+	if cluster, ok := client.(masterFinder); ok {
+		return cluster.MasterForKey(ctx, key)
+	}
+	return client, nil
+}
+
 // runAndWait runs the program and returns its reply and the number of replicas that have what it wrote.
 func runAndWait(ctx context.Context, client redis.UniversalClient, keys []string, args []any, o Options) (any, int64, error) {
-	var node redis.Cmdable = client
-	if cluster, ok := client.(*redis.ClusterClient); ok {
-		master, err := cluster.MasterForKey(ctx, keys[0])
-		if err != nil {
-			return nil, 0, err
-		}
-		node = master
+	node, err := masterOf(ctx, client, keys[0])
+	if err != nil {
+		return nil, 0, err
 	}
 	send := func(queue func(redis.Pipeliner) *redis.Cmd) (any, int64, error) {
 		var run, wait *redis.Cmd
 		_, err := node.Pipelined(ctx, func(pipe redis.Pipeliner) error {
 			run = queue(pipe)
-			wait = pipe.Do(ctx, "WAIT", o.WaitReplicas, o.WaitTimeout.Milliseconds())
+			wait = pipe.Do(ctx, "WAIT", o.WaitReplicas, max(1, o.WaitTimeout.Milliseconds())) // 0 would wait for ever
 			return nil
 		})
 		if run.Err() != nil {

@@ -34,7 +34,7 @@ local function renew(r, ttl, maxTTL, renewal)
     step.repeated()
     return renewed('done', r)
   end
-  if #renewal == OPERATION_LENGTH and r.renewal > renewal then return renewed('overtaken', r) end
+  if r.renewal > renewal then return renewed('overtaken', r) end
   local own, most, renewals = r.ttl + 0, r.maxRenewals + 0, r.renewals + 0
   local parent, problem
   if r.chain ~= '' then parent, problem = step.activeParent(r) end

@@ -84,7 +84,7 @@ function operations.check()
   count('waitingShared', waitingShared)
   count('waitingWide', waitingWide)
   count('children', children)
-  count('fresh', call('HLEN', FRESH))
+  count('fresh', call('HLEN', FRESH) - 1)
   count('bygone', remembered - forgotten)
   local newest = call('XREVRANGE', HISTORY, '+', '-', 'COUNT', 1)[1]
   if newest and step.lastSeq(newest) ~= state.seq then complain('the head of the history is', newest[1]) end
