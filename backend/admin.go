@@ -8,7 +8,7 @@ import (
 
 // ForceRelease ends what q selects. If it fails midway it returns what it had
 // ended along with the error.
-func (e *engine) ForceRelease(ctx context.Context, q lease.Query, f lease.Revocation) ([]lease.Lease, error) {
+func (e *engine) ForceRelease(ctx context.Context, q lease.Query, r lease.Revocation) ([]lease.Lease, error) {
 	const op = "force release"
 	ctx, leave, err := e.enter(ctx, op)
 	if err != nil {
@@ -19,23 +19,23 @@ func (e *engine) ForceRelease(ctx context.Context, q lease.Query, f lease.Revoca
 	if err != nil {
 		return nil, err
 	}
-	if err := checkForce(f); err != nil {
+	if err := checkRevocation(r); err != nil {
 		return nil, err
 	}
 	if q.Empty() && !q.All {
 		return nil, lease.Invalid("query", "selects everything; set All if that is meant")
 	}
-	all, err := e.force(ctx, q, f)
+	all, err := e.force(ctx, q, r)
 	if e.observer.Forced != nil {
-		e.observer.Forced(ctx, f, all, err)
+		e.observer.Forced(ctx, r, all, err)
 	}
 	return all, err
 }
 
 // force ends what q selects, step by step.
-func (e *engine) force(ctx context.Context, q lease.Query, f lease.Revocation) ([]lease.Lease, error) {
+func (e *engine) force(ctx context.Context, q lease.Query, r lease.Revocation) ([]lease.Lease, error) {
 	const op = "force release"
-	args, limit := ForceArgs{Query: q, Revocation: f}, q.Limit
+	args, limit := ForceArgs{Query: q, Revocation: r}, q.Limit
 	var all []lease.Lease
 	for {
 		args.Op = string(lease.NewID())

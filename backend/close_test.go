@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/leasekit/leasekit/backend"
+	"github.com/leasekit/leasekit/internal/everycall"
 	"github.com/leasekit/leasekit/lease"
 )
 
@@ -16,26 +17,8 @@ func TestCloseRefusesLaterCalls(t *testing.T) {
 	manage(t, nil, func(t *testing.T, s *script, m lease.Manager) {
 		require.NoError(t, m.Close())
 		require.NoError(t, m.Close())
-		ctx := t.Context()
-		for name, call := range map[string]func() error{
-			"TryAcquire": func() error { _, err := m.TryAcquire(ctx, request()); return err },
-			"Acquire":    func() error { _, err := m.Acquire(ctx, request()); return err },
-			"Renew":      func() error { _, err := m.Renew(ctx, held, 0); return err },
-			"Release":    func() error { return m.Release(ctx, held) },
-			"Get":        func() error { _, err := m.Get(ctx, "i"); return err },
-			"Stats":      func() error { _, err := m.Stats(ctx); return err },
-			"Sweep":      func() error { _, err := m.Sweep(ctx); return err },
-			"Config":     func() error { _, err := m.Config(ctx); return err },
-			"SetConfig":  func() error { _, err := m.SetConfig(ctx, lease.DefaultConfig()); return err },
-			"ForceRelease": func() error {
-				_, err := m.ForceRelease(ctx, lease.Query{All: true}, lease.Revocation{Actor: "a"})
-				return err
-			},
-			"List":    func() error { return lastError(m.List(ctx, lease.Query{})) },
-			"History": func() error { return lastError(m.History(ctx, lease.Query{})) },
-			"Watch":   func() error { return lastError(m.Watch(ctx, lease.Query{})) },
-		} {
-			require.ErrorIs(t, call(), lease.ErrClosed, name)
+		for name, call := range everycall.Of(m, request(), held) {
+			require.ErrorIs(t, call(t.Context()), lease.ErrClosed, name)
 		}
 		require.Equal(t, 1, s.closed)
 	})

@@ -21,7 +21,41 @@ func (e *engine) Get(ctx context.Context, id lease.ID) (lease.Lease, error) {
 
 // List yields what q selects, page by page.
 func (e *engine) List(ctx context.Context, q lease.Query) iter.Seq2[lease.Lease, error] {
-	return e.list(ctx, "list", q)
+	const op = "list"
+	if q.NewestFirst {
+		return e.newestFirst(ctx, op, q)
+	}
+	return e.list(ctx, op, q)
+}
+
+// newestFirst yields what q selects in reverse. Stores list the oldest first, so
+// it reads all of it, and keeps the last q.Limit.
+func (e *engine) newestFirst(ctx context.Context, op string, q lease.Query) iter.Seq2[lease.Lease, error] {
+	return func(yield func(lease.Lease, error) bool) {
+		limit := q.Limit
+		if limit > 0 {
+			q.Limit = 0
+		}
+		var kept []lease.Lease // the last ones; where it is full, in a circle from oldest on
+		oldest := 0
+		for l, err := range e.list(ctx, op, q) {
+			switch {
+			case err != nil:
+				yield(lease.Lease{}, err)
+				return
+			case limit == 0 || len(kept) < limit:
+				kept = append(kept, l)
+			default:
+				kept[oldest] = l
+				oldest = (oldest + 1) % limit
+			}
+		}
+		for i := range kept {
+			if !yield(kept[(oldest+len(kept)-1-i)%len(kept)], nil) {
+				return
+			}
+		}
+	}
 }
 
 func (e *engine) list(ctx context.Context, op string, q lease.Query) iter.Seq2[lease.Lease, error] {
@@ -31,6 +65,7 @@ func (e *engine) list(ctx context.Context, op string, q lease.Query) iter.Seq2[l
 			yield(lease.Lease{}, err)
 			return
 		}
+		q.NewestFirst = false // the engine's own
 		count, cursor := 0, ""
 		for {
 			page, err := e.page(ctx, op, q, cursor)

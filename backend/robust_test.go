@@ -11,38 +11,17 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/leasekit/leasekit/backend"
+	"github.com/leasekit/leasekit/internal/everycall"
 	"github.com/leasekit/leasekit/lease"
 )
 
 // A nil context is a mistake that is told, in every call.
 func TestNilContext(t *testing.T) {
 	manage(t, nil, func(t *testing.T, _ *script, m lease.Manager) {
-		for name, call := range everyCall(m) {
+		for name, call := range everycall.Of(m, request(), held) {
 			require.ErrorIs(t, call(nil), lease.ErrInvalid, name) //nolint:staticcheck // that is what is tested
 		}
 	})
-}
-
-// everyCall returns a call of each method of a Manager but Close.
-func everyCall(m lease.Manager) map[string]func(context.Context) error {
-	return map[string]func(context.Context) error{
-		"TryAcquire": func(ctx context.Context) error { _, err := m.TryAcquire(ctx, request()); return err },
-		"Acquire":    func(ctx context.Context) error { _, err := m.Acquire(ctx, request()); return err },
-		"Renew":      func(ctx context.Context) error { _, err := m.Renew(ctx, held, 0); return err },
-		"Release":    func(ctx context.Context) error { return m.Release(ctx, held) },
-		"Get":        func(ctx context.Context) error { _, err := m.Get(ctx, "i"); return err },
-		"Stats":      func(ctx context.Context) error { _, err := m.Stats(ctx); return err },
-		"Sweep":      func(ctx context.Context) error { _, err := m.Sweep(ctx); return err },
-		"Config":     func(ctx context.Context) error { _, err := m.Config(ctx); return err },
-		"SetConfig":  func(ctx context.Context) error { _, err := m.SetConfig(ctx, lease.DefaultConfig()); return err },
-		"ForceRelease": func(ctx context.Context) error {
-			_, err := m.ForceRelease(ctx, lease.Query{All: true}, lease.Revocation{Actor: "a"})
-			return err
-		},
-		"List":    func(ctx context.Context) error { return lastError(m.List(ctx, lease.Query{})) },
-		"History": func(ctx context.Context) error { return lastError(m.History(ctx, lease.Query{})) },
-		"Watch":   func(ctx context.Context) error { return lastError(m.Watch(ctx, lease.Query{})) },
-	}
 }
 
 // A store call that never returns, whatever becomes of its context, does not

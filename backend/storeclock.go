@@ -1,7 +1,8 @@
 package backend
 
 import (
-	"fmt"
+	"encoding/binary"
+	"encoding/hex"
 	"math/rand/v2"
 	"strconv"
 	"sync"
@@ -68,7 +69,7 @@ const opClockDigits = 12
 // next returns a name that is greater than all before it, and than above, as
 // text.
 func (o *opNames) next(now time.Time, above string) string {
-	ms := now.UnixMilli()
+	ms := max(0, now.UnixMilli())
 	if len(above) >= opClockDigits {
 		if top, err := strconv.ParseInt(above[:opClockDigits], 16, 64); err == nil {
 			ms = max(ms, top+1)
@@ -84,5 +85,8 @@ func (o *opNames) next(now time.Time, above string) string {
 	default:
 		o.count++
 	}
-	return fmt.Sprintf("%0*x%04x%012x", opClockDigits, o.ms, o.count, rand.Uint64()>>16)
+	var b [14]byte
+	binary.BigEndian.PutUint64(b[:8], uint64(o.ms)<<16|uint64(o.count))
+	binary.BigEndian.PutUint64(b[6:], uint64(o.count)<<48|rand.Uint64()>>16)
+	return hex.EncodeToString(b[:])
 }

@@ -206,15 +206,15 @@ func cleanQuery(q lease.Query) (lease.Query, error) {
 	return q, nil
 }
 
-// checkForce checks who force-releases, and why.
-func checkForce(f lease.Revocation) error {
-	if err := checkText("actor", f.Actor, lease.MaxActorBytes); err != nil {
+// checkRevocation checks who force-releases, and why.
+func checkRevocation(r lease.Revocation) error {
+	if err := checkText("actor", r.Actor, lease.MaxActorBytes); err != nil {
 		return err
 	}
-	if f.Reason == "" {
+	if r.Reason == "" {
 		return nil
 	}
-	return checkText("reason", f.Reason, lease.MaxReasonBytes)
+	return checkText("reason", r.Reason, lease.MaxReasonBytes)
 }
 
 // roundUp returns the duration in whole milliseconds, the resolution of the

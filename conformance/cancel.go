@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/leasekit/leasekit/backend"
+	"github.com/leasekit/leasekit/internal/everycall"
 	"github.com/leasekit/leasekit/lease"
 )
 
@@ -244,35 +245,8 @@ func refusesCalls(h *harness) {
 	m := h.open()
 	l := h.acquire(m, h.request("a", lease.Paths("f")))
 	require.NoError(h, m.Close())
-	ctx := h.Context()
-	for name, call := range map[string]func() error{
-		"TryAcquire": func() error { _, err := m.TryAcquire(ctx, h.request("a", lease.Paths("g"))); return err },
-		"Acquire":    func() error { _, err := m.Acquire(ctx, h.request("a", lease.Paths("g"))); return err },
-		"Renew":      func() error { _, err := m.Renew(ctx, l.Ref(), 0); return err },
-		"Release":    func() error { return m.Release(ctx, l.Ref()) },
-		"Get":        func() error { _, err := m.Get(ctx, l.ID); return err },
-		"Stats":      func() error { _, err := m.Stats(ctx); return err },
-		"Sweep":      func() error { _, err := m.Sweep(ctx); return err },
-		"Config":     func() error { _, err := m.Config(ctx); return err },
-		"SetConfig":  func() error { _, err := m.SetConfig(ctx, lease.DefaultConfig()); return err },
-		"ForceRelease": func() error {
-			_, err := m.ForceRelease(ctx, lease.Query{All: true}, lease.Revocation{Actor: "root"})
-			return err
-		},
-		"List": func() error {
-			for _, err := range m.List(ctx, lease.Query{}) {
-				return err
-			}
-			return nil
-		},
-		"History": func() error {
-			for _, err := range m.History(ctx, lease.Query{}) {
-				return err
-			}
-			return nil
-		},
-	} {
-		require.ErrorIs(h, call(), lease.ErrClosed, name)
+	for name, call := range everycall.Of(m, h.request("a", lease.Paths("g")), l.Ref()) {
+		require.ErrorIs(h, call(h.Context()), lease.ErrClosed, name)
 	}
 	require.Equal(h, lease.Active, h.get(l.ID).Status)
 }

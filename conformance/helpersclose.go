@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/leasekit/leasekit/internal/everycall"
 	"github.com/leasekit/leasekit/lease"
 )
 
@@ -112,27 +113,11 @@ func (h *harness) closes(m lease.Manager) {
 
 // stuck starts one call of each kind, and returns where their errors come.
 func (h *harness) stuck(m lease.Manager) map[string]<-chan error {
-	ctx, ref := h.Context(), lease.Ref{ID: "one", Holder: "a", Token: 1}
+	ref := lease.Ref{ID: "one", Holder: "a", Token: 1}
 	errs := map[string]<-chan error{}
-	for what, call := range map[string]func() error{
-		"TryAcquire": func() error { _, err := m.TryAcquire(ctx, h.request("a", lease.Paths("g"))); return err },
-		"Acquire":    func() error { _, err := m.Acquire(ctx, h.request("a", lease.Paths("g"))); return err },
-		"Renew":      func() error { _, err := m.Renew(ctx, ref, 0); return err },
-		"Release":    func() error { return m.Release(ctx, ref) },
-		"Get":        func() error { _, err := m.Get(ctx, "one"); return err },
-		"List":       func() error { return lastError(m.List(ctx, lease.Query{})) },
-		"History":    func() error { return lastError(m.History(ctx, lease.Query{})) },
-		"Stats":      func() error { _, err := m.Stats(ctx); return err },
-		"Sweep":      func() error { _, err := m.Sweep(ctx); return err },
-		"Config":     func() error { _, err := m.Config(ctx); return err },
-		"SetConfig":  func() error { _, err := m.SetConfig(ctx, lease.DefaultConfig()); return err },
-		"ForceRelease": func() error {
-			_, err := m.ForceRelease(ctx, lease.Query{All: true}, lease.Revocation{Actor: "root"})
-			return err
-		},
-	} {
+	for what, call := range everycall.Of(m, h.request("a", lease.Paths("g")), ref) {
 		done := make(chan error, 1)
-		go func() { done <- call() }()
+		go func() { done <- call(h.Context()) }()
 		errs[what] = done
 	}
 	return errs

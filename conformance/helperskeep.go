@@ -3,6 +3,7 @@ package conformance
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -111,6 +112,78 @@ var keeperCases = []testCase{
 			require.WithinDuration(h, held.Lease().GrantedAt.Add(h.units(2*short+3)), next.GrantedAt, h.Unit+h.patience())
 			h.release(next)
 		}
+	}},
+	{"Keeper/Watch", "with Watch a lease that is taken away is lost at once, not at its next renewal, and the others are kept", func(h *harness) {
+		faults, m := h.faulty(FaultOptions{})
+		k := lease.NewKeeper(m, &lease.KeeperOptions{Watch: m})
+		h.Cleanup(k.Close)
+		r := h.request("a", lease.Paths("f"))
+		r.TTL = h.units(600)
+		taken := h.keep(k, m, r, nil)
+		r.Claims = lease.Paths("g")
+		kept := h.keep(k, m, r, nil)
+		h.settle() // the watch has begun
+		h.sleep(3)
+		before := faults.Calls(OpRenew)
+		_, err := h.M.ForceRelease(h.Context(), lease.Query{ID: taken.Lease().ID}, lease.Revocation{Actor: "root", Reason: "stuck"})
+		require.NoError(h, err)
+		start := time.Now()
+		<-taken.Context().Done()
+		require.LessOrEqual(h, time.Since(start), h.patience()+time.Second)
+		lost := h.lost(taken.Err(), lease.ErrRevoked)
+		require.Equal(h, "root", lost.Actor)
+		require.Equal(h, "stuck", lost.Reason)
+		require.Equal(h, before, faults.Calls(OpRenew), "no renewal found it out")
+		require.NoError(h, kept.Err())
+	}},
+	{"Keeper/Detach", "a lease that is detached is not released: it lasts as long as was asked for, and ends by itself", func(h *harness) {
+		k := h.keeper(h.M)
+		r := h.request("a", lease.Paths("f"))
+		r.TTL = h.units(600)
+		held := h.keep(k, h.M, r, nil)
+		w := h.queue("b", lease.Paths("f"))
+		l, err := held.Detach(h.Context(), h.units(short))
+		require.NoError(h, err)
+		require.ErrorIs(h, held.Err(), lease.ErrClosed)
+		require.True(h, l.Valid())
+		next := w.granted()
+		require.False(h, next.GrantedAt.Before(l.ExpiresAt))
+		require.WithinDuration(h, l.ExpiresAt, next.GrantedAt, h.patience())
+		require.Equal(h, lease.EndExpired, h.get(l.ID).EndReason)
+	}},
+	{"Keeper/Acquire", "what a Keeper acquires it keeps, and one that cannot be had is the error of the request", func(h *harness) {
+		k := h.keeper(h.M)
+		held, err := k.Acquire(h.Context(), h.shortly("a", lease.Paths("f")), nil)
+		require.NoError(h, err)
+		_, err = k.TryAcquire(h.Context(), h.shortly("b", lease.Paths("f")), nil)
+		require.ErrorIs(h, err, lease.ErrConflict)
+		h.sleep(2 * short)
+		require.NoError(h, held.Err())
+		require.NoError(h, held.Release(h.Context()))
+		h.free("f")
+	}},
+	{"Keeper/NoRenewalsGivenBack", "the renewals that a lease was given while its upgrade waited count against the new one", func(h *harness) {
+		const most = 8
+		k := h.keeper(h.M)
+		reader := h.hold("b", lease.SharedPaths("f"))
+		r := h.shortly("a", lease.SharedPaths("f"))
+		r.MaxRenewals = most
+		held := h.keep(k, h.M, r, nil)
+		done := make(chan error, 1)
+		go func() {
+			_, err := held.Replace(h.Context(), func(ctx context.Context, l lease.Lease) (lease.Lease, error) {
+				return lease.Upgrade(ctx, h.M, l)
+			})
+			done <- err
+		}()
+		h.sleep(short)
+		first := held.Lease()
+		require.GreaterOrEqual(h, first.Renewals, 2, "it was renewed while it waits")
+		h.release(reader)
+		require.NoError(h, <-done)
+		<-held.Context().Done()
+		require.ErrorIs(h, held.Err(), lease.ErrExpired)
+		require.LessOrEqual(h, first.Renewals+held.Lease().Renewals, most)
 	}},
 	{"Keeper/NoProgress", "a worker that makes no progress loses its lease", func(h *harness) {
 		held := h.keep(h.keeper(h.M), h.M, h.shortly("a", lease.Paths("f")), &lease.KeepOptions{Progress: h.units(short)})

@@ -38,7 +38,7 @@ func (t *taped) Renew(ctx context.Context, a backend.RenewArgs) (backend.RenewRe
 
 // taped returns a Manager and the handle behind it.
 func (h *harness) taped() (*taped, lease.Manager) {
-	t := &taped{Store: h.store()}
+	t := &taped{Store: h.fixture.Open(h.TB)}
 	return t, h.manage(t, nil)
 }
 

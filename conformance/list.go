@@ -133,6 +133,32 @@ var listCases = []testCase{
 		}
 		require.False(h, listed[2].Valid())
 	}},
+	{"List/NewestFirst", "a list that is asked for the newest first is the other way round, and a limit keeps the newest", func(h *harness) {
+		const n = 230
+		var want []lease.ID
+		for i := range n {
+			r := h.request("a", lease.Paths(fmt.Sprintf("f%d", i)))
+			r.ID = lease.ID(fmt.Sprintf("r%d", i))
+			h.acquire(h.M, r)
+			want = append(want, r.ID)
+		}
+		slices.Reverse(want)
+		ids := func(q lease.Query) (ids []lease.ID) {
+			for _, l := range collect(h, h.M.List(h.Context(), q)) {
+				ids = append(ids, l.ID)
+			}
+			return ids
+		}
+		require.Equal(h, want, ids(lease.Query{NewestFirst: true}))
+		for _, limit := range []int{1, 7, n, n + 1} {
+			require.Equal(h, want[:min(limit, n)], ids(lease.Query{NewestFirst: true, Limit: limit}))
+		}
+		require.Empty(h, ids(lease.Query{Holder: "nobody", NewestFirst: true, Limit: 3}))
+		for range h.M.List(h.Context(), lease.Query{NewestFirst: true}) {
+			break
+		}
+		require.ErrorIs(h, lastError(h.M.List(h.Context(), lease.Query{NewestFirst: true, Limit: -1})), lease.ErrInvalid)
+	}},
 	{"List/Order", "a list is in order of the first arrivals, over all its pages", func(h *harness) {
 		const n = 230
 		var want []lease.ID

@@ -43,10 +43,7 @@ func (k *Keeper) Do(ctx context.Context, r Request, o *KeepOptions, f func(ctx c
 	if f == nil {
 		return errNoFunction()
 	}
-	if err := k.open(); err != nil {
-		return err
-	}
-	h, err := k.acquire(ctx, ctx, k.acquirer.Acquire, r, o)
+	h, err := k.acquire(ctx, false, Acquirer.Acquire, r, o)
 	if err != nil {
 		return err
 	}
@@ -61,24 +58,32 @@ func (k *Keeper) Do(ctx context.Context, r Request, o *KeepOptions, f func(ctx c
 // [Acquirer.Acquire] does. Holder and TTL may be left out, as for [Do]. On a
 // closed Keeper nothing is asked for: [ErrClosed].
 func (k *Keeper) Acquire(ctx context.Context, r Request, o *KeepOptions) (*Held, error) {
-	if err := k.open(); err != nil {
-		return nil, err
-	}
-	return k.acquire(ctx, context.WithoutCancel(ctx), k.acquirer.Acquire, r, o)
+	return k.acquire(ctx, true, Acquirer.Acquire, r, o)
 }
 
 // TryAcquire is [Keeper.Acquire] without waiting.
 func (k *Keeper) TryAcquire(ctx context.Context, r Request, o *KeepOptions) (*Held, error) {
+	return k.acquire(ctx, true, Acquirer.TryAcquire, r, o)
+}
+
+// acquire asks for a lease and keeps it; what cannot be kept is given back. If
+// it is detached, the context of what is held outlives ctx.
+func (k *Keeper) acquire(
+	ctx context.Context, detached bool,
+	ask func(Acquirer, context.Context, Request) (Lease, error), r Request, o *KeepOptions,
+) (*Held, error) {
 	if err := k.open(); err != nil {
 		return nil, err
 	}
-	return k.acquire(ctx, context.WithoutCancel(ctx), k.acquirer.TryAcquire, r, o)
-}
-
-// acquire asks for a lease and keeps it; what cannot be kept is given back.
-func (k *Keeper) acquire(ctx, parent context.Context, ask ask, r Request, o *KeepOptions) (*Held, error) {
+	if ctx == nil {
+		return nil, errNoContext()
+	}
 	if err := o.check(); err != nil {
 		return nil, err
+	}
+	parent := ctx
+	if detached {
+		parent = context.WithoutCancel(ctx)
 	}
 	if r.Holder == "" {
 		r.Holder = NewHolder(filepath.Base(os.Args[0]))
@@ -86,7 +91,7 @@ func (k *Keeper) acquire(ctx, parent context.Context, ask ask, r Request, o *Kee
 	if r.TTL == 0 {
 		r.TTL = KeepTTL
 	}
-	l, err := ask(ctx, r)
+	l, err := ask(k.acquirer, ctx, r)
 	if err != nil {
 		return nil, err
 	}

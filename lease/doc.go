@@ -46,12 +46,45 @@
 // it lost its lease before anybody else can be granted the path, provided it
 // asks.
 //
+// # Glossary
+//
+// These words mean the same in all packages, errors, events and metrics.
+//
+//   - namespace: leases, queue, history and configuration that belong together
+//   - holder: who asks, one sequential actor; its leases never exclude each other
+//   - path: what is claimed, in normal form ([CleanPath])
+//   - claim: a path with a mode and a scope
+//   - mode: exclusive, or shared
+//   - scope: exact, or tree (the path and all below it)
+//   - request: claims asked for together, named by an ID
+//   - attempt: one call that asks for a request; withdrawn if nobody takes the outcome
+//   - lease: a granted request, until its expiry
+//   - TTL: how long a lease lasts from its grant or renewal on
+//   - renewal: a later expiry for the same lease
+//   - token: the number of a grant, greater than all before it (a fencing token)
+//   - Ref: ID, holder and token of a lease: proof of ownership
+//   - local deadline: when the holder must stop relying on a lease, by its own [Clock]
+//   - waiter: a request that has a place in the queue
+//   - heartbeat: the ask by which a waiter keeps its place
+//   - lapse: the end of a place that was not kept
+//   - blocker: a lease, or an earlier waiter, that is in the way of a request
+//   - bypass rule: a request need not stand behind waiters that wait for its holder
+//   - contention: the waiters for what a lease holds
+//   - replacement: a lease's end in the step that grants another; between holders, a transfer
+//   - sub-lease: a lease under the cover of another, its parent; chain: that and its parents
+//   - revocation: an end by ForceRelease
+//   - tombstone: what the store remembers of a withdrawn attempt, so that no late copy of it is granted
+//   - history, event: what happened, in order; Seq: the place in it
+//   - sweep: recording of ends that are due, and forgetting of what is past its retention
+//   - store: what keeps a namespace; engine: what makes a [Manager] of it
+//   - step: one atomic operation of a store
+//
 // # Errors
 //
 // Errors are sentinels for [errors.Is], carried by typed errors where data
 // helps; see the variables and types below. A caller's ended context is kept:
 // errors.Is(err, ctx.Err()) holds as well.
 //
-// This package imports the standard library only. Everything here may be used
+// This package needs nothing but the standard library. Everything here may be used
 // by many goroutines at once unless its comment says otherwise.
 package lease

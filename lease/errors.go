@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// The errors of this module, told apart by [errors.Is]. The typed errors in
-// this file and in conflict.go carry them, and data about them.
+// The errors of this module, told apart by [errors.Is]. The typed errors below
+// carry them, and data about them.
 var (
 	// ErrConflict: somebody else holds, or waits earlier for, what was asked.
 	// Always carried by a [*ConflictError].

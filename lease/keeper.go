@@ -146,6 +146,9 @@ func NewKeeper(a Acquirer, o *KeeperOptions) *Keeper {
 // A lease that is over already is [ErrExpired]; one that is not a Manager's
 // reply, or bad options, [ErrInvalid]; a closed Keeper [ErrClosed].
 func (k *Keeper) Keep(ctx context.Context, l Lease, o *KeepOptions) (*Held, error) {
+	if ctx == nil {
+		return nil, errNoContext()
+	}
 	return k.keep(context.WithoutCancel(ctx), l, o)
 }
 
@@ -261,6 +264,8 @@ func (k *Keeper) usable() error {
 	}
 	return nil
 }
+
+func errNoContext() error { return Invalid("ctx", "nil") }
 
 func closedKeeper() error { return fmt.Errorf("lease: keeper %w", ErrClosed) }
 

@@ -24,6 +24,9 @@ func TestCutOffHolderHearsBeforeAnotherGrant(t *testing.T) {
 			lost := make(chan time.Time, 1)
 			go func() {
 				<-h.Context().Done()
+				if !h.Lease().Valid() {
+					t.Error("the lease's local deadline came before the end of its context")
+				}
 				lost <- time.Now()
 			}()
 			time.Sleep(rand.N(3 * ttl))

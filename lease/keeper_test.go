@@ -267,7 +267,12 @@ func TestKeeperMisuse(t *testing.T) {
 			k.Close()
 		}
 		k := keeper(t, m, nil)
-		_, err := k.Keep(ctx, lease.Lease{}, nil)
+		_, err := k.Keep(nil, good, nil) //nolint:staticcheck // that is what is tested
+		require.ErrorIs(t, err, lease.ErrInvalid)
+		_, err = k.Acquire(nil, exclusive("a", "g", 0), nil) //nolint:staticcheck // likewise
+		require.ErrorIs(t, err, lease.ErrInvalid)
+		require.ErrorIs(t, lease.Do(nil, m, exclusive("a", "g", 0), func(context.Context, lease.Lease) error { return nil }), lease.ErrInvalid) //nolint:staticcheck // likewise
+		_, err = k.Keep(ctx, lease.Lease{}, nil)
 		require.ErrorIs(t, err, lease.ErrInvalid)
 		var written lease.Lease
 		text, err := json.Marshal(good)

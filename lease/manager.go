@@ -38,7 +38,7 @@ type Acquirer interface {
 	Release(ctx context.Context, ref Ref) error
 }
 
-// Inspector looks. It never changes anything. All methods may be called
+// Inspector reads. It never changes anything. All methods may be called
 // concurrently. An iterator yields at most one error, last.
 type Inspector interface {
 	// Get returns the request or lease with this ID, also when it has ended, as

@@ -9,7 +9,7 @@ import (
 	"unicode/utf8"
 )
 
-// Root is the normal form of the path that everything is below of.
+// Root is the path above all others, in normal form.
 const Root = "/"
 
 // CleanPath returns the normal form of a path, in which equal paths are equal

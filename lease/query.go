@@ -15,9 +15,14 @@ type Query struct {
 	After Seq // History and Watch: events after this one; 0: from the oldest kept; [Now]: only new ones
 	Limit int // at most so many results; 0: all
 
-	// All says that everything is meant: ForceRelease asks for it where none of
-	// ID, Holder, Path and Under is set, and History and Watch show the tokens of all holders only
-	// with it, or with Holder or ID.
+	// NewestFirst turns List's order around: the newest request first. All that
+	// the query selects is read before the first is yielded; Limit bounds what is
+	// kept of it.
+	NewestFirst bool
+
+	// All must be set to select everything: ForceRelease refuses a query without
+	// ID, Holder, Path and Under otherwise. History and Watch show the tokens of
+	// all holders only with it; with Holder or ID they show them too.
 	All bool
 }
 

@@ -12,8 +12,8 @@ import (
 )
 
 // Request asks for a lease. Only Holder and Claims are required, and for [Do]
-// and [Keeper.Acquire] only Claims. Durations are
-// rounded up to whole milliseconds, the resolution of the stores.
+// and [Keeper.Acquire] only Claims. Durations are rounded up to whole
+// milliseconds, the resolution of the stores.
 type Request struct {
 	ID          ID                // names the request; NewID if empty. See the type
 	Holder      string            // who asks: one sequential actor. [NewHolder] makes a unique name

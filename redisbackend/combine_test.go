@@ -372,7 +372,7 @@ func TestNothingIsLeftBehind(t *testing.T) {
 		server := redistest.Mini(t)
 		client, names := server.Client(), newKeyspace("n")
 		combined := newScriptCombiner(client, probeScript(), names.keys("lease"))
-		woken := newWaker(client, names, newWakeAddress(false))
+		woken := newWaker(client, names, newWakeAddress(false, false))
 		_, stop := woken.wait("a")
 		var group sync.WaitGroup
 		for i := range 100 {

@@ -42,8 +42,6 @@ var constants = map[string]any{
 	"LEAST_EVENTS":    10000,   // that are kept without a sweep's help
 	"ENDED_SLACK":     10000,   // ended records beyond Config.EndedMax that are kept without a sweep's help
 
-	"OPERATION_LENGTH": 28, // of the name of a renewal that is in order
-
 	// Where the parts of a record stand (record.lua), counted from 1.
 	"DEADLINE_AT": 4, "DEADLINE_TO": 17,
 	"TOKEN_AT": 19, "TOKEN_TO": 34,

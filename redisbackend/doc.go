@@ -45,12 +45,21 @@
 //     the older holder.
 //
 // A process that sees the store go back in time (its epoch has changed, or its
-// newest token or its count of arrivals is lower than what the process has seen)
-// is granted nothing more: [lease.ErrRegressed], until an operator calls
-// [Acknowledge]. A process that starts later knows of no past, and is not
-// refused. Neither is one that saw the newest of what was lost, once others have
-// been granted something and there have been as many arrivals since as were
-// lost: what is certain to be noticed is a new epoch only.
+// newest token or its number of changes, renewals among them, is lower than what
+// the process has seen) is granted nothing more: [lease.ErrRegressed], until an
+// operator calls [Acknowledge]. A process that starts later knows of no past,
+// and is not refused. Neither is one that saw the newest of what was lost, once
+// others have been granted something and there have been as many changes since
+// as were lost: what is certain to be noticed is a new epoch only.
+//
+// The store's clock is the server's, and never runs backwards. Where the
+// server's is behind (it was set back, or another server took over) the store's
+// runs at half its speed until the server's has caught up: leases last longer by
+// what the two differ in, at most, and nothing of the difference stays.
+//
+// A master that was demoted and cut off answers reads, and so [lease.Verify],
+// until it hears of that; only writes are refused by min-replicas-to-write.
+// [Open] on a replica is refused.
 //
 // Where a lost grant cannot be afforded and the resource checks no tokens, use a
 // store that commits by a majority (etcd, ZooKeeper, Consul) instead. There a
@@ -59,25 +68,37 @@
 // agreement, with a write to disk, for each step, and no service without a
 // majority.
 //
-// # What is not bounded
+// # Late copies
 //
-// While a script runs the server does nothing else, so a step ends, tests and
-// wakes a bounded number of leases and waiters, and a batch that has become too
-// much work is finished later. Three things take time in proportion: a shared
-// claim of a tree, 1.5 µs for each shared claim below it; a request of a holder
-// that has leases but none that covers what it asks for, some 25 µs for each
-// waiter that those before it wait for; a query by [lease.Query] Under or Path,
-// for each claim there that it does not mean.
+// go-redis sends a call again when its reply does not come in time, and the
+// first copy may arrive later. A copy that is late changes nothing: an ask says
+// until when, by the store's clock, it may be granted, and the end of a request
+// and the withdrawal of an attempt are remembered for longer than that, whatever
+// Config.EndedMax says; a renewal says in which order it was made.
 //
-// A TryAcquire whose reply was lost is sent again by go-redis. If the second copy
-// is refused and the first, delayed on its way, arrives after that, it may be
-// granted to nobody, until its TTL ends; a client with MaxRetries -1 rules that out.
+// # What is bounded
+//
+// While a script runs the server does nothing else, so a step has a budget of
+// work: it ends, tests and wakes a bounded number of leases and waiters, a page
+// of a list is bounded by bytes, and a batch that has become too much work is
+// finished later. A search that has spent the budget stops on the safe side: a
+// request stays behind a waiter that it cannot be shown to pass, and a waiter
+// that cannot be shown to stay behind is woken to ask.
+//
+// What still takes time in proportion is a request's own claims: to enqueue one
+// with 256 claims of 16 parts takes some milliseconds.
 //
 // # Settings of the server
 //
 // Use maxmemory-policy noeviction: an eviction policy for all keys would drop
 // leases, and Options.Warn is told of one. A server that is out of memory grants
 // nothing, keeps no new place in line, and still renews, releases and sweeps.
+//
+// A server that is full while a lease is being granted may have granted it all
+// the same: memory is checked at a script's first write only.
+//
+// A waiter whose process is gone lapses half a second after somebody could have
+// been told to go on and nobody listened: so a process must be able to subscribe.
 //
 // The history is trimmed in portions of up to 32 events, which were written
 // together: up to 31 more than history_max_events may be kept.
@@ -89,11 +110,12 @@
 //
 //	ACL SETUSER leases on >secret resetkeys resetchannels -@all
 //	  ~leasekit:{* &leasekit:{* +eval +evalsha +ping +hello +time
-//	  +del +hget +hgetall +hlen +hmget +hset +hsetnx +hdel +hincrby
+//	  +del +exists +hget +hgetall +hlen +hmget +hset +hsetnx +hdel +hexists +hincrby
 //	  +xadd +xlen +xrange +xrevrange +xtrim
-//	  +zadd +zrem +zcard +zcount +zlexcount +zrange +zrangebylex +zrangebyscore
-//	  +zrank +zscore +publish +subscribe +unsubscribe
-//	  +spublish +ssubscribe +sunsubscribe
+//	  +zadd +zrem +zcard +zcount +zlexcount +zmscore +zrange +zrangebylex +zrangebyscore
+//	  +zrevrangebylex +zrevrangebyscore +zrank +zscore
+//	  +publish +subscribe +unsubscribe +pubsub|numsub
+//	  +spublish +ssubscribe +sunsubscribe +pubsub|shardnumsub
 //
 // In a Cluster also +cluster|slots +cluster|shards +command +readonly; for
 // WaitReplicas also +wait; for the warning about eviction also +config|get.

@@ -35,13 +35,18 @@ func (k keyspace) keys(names ...string) []string {
 // wakeChannel returns the channel of a wake address.
 func (k keyspace) wakeChannel(address string) string { return k.key("wake:" + address) }
 
-// newWakeAddress names one process' place to be woken at. Its first letter tells the scripts of other processes,
-// whose clients may be of another kind, whether to publish to a sharded channel ("s") or a plain one ("p").
-func newWakeAddress(sharded bool) string {
+// newWakeAddress names one process' place to be woken at. Its first letter tells the scripts of other processes, whose
+// clients may be of another kind, whether to publish to a sharded channel ("s") or a plain one ("p"), and in capitals
+// that the server cannot know whether it listens.
+func newWakeAddress(sharded, elsewhere bool) string {
+	letter := "p"
 	if sharded {
-		return "s" + rand.Text()
+		letter = "s"
 	}
-	return "p" + rand.Text()
+	if elsewhere {
+		letter = strings.ToUpper(letter)
+	}
+	return letter + rand.Text()
 }
 
 func escapeNamespace(namespace string) string {

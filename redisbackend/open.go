@@ -27,6 +27,9 @@ func Open(ctx context.Context, client redis.UniversalClient, o *Options) (lease.
 // NewStore returns a handle on a namespace in Redis; see Open.
 func NewStore(ctx context.Context, client redis.UniversalClient, o *Options) (backend.Store, error) {
 	options := o.orDefaults()
+	if _, ring := client.(*redis.Ring); ring {
+		return nil, lease.Invalid("client", "a Ring has no one server that serves a namespace")
+	}
 	s := newStore(client, options)
 	if err := s.begin(ctx, "open"); err != nil {
 		s.combiner.close()
@@ -72,13 +75,9 @@ func (s *Store) begin(ctx context.Context, operation string) error {
 // told that.
 func warnOfEviction(ctx context.Context, client redis.UniversalClient, key string, warn func(string)) {
 	settings, err := await(ctx, func(ctx context.Context) (map[string]string, error) {
-		var node redis.Cmdable = client
-		if cluster, ok := client.(*redis.ClusterClient); ok {
-			master, err := cluster.MasterForKey(ctx, key)
-			if err != nil {
-				return nil, err
-			}
-			node = master
+		node, err := masterOf(ctx, client, key)
+		if err != nil {
+			return nil, err
 		}
 		return node.ConfigGet(ctx, "maxmemory-policy").Result()
 	})

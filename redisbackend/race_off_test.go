@@ -4,3 +4,6 @@ package redisbackend_test
 
 // paritySeeds is how many random scripts are compared with backend/memory.
 const paritySeeds = 300
+
+// differentialSeeds is how many scripts TestDifferential plays.
+const differentialSeeds = 12

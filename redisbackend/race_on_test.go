@@ -5,3 +5,6 @@ package redisbackend_test
 // paritySeeds is how many random scripts are compared with backend/memory:
 // miniredis interprets the Lua ten times slower under the race detector.
 const paritySeeds = 20
+
+// differentialSeeds is how many scripts TestDifferential plays.
+const differentialSeeds = 2

@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -39,9 +40,10 @@ var luaFunction = regexp.MustCompile(`(?m)^function (step\.|operations\.)(\w+)`)
 
 // program is what all operations run on: the chunk, and every other file as a module, which lua/modules.lua defines when
 // one of its functions is first needed.
-var program = newScript(assemble()...)
+// It is put together at the first call: a program that only links this package does not pay for it.
+var program = sync.OnceValue(func() *script { return newScript(assemble()...) })
 
-func assemble() []part {
+func assemble(more ...part) []part {
 	var parts []part
 	inChunk := map[string]bool{}
 	for _, name := range chunk[0] {
@@ -55,14 +57,15 @@ func assemble() []part {
 	if err != nil {
 		panic(err)
 	}
+	for _, entry := range entries {
+		if name := strings.TrimSuffix(entry.Name(), ".lua"); !inChunk[name] {
+			more = append(more, luaPart(name))
+		}
+	}
 	var modules []part
 	where := " " // the functions of each module, as lua/modules.lua looks them up
-	for _, entry := range entries {
-		name := strings.TrimSuffix(entry.Name(), ".lua")
-		if inChunk[name] {
-			continue
-		}
-		module := luaPart(name)
+	for _, module := range more {
+		name := strings.TrimSuffix(module.name, ".lua")
 		for _, found := range luaFunction.FindAllStringSubmatch(module.source, -1) {
 			prefix := ""
 			if found[1] == "operations." {

@@ -226,7 +226,7 @@ func TestClusterFailover(t *testing.T) {
 
 	t.Run("wake", func(t *testing.T) {
 		require.True(t, shards(client))
-		checkWakes(t, client, names, newWakeAddress(shards(client)))
+		checkWakes(t, client, names, newWakeAddress(shards(client), false))
 	})
 }
 
@@ -235,7 +235,7 @@ func TestSentinelFailover(t *testing.T) {
 	servers := redistest.Sentinel(t)
 	names := newKeyspace("n")
 	client := servers.Client()
-	woken := newWaker(client, names, newWakeAddress(shards(client)))
+	woken := newWaker(client, names, newWakeAddress(shards(client), false))
 	defer woken.close()
 	hint, stop := woken.wait("a")
 	defer stop()

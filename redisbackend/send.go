@@ -16,7 +16,7 @@ func newStoreCombiner(client redis.UniversalClient, keys []string, o Options, mi
 	return newCombiner(func(ctx context.Context, args []any) ([]any, error) {
 		args = append([]any{mind.floor()}, args...)
 		if o.WaitReplicas <= 0 || onlyReads(args[1:]) {
-			reply, err := program.run(ctx, client, keys, args...)
+			reply, err := program().run(ctx, client, keys, args...)
 			if err != nil {
 				return nil, err
 			}
@@ -28,7 +28,7 @@ func newStoreCombiner(client redis.UniversalClient, keys []string, o Options, mi
 		}
 		if err != nil {
 			followCluster(ctx, client, err)
-			return nil, program.locate(err)
+			return nil, program().locate(err)
 		}
 		if replicas < int64(o.WaitReplicas) {
 			return nil, fmt.Errorf("%d of %d replicas have it after %v", replicas, o.WaitReplicas, o.WaitTimeout)
@@ -39,7 +39,7 @@ func newStoreCombiner(client redis.UniversalClient, keys []string, o Options, mi
 
 // answers returns the answers to the operations of a batch, errors and postponements as they are.
 func answers(reply any, mind *seen) ([]any, error) {
-	replies, err := program.replies(reply)
+	replies, err := program().replies(reply)
 	if err != nil || len(replies) == 0 {
 		return replies, err
 	}
@@ -69,21 +69,31 @@ func onlyReads(args []any) bool {
 	return true
 }
 
+// masterFinder is a client of a Cluster.
+type masterFinder interface {
+	MasterForKey(ctx context.Context, key string) (*redis.Client, error)
+}
+
+// masterOf returns the node that a key's commands go to: of a Cluster, the master of its slot. A client that wraps one is
+// asked by its method.
+func masterOf(ctx context.Context, client redis.UniversalClient, key string) (redis.Cmdable, error) {
+	if cluster, ok := client.(masterFinder); ok {
+		return cluster.MasterForKey(ctx, key)
+	}
+	return client, nil
+}
+
 // runAndWait runs the program and returns its reply and the number of replicas that have what it wrote.
 func runAndWait(ctx context.Context, client redis.UniversalClient, keys []string, args []any, o Options) (any, int64, error) {
-	var node redis.Cmdable = client
-	if cluster, ok := client.(*redis.ClusterClient); ok {
-		master, err := cluster.MasterForKey(ctx, keys[0])
-		if err != nil {
-			return nil, 0, err
-		}
-		node = master
+	node, err := masterOf(ctx, client, keys[0])
+	if err != nil {
+		return nil, 0, err
 	}
 	send := func(queue func(redis.Pipeliner) *redis.Cmd) (any, int64, error) {
 		var run, wait *redis.Cmd
 		_, err := node.Pipelined(ctx, func(pipe redis.Pipeliner) error {
 			run = queue(pipe)
-			wait = pipe.Do(ctx, "WAIT", o.WaitReplicas, o.WaitTimeout.Milliseconds())
+			wait = pipe.Do(ctx, "WAIT", o.WaitReplicas, max(1, o.WaitTimeout.Milliseconds())) // 0 would wait for ever
 			return nil
 		})
 		if run.Err() != nil {
@@ -96,11 +106,11 @@ func runAndWait(ctx context.Context, client redis.UniversalClient, keys []string
 		return run.Val(), replicas, err
 	}
 	reply, replicas, err := send(func(pipe redis.Pipeliner) *redis.Cmd {
-		return pipe.EvalSha(ctx, program.hash, keys, args...)
+		return pipe.EvalSha(ctx, program().hash, keys, args...)
 	})
 	if redis.HasErrorPrefix(err, "NOSCRIPT") {
 		reply, replicas, err = send(func(pipe redis.Pipeliner) *redis.Cmd {
-			return pipe.Eval(ctx, program.source, keys, args...)
+			return pipe.Eval(ctx, program().source, keys, args...)
 		})
 	}
 	return reply, replicas, err

@@ -33,7 +33,7 @@ var _ backend.Store = (*Store)(nil)
 
 func newStore(client redis.UniversalClient, o Options) *Store {
 	names := newKeyspace(o.Namespace)
-	address := newWakeAddress(shards(client))
+	address := newWakeAddress(shards(client), readsElsewhere(client))
 	s := &Store{waker: newWaker(client, names, address), address: address}
 	s.combiner = newStoreCombiner(client, names.keys(keyNames...), o, &s.seen)
 	return s

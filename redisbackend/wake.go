@@ -51,7 +51,7 @@ func newWaker(client redis.UniversalClient, names keyspace, address string) *wak
 	return &waker{
 		client:   client,
 		channel:  names.wakeChannel(address),
-		sharded:  strings.HasPrefix(address, "s"),
+		sharded:  strings.HasPrefix(strings.ToLower(address), "s"),
 		interval: wakeHealthInterval,
 		lifetime: lifetime,
 		end:      end,
@@ -62,8 +62,18 @@ func newWaker(client redis.UniversalClient, names keyspace, address string) *wak
 // shards says whether a client needs sharded channels: in a Cluster a script's plain message does not say how many
 // heard it, and goes to every node.
 func shards(client redis.UniversalClient) bool {
-	_, cluster := client.(*redis.ClusterClient)
+	_, cluster := client.(masterFinder)
 	return cluster
+}
+
+// readsElsewhere says whether a client may subscribe at a replica.
+func readsElsewhere(client redis.UniversalClient) bool {
+	cluster, ok := client.(*redis.ClusterClient)
+	if !ok {
+		return shards(client) // it wraps one, of unknown options
+	}
+	o := cluster.Options()
+	return o.ReadOnly || o.RouteByLatency || o.RouteRandomly
 }
 
 // wait subscribes to hints for the waiter with this ID. The channel holds one hint; it is never closed. stop ends

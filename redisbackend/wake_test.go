@@ -90,19 +90,19 @@ func TestWake(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			client := redistest.Mini(t).Client()
 			require.False(t, shards(client))
-			checkWakes(t, client, newKeyspace("n"), newWakeAddress(false))
+			checkWakes(t, client, newKeyspace("n"), newWakeAddress(false, false))
 		})
 	})
 	t.Run("redis", func(t *testing.T) {
-		checkWakes(t, redistest.Single(t).Client(), newKeyspace("n} \n"), newWakeAddress(false))
+		checkWakes(t, redistest.Single(t).Client(), newKeyspace("n} \n"), newWakeAddress(false, false))
 	})
 	t.Run("sharded", func(t *testing.T) { // a single server knows sharded channels too
-		checkWakes(t, redistest.Single(t).Client(), newKeyspace(""), newWakeAddress(true))
+		checkWakes(t, redistest.Single(t).Client(), newKeyspace(""), newWakeAddress(true, false))
 	})
 }
 
 func TestWakeBySeveralAndStop(t *testing.T) {
-	woken := newWaker(redistest.Mini(t).Client(), newKeyspace("n"), newWakeAddress(false))
+	woken := newWaker(redistest.Mini(t).Client(), newKeyspace("n"), newWakeAddress(false, false))
 	defer woken.close()
 	first, stopFirst := woken.wait("a")
 	second, stopSecond := woken.wait("a")
@@ -127,7 +127,7 @@ func TestWakeBySeveralAndStop(t *testing.T) {
 
 func TestWakeAfterABrokenConnection(t *testing.T) {
 	server := redistest.Single(t)
-	client, names, address := server.Client(), newKeyspace("n"), newWakeAddress(false)
+	client, names, address := server.Client(), newKeyspace("n"), newWakeAddress(false, false)
 	woken := newWaker(client, names, address)
 	defer woken.close()
 	hint, stop := woken.wait("a")
@@ -150,7 +150,7 @@ func TestWakeOverALinkThatGoesSilent(t *testing.T) {
 	proxy := redistest.NewProxy(t, server.Addr())
 	client := redis.NewClient(&redis.Options{Addr: proxy.Addr(), ReadTimeout: 100 * time.Millisecond})
 	defer client.Close()
-	woken := newWaker(client, newKeyspace("n"), newWakeAddress(false))
+	woken := newWaker(client, newKeyspace("n"), newWakeAddress(false, false))
 	woken.interval = 20 * time.Millisecond
 	defer woken.close()
 	hint, stop := woken.wait("a")
@@ -170,7 +170,7 @@ func TestWakeOverALinkThatGoesSilent(t *testing.T) {
 func TestWakePingsOnlyWhileSomebodyWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server := redistest.Mini(t)
-		woken := newWaker(server.Client(), newKeyspace("n"), newWakeAddress(false))
+		woken := newWaker(server.Client(), newKeyspace("n"), newWakeAddress(false, false))
 		defer woken.close()
 		hint, stop := woken.wait("a")
 		requireHint(t, hint, "the subscription began")
@@ -196,7 +196,7 @@ func TestWakeWhileTheServerIsAway(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server := redistest.Mini(t)
 		server.SetError("LOADING the data")
-		woken := newWaker(server.Client(), newKeyspace("n"), newWakeAddress(false))
+		woken := newWaker(server.Client(), newKeyspace("n"), newWakeAddress(false, false))
 		defer woken.close()
 		hint, stop := woken.wait("a")
 		time.Sleep(time.Minute)

@@ -203,4 +203,27 @@ func TestDatesForPeople(t *testing.T) {
 	require.Equal(t, time.Hour, dates())
 	c.step(-time.Hour - 300*time.Millisecond)
 	require.Zero(t, dates())
+
+	// Everything that is told in one answer is shifted alike.
+	grant(t, s, "a", time.Minute)
+	c.step(time.Hour)
+	page, err := s.List(t.Context(), lease.Query{ID: "a"}, "")
+	require.NoError(t, err)
+	require.Equal(t, c.wall.UnixMilli(), page.Now.UnixMilli())
+	require.Equal(t, time.Minute, page.Leases[0].ExpiresAt.Sub(page.Now))
+	require.Equal(t, page.Now, page.Leases[0].GrantedAt)
+	events, err := s.Events(t.Context(), backend.EventsArgs{Limit: 10})
+	require.NoError(t, err)
+	require.Equal(t, page.Now, events.Events[0].At)
+	require.Equal(t, page.Leases[0].ExpiresAt, events.Events[0].Lease.ExpiresAt)
+	stats, err := s.Stats(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, page.Now, stats.Now)
+	reply, err := s.Acquire(t.Context(), backend.AcquireArgs{
+		Request: lease.Request{ID: "a", Holder: "h", Claims: []lease.Claim{{Path: "a"}}, TTL: time.Minute, MaxRenewals: lease.Unlimited},
+		Attempt: "a", ConfigVersion: 1,
+	})
+	require.NoError(t, err)
+	require.Equal(t, page.Leases[0].ExpiresAt, reply.Lease.ExpiresAt)
+	require.Equal(t, c.wall.Add(-time.Hour).UnixMilli(), reply.Now.UnixMilli(), "the engine counts by the store's clock")
 }

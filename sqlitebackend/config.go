@@ -2,7 +2,9 @@ package sqlitebackend
 
 import (
 	"context"
+	"database/sql"
 	"encoding/json"
+	"errors"
 	"time"
 
 	"github.com/leasekit/leasekit/backend"
@@ -16,11 +18,35 @@ const readConfig = `SELECT config FROM lease_configs WHERE namespace = ?`
 // Config implements [backend.Store].
 func (s *Store) Config(ctx context.Context) (backend.ConfigReply, error) {
 	var reply backend.ConfigReply
-	err := s.look(ctx, "config", func(v *view) error {
+	read := func(v *view) error {
 		reply = backend.ConfigReply{Config: v.config, Now: time.UnixMilli(v.now).UTC()}
 		return nil
+	}
+	if s.reader.Stats().OpenConnections > 0 {
+		err := s.look(ctx, "config", read)
+		return reply, err
+	}
+	// Whoever takes one path and goes again needs no other connection than the
+	// writer's.
+	before := s.newest.Load()
+	err := s.writer.Read(ctx, func(session *sqlitedb.Session) error {
+		v := &view{namespace: s.namespace}
+		err := v.load(s, before, func(into []any, query string, args ...any) error {
+			found, err := session.Get(query, args, into...)
+			if err == nil && !found {
+				return sql.ErrNoRows
+			}
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		return errors.Join(s.db.Check(), read(v))
 	})
-	return reply, err
+	if err != nil {
+		return reply, readFailed(ctx, "config", err)
+	}
+	return reply, nil
 }
 
 // SetConfig implements [backend.Store].

@@ -113,11 +113,11 @@ func appendNumberField(b []byte, name string, value int64) []byte {
 func (t *transaction) Append(e lease.Event) error {
 	var body any
 	if e.Lease.ID != "" {
-		text, err := appendPast(t.store.scratch[:0], &e.Lease)
+		text, err := appendPast(t.store.room.text[:0], &e.Lease)
 		if err != nil {
 			return err
 		}
-		t.store.scratch = text
+		t.store.room.text = text
 		body = string(text)
 	}
 	t.events = append(t.events, base(t.namespace)+int64(e.Seq), t.namespace, string(e.Kind), e.At.UnixMilli(), t.counters.Now, text(e.Lease.ID), body,
@@ -155,7 +155,7 @@ func (t *transaction) writeEvents() error {
 	}
 	clear(t.events)
 	t.events = t.events[:0]
-	t.store.events = t.events
+	t.store.room.events = t.events
 	return nil
 }
 
@@ -248,6 +248,7 @@ func (v *view) events(q lease.Query, limit int) ([]lease.Event, lease.Seq, error
 			return nil, 0, err
 		}
 		if q.MatchesEvent(e) {
+			e.At, e.Lease = v.shown(e.At), v.shownLease(e.Lease)
 			found = append(found, e)
 		}
 	}

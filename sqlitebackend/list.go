@@ -97,7 +97,7 @@ func (s *Store) List(ctx context.Context, q lease.Query, cursor string) (page ba
 
 // page returns the leases after this arrival that q selects.
 func (v *view) page(q lease.Query, after int64) (backend.ListReply, error) {
-	page := backend.ListReply{Now: time.UnixMilli(v.now).UTC()}
+	page := backend.ListReply{Now: v.shown(time.UnixMilli(v.now).UTC())}
 	condition := selection(q, v.namespace)
 	if q.ID != "" || slices.ContainsFunc(q.Status, lease.Status.Ended) {
 		condition = remembered(q, v.namespace)
@@ -124,7 +124,7 @@ func (v *view) page(q lease.Query, after int64) (backend.ListReply, error) {
 				return page, err
 			}
 		}
-		page.Leases = append(page.Leases, l)
+		page.Leases = append(page.Leases, v.shownLease(l))
 	}
 	if len(rows) == pageSize {
 		page.Next = strconv.FormatInt(after, 10)

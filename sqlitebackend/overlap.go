@@ -49,6 +49,14 @@ func below(path string) (low string, high any) {
 	return path + "/", path + "0" // '0' follows '/'
 }
 
+// bounds are those of below for a tree; nothing else asks for them.
+func bounds(c lease.Claim) (low, high any) {
+	if c.Scope != lease.Tree {
+		return nil, nil
+	}
+	return below(c.Path)
+}
+
 // above returns the paths above a path, nearest first.
 func above(path string) []string {
 	var paths []string
@@ -91,9 +99,9 @@ func (t *transaction) overlapText(of overlapping, c lease.Claim, o rules.Overlap
 func (s shape) text(c lease.Claim) string {
 	switch {
 	case s.of == leasesOver && s.only:
-		return s.ranges(`SELECT arrival FROM lease_claims WHERE namespace = ?1 AND waiting = 0 AND holder = ?2`, 6, c)
+		return s.ranges(`SELECT +arrival AS "" FROM lease_claims WHERE namespace = ?1 AND waiting = 0 AND holder = ?2`, 6, c)
 	case s.of == leasesOver:
-		return s.ranges(`SELECT arrival FROM lease_claims WHERE namespace = ?1 AND waiting = 0 AND holder <> ?2`, 6, c)
+		return s.ranges(`SELECT +arrival AS "" FROM lease_claims WHERE namespace = ?1 AND waiting = 0 AND holder <> ?2`, 6, c)
 	case s.of == someWaiters:
 		return s.ranges(`SELECT key, arrival FROM lease_claims WHERE namespace = ?1 AND waiting = 1 AND holder <> ?2`+
 			betweenPlaces, 11, c) + ` LIMIT ?10`
@@ -166,7 +174,7 @@ func joined(kinds []int) string {
 
 // leasesArgs and waitersArgs return the parameters. Nobody has the empty name.
 func leasesArgs(namespace int64, c lease.Claim, o rules.Overlap, above []string) []any {
-	low, high := below(c.Path)
+	low, high := bounds(c)
 	args := append(make([]any, 0, 5+len(above)), namespace, cmp.Or(o.Only, o.Skip), c.Path, low, high)
 	for _, p := range above {
 		args = append(args, p)

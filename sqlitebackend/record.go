@@ -4,6 +4,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"slices"
+	"strings"
 
 	"github.com/uptrace/bun"
 
@@ -54,6 +55,19 @@ const columns = `arrival, id, holder, status, claims, labels, ttl, max_renewals,
 	replace_id, replace_holder, replace_token, parent_id, parent_holder, parent_token, chain, client, attempts, key, created_at,
 	end_reason, successor, actor, note, token, renewals, renew_op, granted_at, deadline, updated_at, ended_at`
 
+// selected are the columns as the writer reads them: as expressions without a
+// name. The driver would make a string of each one's name and type for every
+// query, which is as much garbage as the row itself.
+var selected = unnamed(columns)
+
+func unnamed(columns string) string {
+	names := strings.Split(columns, ",")
+	for i, name := range names {
+		names[i] = `+` + strings.TrimSpace(name) + ` AS ""`
+	}
+	return strings.Join(names, ", ")
+}
+
 func (w *row) fields() []any {
 	return []any{&w.Arrival, &w.ID, &w.Holder, &w.Status, &w.Claims, &w.Labels, &w.TTL, &w.MaxRenewals, &w.Priority, &w.Distinct,
 		&w.ReplaceID, &w.ReplaceHolder, &w.ReplaceToken, &w.ParentID, &w.ParentHolder, &w.ParentToken, &w.Chain, &w.Client,
@@ -87,11 +101,15 @@ func (w *row) record() (*rules.Record, error) {
 	return r, err
 }
 
-// some returns the records of a query for columns.
-func (t *transaction) some(query string, args ...any) ([]*rules.Record, error) {
+// some returns the records that a query selects: what follows its columns.
+func (t *transaction) some(from string, args ...any) ([]*rules.Record, error) {
+	query, known := t.store.queries[from]
+	if !known {
+		query = `SELECT ` + selected + ` ` + from
+		t.store.queries[from] = query
+	}
 	var found []*rules.Record
-	var w row
-	fields := w.fields() // all of them are set by each scan
+	w, fields := &t.store.room.row, t.store.room.fields // all of them are set by each scan
 	err := t.Each(query, args, func(scan func(...any) error) error {
 		if err := scan(fields...); err != nil {
 			return err
@@ -105,7 +123,7 @@ func (t *transaction) some(query string, args ...any) ([]*rules.Record, error) {
 
 // records returns the records with these arrivals, by arrival.
 func (t *transaction) records(arrivals []int64) ([]*rules.Record, error) {
-	const query = `SELECT ` + columns + ` FROM leases WHERE arrival `
+	const query = `FROM leases WHERE arrival `
 	switch len(arrivals) {
 	case 0:
 		return nil, nil
@@ -121,7 +139,7 @@ func (t *transaction) records(arrivals []int64) ([]*rules.Record, error) {
 
 // LeasesOf implements [rules.Tx].
 func (t *transaction) LeasesOf(holder string, limit int) ([]*rules.Record, error) {
-	return t.some(`SELECT `+columns+` FROM leases INDEXED BY leases_holder
+	return t.some(`FROM leases INDEXED BY leases_holder
 		WHERE namespace = ? AND holder = ? AND ended_at = 0 AND status = 'active' ORDER BY arrival LIMIT ?`,
 		t.namespace, holder, limit)
 }
@@ -131,20 +149,20 @@ func (t *transaction) WaitersOf(holder string, limit int) ([]*rules.Record, erro
 	if t.counters.Waiting == 0 {
 		return nil, nil
 	}
-	return t.some(`SELECT `+columns+` FROM leases INDEXED BY leases_holder
+	return t.some(`FROM leases INDEXED BY leases_holder
 		WHERE namespace = ? AND holder = ? AND ended_at = 0 AND status = 'pending' ORDER BY key, arrival LIMIT ?`,
 		t.namespace, holder, limit)
 }
 
 // Dependents implements [rules.Tx].
 func (t *transaction) Dependents(id lease.ID, limit int) ([]*rules.Record, error) {
-	found, err := t.some(`SELECT `+columns+` FROM leases INDEXED BY leases_replace
+	found, err := t.some(`FROM leases INDEXED BY leases_replace
 		WHERE namespace = ? AND replace_id = ? AND ended_at = 0 AND status = 'pending' ORDER BY key, arrival LIMIT ?`,
 		t.namespace, id, limit)
 	if err != nil || t.counters.Subleases == 0 {
 		return found, err
 	}
-	under, err := t.some(`SELECT `+columns+` FROM leases INDEXED BY leases_parent
+	under, err := t.some(`FROM leases INDEXED BY leases_parent
 		WHERE namespace = ? AND parent_id = ? AND ended_at = 0 AND status = 'pending' ORDER BY key, arrival LIMIT ?`,
 		t.namespace, id, limit)
 	found = append(found, under...) // nothing replaces its own parent
@@ -155,7 +173,7 @@ func (t *transaction) Dependents(id lease.ID, limit int) ([]*rules.Record, error
 // Chained implements [rules.Tx].
 func (t *transaction) Chained(id lease.ID, status lease.Status, limit int) ([]*rules.Record, error) {
 	waiting, _ := claimed(status, 0)
-	return t.some(`SELECT `+columns+` FROM leases WHERE arrival IN (
+	return t.some(`FROM leases WHERE arrival IN (
 			SELECT arrival FROM lease_chains WHERE namespace = ? AND member = ? AND waiting = ? ORDER BY arrival LIMIT ?)
 		ORDER BY arrival`, t.namespace, id, waiting, limit)
 }
@@ -173,6 +191,7 @@ func (t *transaction) Gone(client string) bool { return t.store.client.Gone(clie
 // Put implements [rules.Tx].
 func (t *transaction) Put(r *rules.Record) error {
 	delete(t.found, r.ID)
+	t.remember(r.ID)
 	labels, err := jsonText(r.Labels, len(r.Labels) == 0)
 	if err != nil {
 		return err
@@ -181,11 +200,12 @@ func (t *transaction) Put(r *rules.Record) error {
 	if err != nil {
 		return err
 	}
-	values := []any{t.namespace, r.Arrival, string(r.ID), r.Holder, r.Status.String(), string(appendClaims(nil, r.Claims)), labels, r.TTL, r.MaxRenewals,
+	values := append(t.store.room.values[:0], t.namespace, r.Arrival, string(r.ID), r.Holder, r.Status.String(), string(appendClaims(nil, r.Claims)), labels, r.TTL, r.MaxRenewals,
 		r.Priority, r.Distinct, text(r.Replace.ID), text(r.Replace.Holder), int64(r.Replace.Token),
 		text(r.Parent.ID), text(r.Parent.Holder), int64(r.Parent.Token), chain, text(r.Client), r.Attempts, r.Key, r.Created,
 		text(r.EndReason), text(r.Successor), text(r.Actor), text(r.Reason), int64(r.Token), r.Renewals, text(r.RenewOp),
-		r.Granted, r.Deadline, r.Updated, r.Ended}
+		r.Granted, r.Deadline, r.Updated, r.Ended)
+	t.store.room.values = values
 	const insert = `INSERT INTO leases (namespace, ` + columns + `)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (namespace, id) DO NOTHING`

@@ -51,7 +51,7 @@ func (t *transaction) Tombstone(attempt string) (until int64, err error) {
 
 // EndedAt implements [rules.Tx].
 func (t *transaction) EndedAt(moment int64) ([]*rules.Record, error) {
-	return t.some(`SELECT `+columns+` FROM leases INDEXED BY leases_ended
+	return t.some(`FROM leases INDEXED BY leases_ended
 		WHERE namespace = ? AND ended_at > 0 AND ended_at = ? ORDER BY arrival`, t.namespace, moment)
 }
 
@@ -63,5 +63,5 @@ func (t *transaction) Select(q lease.Query, after int64, limit int) ([]*rules.Re
 	}
 	f.addPage(t.namespace, after)
 	f.add(` ORDER BY arrival LIMIT ?`, limit)
-	return t.some(`SELECT `+columns+` FROM `+f.from+` WHERE `+f.text.String(), f.args...)
+	return t.some(`FROM `+f.from+` WHERE `+f.text.String(), f.args...)
 }

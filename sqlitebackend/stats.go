@@ -23,11 +23,11 @@ func (s *Store) Stats(ctx context.Context) (lease.Stats, error) {
 		low, high := span(v.namespace)
 		err := v.row([]any{&active, &pending, &oldestWaiter, &oldest}, countStats, v.namespace, v.now, low, high)
 		stats = lease.Stats{
-			Now: time.UnixMilli(v.now).UTC(), Active: active, Pending: pending, Head: v.counters.Seq, Oldest: oldest,
+			Now: v.shown(time.UnixMilli(v.now).UTC()), Active: active, Pending: pending, Head: v.counters.Seq, Oldest: oldest,
 			Token: v.counters.Token, Refused: v.counters.Refused + s.refused.Load(),
 		}
 		if oldestWaiter > 0 {
-			stats.OldestWaiter = time.UnixMilli(oldestWaiter).UTC()
+			stats.OldestWaiter = v.shown(time.UnixMilli(oldestWaiter).UTC())
 		}
 		return err
 	})

@@ -70,9 +70,9 @@ type Store struct {
 	refused   atomic.Uint64                // refusals that no transaction has written yet
 
 	// Used by who has the writer's turn.
-	overlaps map[shape]string // texts of queries
-	events   []any            // room for transaction.events
-	scratch  []byte           // room for the text of an event
+	overlaps map[shape]string  // texts of queries
+	queries  map[string]string // see transaction.some
+	room     room
 
 	closing context.Context // ends when Close begins
 	stop    context.CancelFunc
@@ -138,7 +138,9 @@ func NewStore(ctx context.Context, pool *bun.DB, o *Options) (*Store, error) {
 
 // start brings the schema up to date and begins to write.
 func start(ctx context.Context, m machine, db *sqlitedb.Database, o Options) (*Store, error) {
-	s := &Store{db: db, reader: db.Reader(), clock: reader{machine: m}, overlaps: make(map[shape]string)}
+	s := &Store{db: db, reader: db.Reader(), clock: reader{machine: m}, overlaps: make(map[shape]string), queries: make(map[string]string)}
+	s.room.recent = make(map[lease.ID]struct{})
+	s.room.fields = s.room.row.fields()
 	s.closing, s.stop = context.WithCancel(context.Background())
 	s.writer = sqlitedb.NewWriter(db, sqlitedb.Hooks{Begin: s.begin, Finish: s.finish})
 	client, joinErr := db.Join()

@@ -15,7 +15,7 @@ func (s *Store) Sweep(ctx context.Context, limit int) (backend.SweepReply, error
 
 // Due implements [rules.Tx].
 func (t *transaction) Due(now int64, limit int) ([]*rules.Record, error) {
-	return t.some(`SELECT `+columns+` FROM leases INDEXED BY leases_deadline
+	return t.some(`FROM leases INDEXED BY leases_deadline
 		WHERE namespace = ? AND ended_at = 0 AND deadline <= ? ORDER BY deadline, arrival LIMIT ?`,
 		t.namespace, now, limit)
 }

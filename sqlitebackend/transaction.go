@@ -29,9 +29,26 @@ type transaction struct {
 	woken    []lease.ID // by the step that runs
 }
 
+// The counters of a namespace with the version of its configuration, and how
+// they are written back.
+var readCounters = `SELECT ` + unnamed(`k.seq, k.token, k.arrivals, k.waiting, k.buried, k.now, k.boot, k."offset", k.refused,
+	k.ended, k.wakes, k.subleases, c.version`) + ` FROM lease_counters k JOIN lease_configs c USING (namespace) WHERE k.namespace = ?`
+
+// room is what transactions use again, one after the other.
+type room struct {
+	transaction transaction
+	row         row
+	fields      []any                 // pointers to those of row
+	values      []any                 // of a record
+	events      []any                 // see transaction.events
+	text        []byte                // of an event
+	recent      map[lease.ID]struct{} // records that this handle has put, some of them
+}
+
 // begin reads, once in each transaction, what every step needs.
 func (s *Store) begin(b *sqlitedb.Batch) error {
-	tx := &transaction{Batch: b, store: s, namespace: s.namespace, events: s.events[:0]}
+	tx := &s.room.transaction
+	*tx = transaction{Batch: b, store: s, namespace: s.namespace, events: s.room.events[:0]}
 	b.State = tx
 	if s.namespace == 0 { // Open makes it in its first transaction
 		return nil
@@ -39,9 +56,7 @@ func (s *Store) begin(b *sqlitedb.Batch) error {
 	var version uint64
 	var read origin
 	c := &tx.counters
-	found, err := b.Get(`SELECT k.seq, k.token, k.arrivals, k.waiting, k.buried, k.now, k.boot, k."offset", k.refused,
-			k.ended, k.wakes, k.subleases, c.version
-		FROM lease_counters k JOIN lease_configs c USING (namespace) WHERE k.namespace = ?`, []any{s.namespace},
+	found, err := b.Get(readCounters, []any{s.namespace},
 		&c.Seq, &c.Token, &c.Arrivals, &c.Waiting, &c.Tombstones, &c.Now, &read.boot, &read.at, &c.Refused,
 		&tx.ended, &tx.wakes, &c.Subleases, &version)
 	if err != nil {

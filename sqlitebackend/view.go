@@ -37,7 +37,7 @@ func (s *Store) look(ctx context.Context, doing string, read func(*view) error) 
 	}
 	defer func() { _ = tx.Rollback() }() // it has only read
 	v := &view{ctx: ctx, tx: tx, namespace: s.namespace}
-	if err = v.load(s, before); err == nil {
+	if err = v.load(s, before, v.row); err == nil {
 		err = s.db.Check()
 	}
 	if err == nil {
@@ -52,11 +52,11 @@ func (s *Store) look(ctx context.Context, doing string, read func(*view) error) 
 const loadView = `SELECT k.seq, k.token, k.waiting, k.now, k.boot, k."offset", k.refused, c.config
 	FROM lease_counters k JOIN lease_configs c USING (namespace) WHERE k.namespace = ?`
 
-func (v *view) load(s *Store, before uint64) error {
+func (v *view) load(s *Store, before uint64, row func(into []any, query string, args ...any) error) error {
 	var config []byte
 	var read origin
 	c := &v.counters
-	err := v.row([]any{&c.Seq, &c.Token, &c.Waiting, &c.Now, &read.boot, &read.at, &c.Refused, &config}, loadView, v.namespace)
+	err := row([]any{&c.Seq, &c.Token, &c.Waiting, &c.Now, &read.boot, &read.at, &c.Refused, &config}, loadView, v.namespace)
 	if errors.Is(err, sql.ErrNoRows) {
 		return errNamespaceGone
 	}
@@ -71,6 +71,24 @@ func (v *view) load(s *Store, before uint64) error {
 	return json.Unmarshal(config, &v.config)
 }
 
+// shown returns a moment of the store's clock as people see it.
+func (v *view) shown(at time.Time) time.Time {
+	if at.IsZero() {
+		return at
+	}
+	return at.Add(v.dates)
+}
+
+// shownLease returns a lease with its dates as people see them.
+func (v *view) shownLease(l lease.Lease) lease.Lease {
+	if v.dates != 0 {
+		for _, at := range []*time.Time{&l.CreatedAt, &l.GrantedAt, &l.ExpiresAt, &l.UpdatedAt, &l.Contention.Since} {
+			*at = v.shown(*at)
+		}
+	}
+	return l
+}
+
 // row reads the only row of a query with bound arguments.
 func (v *view) row(into []any, query string, args ...any) error {
 	return v.tx.Tx.QueryRowContext(v.ctx, query, args...).Scan(into...)
@@ -80,7 +98,7 @@ func (v *view) row(into []any, query string, args ...any) error {
 // driver may report its interruption in words of its own.
 func readFailed(ctx context.Context, doing string, err error) error {
 	switch {
-	case errors.Is(err, lease.ErrTrimmed), errors.Is(err, lease.ErrRegressed):
+	case errors.Is(err, lease.ErrTrimmed), errors.Is(err, lease.ErrRegressed), errors.Is(err, lease.ErrClosed):
 		return err
 	case ctx.Err() != nil:
 		return errors.Join(ctx.Err(), err)

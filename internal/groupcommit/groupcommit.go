@@ -166,9 +166,9 @@ func (q *Queue[T]) lead(ctx context.Context, own *Call[T]) {
 		return
 	default:
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	defer context.AfterFunc(q.closing, cancel)()
+	both := &joined{Context: ctx, closing: q.closing}
+	defer both.release()
+	ctx = both
 
 	batch := &Batch[T]{queue: q}
 	calls, err := q.transact(ctx, batch)

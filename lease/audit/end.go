@@ -113,8 +113,8 @@ func (r *replay) replacement(id lease.ID, mine half, like, others map[lease.ID]h
 	}
 }
 
-// settleReplacements finds the halves that stayed alone in their step.
-func (r *replay) settleReplacements() {
+// closeReplacements finds the halves that stayed alone in their step.
+func (r *replay) closeReplacements() {
 	for id, h := range r.replaced {
 		r.violateEvent(Replacement, h.event, 0, "%s is %s, but nothing was granted instead", id, h.event.Kind)
 	}

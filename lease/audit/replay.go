@@ -84,7 +84,7 @@ func newReplay(partial bool, boost time.Duration) *replay {
 }
 
 func (r *replay) finish() Report {
-	r.settleReplacements()
+	r.closeReplacements()
 	r.violations = append(r.violations, r.tentative...)
 	slices.SortStableFunc(r.violations, func(a, b Violation) int { return cmp.Compare(a.Seq, b.Seq) })
 	return Report{Violations: r.violations, Summary: r.tally.summary()}
@@ -138,7 +138,7 @@ func (r *replay) checkClock(e lease.Event) {
 		r.violateEvent(Clock, e, r.clockAt, "it is dated %s, before %s of event %d", stamp(e.At), stamp(r.clock), r.clockAt)
 	}
 	if e.At.After(r.clock) {
-		r.settleReplacements()
+		r.closeReplacements()
 		r.clock, r.clockAt = e.At, e.Seq
 	}
 }
@@ -292,8 +292,8 @@ func (r *replay) renew(e lease.Event) {
 	l.renewals, l.expires, l.told, l.certain = e.Lease.Renewals, e.Lease.ExpiresAt, e.Seq, true
 }
 
-// held returns the active lease that an event is about, and settles what it
-// tells about the time until then.
+// held returns the active lease that an event is about. What the event tells
+// of the time until then ends the doubts about it.
 func (r *replay) held(e lease.Event) *life {
 	l := r.known(e)
 	if l == nil {

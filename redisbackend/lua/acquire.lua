@@ -65,8 +65,8 @@ local function decide(r, ask, first, changed)
     step.join(r, ask.attempt)
     grant(r, old, parent, first)
     -- Those behind a waiter count on the end of its place, and ask again at their heartbeat: a lease that ends before
-    -- that concerns them now.
-    if not first and r.deadline - now < ask.placeTTL / 3 then step.hintNext(r) end
+    -- that concerns them now. A place lasts for the shorter of waiter_ttl and the TTL, so this one was for the TTL.
+    if not first and r.ttl + 0 <= ask.placeTTL then step.hintNext(r) end
     if not first then step.passOn(r) end
     return { 'done', r.text }
   end
@@ -146,7 +146,7 @@ local function acquire(r, ask)
   -- A try without a place only looks at the one that the request has: it will not be withdrawn.
   if ask.placeTTL > 0 then
     step.join(found, ask.attempt)
-    found.deadline, changed = step.padded(now + ask.placeTTL), true
+    found.deadline, changed = step.padded(max(found.deadline + 0, now + ask.placeTTL)), true
   end
   return decide(found, ask, false, changed)
 end

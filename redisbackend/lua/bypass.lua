@@ -1,18 +1,21 @@
 -- The bypass rule: which earlier waiters a request need not stand behind, since they wait for its holder.
 
--- hasLease says whether a holder has one. It records the ends that it comes across.
-function step.hasLease(holder)
-  local some = 1
+-- held returns active leases of a holder, none if it has none: then it records the ends that it comes across. And it says
+-- whether these are all.
+function step.held(holder, some)
   while true do
-    local all = step.leasesOf(holder, some)
+    local all, kept = step.leasesOf(holder, some), {}
     for _, e in ipairs(all) do
-      if not step.over(e) then return true end
+      if not step.over(e) then kept[#kept + 1] = e end
     end
-    step.live(all) -- records their ends, so the next look finds others
-    if #all < some or step.endedEnough() then return false end
+    if kept[1] then return kept, #all < some end
+    step.live(all) -- so the next look finds others
+    if #all < some or step.endedEnough() then return kept, #all < some end
     some = MAX_ENDS
   end
 end
+
+function step.hasLease(holder) return step.held(holder, 1)[1] ~= nil end
 
 -- owns says whether somebody could wait for r's holder: it has a lease, or names one.
 function step.owns(r)

@@ -4,8 +4,9 @@
 -- do not. A store that has lower ones, or whose epoch is another one, was restored, wiped, or is a replica that had not
 -- kept up: it grants nothing to that process ("regressed"), unless the epoch is a later one made by an acknowledgement.
 
--- A member of no meaning, too long for a ZSET to become a list, which Redis makes of few and short ones: it would be
--- searched from end to end.
+-- Every key exists as long as the namespace does: while a slot of a Cluster is moved, what does not exist is taken for
+-- moved already. So each has something of no meaning; in a ZSET in lexical order, a member too long for it to become
+-- a list, which Redis makes of few and short ones: it would be searched from end to end.
 local NOTHING = 'z' .. string.rep('-', 64)
 
 -- begin makes an epoch. That of an acknowledgement is later than the one before it, than one that was lost in this very
@@ -21,6 +22,15 @@ local function begin(kind, random, settings, clock)
   for _, key in ipairs({ INDEX, WAITERS, ENDED }) do
     call('ZADD', key, '0', NOTHING)
   end
+  call('ZADD', LAPSES, '9e15', '\0')
+  call('ZADD', TOMBSTONES, '9e15', '\0')
+  call('HSET', FRESH, '\0', '')
+  for _, key in ipairs({ HISTORY, BYGONE }) do
+    if call('EXISTS', key) == 0 then
+      call('XADD', key, '0-1', '', '')
+      call('XTRIM', key, 'MAXLEN', '=', 0)
+    end
+  end
   step.adopt(config, step.padded(moment) .. ' ' .. kind .. ' ' .. random)
 end
 
@@ -32,6 +42,7 @@ function operations.open(random, settings)
   if call('HEXISTS', STATE, 'state') == 1 then return { err = 'LAYOUT 1' } end -- of before there was a number
   step.config()
   if #life <= 2 then begin('i', random, settings, 0) end
+  call('HDEL', STATE, '\0') -- a replica is no place to open: it refuses this
   return reply()
 end
 
@@ -39,14 +50,14 @@ end
 -- conflict.
 local function recount()
   local function members(key, from, to) return call('ZLEXCOUNT', key, from, to) end
-  state.fresh = call('HLEN', FRESH)
+  state.fresh = max(call('HLEN', FRESH) - 1, 0)
   step.indexFresh()
   state.claims = members(INDEX, '[p', '(q') + members(INDEX, '[s', '(t')
   state.trees, state.shared = members(INDEX, '[t', '(u'), members(INDEX, '[s', '(t')
   state.waiting, state.waitingTrees = members(WAITERS, '[a', '(b'), members(WAITERS, '[t', '(u')
   state.waitingShared, state.waitingWide = members(WAITERS, '[p', '(q'), members(WAITERS, '[w', '(x')
   state.children = members(WAITERS, '[c', '(d') + members(INDEX, '[c', '(d')
-  local last = call('ZRANGE', TOMBSTONES, -1, -1, 'WITHSCORES')[2]
+  local last = call('ZREVRANGEBYSCORE', TOMBSTONES, '(9e15', '-inf', 'WITHSCORES', 'LIMIT', 0, 1)[2]
   state.buried = max(state.buried, (last or 0) + 0)
 end
 

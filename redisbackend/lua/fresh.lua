@@ -19,8 +19,10 @@ function step.eachFresh(visit)
   local all = state.fresh > 0 and call('HGETALL', FRESH) or {}
   for i = 1, #all, 2 do
     local value = all[i + 1]
-    local id, holder = match(value, '^([^%z]*)%z(.*)$', FRESH_ID_AT)
-    visit(sub(value, 1, 14), sub(value, 33, 46), id, holder, all[i])
+    if value ~= '' then -- of the member that is always there (epoch.lua)
+      local id, holder = match(value, '^([^%z]*)%z(.*)$', FRESH_ID_AT)
+      visit(sub(value, 1, 14), sub(value, 33, 46), id, holder, all[i])
+    end
   end
   state.work = state.work + #all / 4
 end
@@ -38,6 +40,7 @@ function step.indexFresh(mayGrant)
   end)
   if mayGrant then step.add(INDEX, all) end
   call('DEL', FRESH)
+  call('HSET', FRESH, '\0', '')
   if not mayGrant then step.add(INDEX, all) end
   state.claims, state.fresh, state.wrote = state.claims + n / 8, 0, true
 end

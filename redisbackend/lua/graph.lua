@@ -179,9 +179,9 @@ end
 -- leases only: the order in the queue never makes a deadlock, since the bypass rule gives way. Distinct requests take no
 -- part.
 function step.cycle(r)
-  local held = step.live(step.leasesOf(r.holder, MAX_ENDS))
+  local held, all = step.held(r.holder, MAX_ENDS)
   if not held[1] then return nil end -- nobody waits for a holder that has nothing
-  local other, awaited = pair(r, held, #held < MAX_ENDS)
+  local other, awaited = pair(r, held, all)
   if other then return { r.holder, other } end
   if not awaited then return nil end
   local visited, count = { [r.holder] = true }, 1

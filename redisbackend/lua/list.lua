@@ -194,7 +194,7 @@ end
 -- Replies with the newest event, the oldest kept one or "0", the newest token, the number of active leases, of
 -- waiters, the arrival time of the one that has waited longest or 0, and the refusals that were counted.
 function operations.stats()
-  local since, waiting = 0, call('ZCOUNT', LAPSES, '(' .. nowText, '+inf')
+  local since, waiting = 0, call('ZCOUNT', LAPSES, '(' .. nowText, '(9e15')
   if waiting > 0 then
     local from = '[a'
     repeat

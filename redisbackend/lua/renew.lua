@@ -3,7 +3,7 @@
 -- contentionOf says who waits for what r, a lease, holds: how many, since when, and the highest priority.
 function step.contentionOf(r)
   local count, since, priority = 0, 0, 0
-  if state.waiting == 0 or r.status ~= 'a' then return { 0, 0, 0 } end
+  if state.waiting == 0 or r.status ~= 'a' or step.over(r) then return { 0, 0, 0 } end
   local seen, ids = {}, {}
   for _, claim in ipairs(step.claims(r)) do
     local found = step.waitersOver(claim, nil, nil, nil, MAX_CONTENTION)
@@ -34,7 +34,7 @@ local function renew(r, ttl, maxTTL, renewal)
     step.repeated()
     return renewed('done', r)
   end
-  if #renewal == OPERATION_LENGTH and r.renewal > renewal then return renewed('overtaken', r) end
+  if r.renewal > renewal then return renewed('overtaken', r) end
   local own, most, renewals = r.ttl + 0, r.maxRenewals + 0, r.renewals + 0
   local parent, problem
   if r.chain ~= '' then parent, problem = step.activeParent(r) end

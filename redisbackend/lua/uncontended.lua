@@ -194,8 +194,7 @@ local function renew(at)
   if (most ~= '-1' and renewed + 0 >= most + 0) or (ttl == '0' and own + 0 > argv[at + 7] + 0) then return nil end
   local from = find(record, '\0', request + length, true) -- of the last renewal's name
   local stop = find(record, '\0', from + 1, true)
-  local last = sub(record, from + 1, stop - 1)
-  if last == operation or (#operation == OPERATION_LENGTH and last > operation) or call('ZREM', INDEX, 'd' .. deadline .. id) ~= 1 then return nil end
+  if sub(record, from + 1, stop - 1) >= operation or call('ZREM', INDEX, 'd' .. deadline .. id) ~= 1 then return nil end
   local later = format('%014d', ttl ~= '0' and up + ttl or max(deadline + 0, up + own))
   call('ZADD', INDEX, '0', 'd' .. later .. id)
   record = 'a- ' .. later .. sub(record, DEADLINE_TO + 1, UPDATED_AT - 1) .. nowText .. ' 00000000000000'

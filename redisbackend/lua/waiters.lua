@@ -25,7 +25,7 @@ end
 
 function step.byPlace(a, b) return a.place < b.place end
 
-local function membersOf(r, between)
+function step.waiterMembers(r, between)
   local tail = step.placeOf(r) .. ':' .. r.id .. '\0' .. r.holder
   local all, n, seen, ancestors, trees, shared = {}, 0, {}, {}, 0, 0
   local function add(member)
@@ -75,14 +75,14 @@ local function count(n, trees, shared, wide, child)
 end
 
 function step.addWaiter(r)
-  local all, trees, shared, wide, child = membersOf(r, '0')
+  local all, trees, shared, wide, child = step.waiterMembers(r, '0')
   step.add(WAITERS, all)
   count(1, trees, shared, wide, child)
   call('ZADD', LAPSES, r.deadline, r.id)
 end
 
 function step.removeWaiter(r)
-  local all, trees, shared, wide, child = membersOf(r)
+  local all, trees, shared, wide, child = step.waiterMembers(r)
   step.remove(WAITERS, all)
   count(-1, trees, shared, wide, child)
   call('ZREM', LAPSES, r.id)

@@ -59,6 +59,8 @@ func TestPageSleeps(t *testing.T) {
 	link.stall()
 	acquire(t, m, "meanwhile", lease.Paths("b"))
 	call(b, page.SetWebLifecycleState, page.SetWebLifecycleStateParams{State: "active"})
+	// The driver leaves the page hidden. Somebody looks at it.
+	value[bool](b, "Object.defineProperty(document, 'hidden', {get: () => false}) && document.dispatchEvent(new Event('visibilitychange'))")
 	b.shows("meanwhile")
 	b.shows("Live")
 }

@@ -41,6 +41,7 @@ func newScript(t tools) *script {
 // next returns what a session does after its tools have answered with results.
 func (s *script) next(ctx context.Context, part string, results []string) step {
 	n := len(results)
+	s.note("%s asks with %d answers", part, n)
 	if n > 0 {
 		s.note("%s, answer %d: %s", part, n, results[n-1])
 	}

@@ -29,7 +29,7 @@ func (d *Database) Join() (*Client, error) {
 		return nil, err
 	}
 	c := &Client{file: file}
-	if c.id, _, err = statFile(file.Name()); err == nil {
+	if c.id, _, err = statFile(file.Name(), new(fileStatus)); err == nil {
 		err = c.lockByte()
 	}
 	if err != nil {

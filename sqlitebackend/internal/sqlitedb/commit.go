@@ -22,7 +22,7 @@ func (w *Writer) transact(ctx context.Context, queued *groupcommit.Batch[*Batch]
 		return nil, err
 	}
 	defer w.db.lock.unlock()
-	if err := w.db.Check(); err != nil {
+	if err := w.db.check(&w.room); err != nil {
 		broken = false
 		return nil, err
 	}
@@ -55,7 +55,7 @@ func (w *Writer) transact(ctx context.Context, queued *groupcommit.Batch[*Batch]
 	if err = w.session.Exec("COMMIT"); err == nil {
 		broken = false
 		// A file that was removed meanwhile has not kept it.
-		return calls, w.db.Check()
+		return calls, w.db.check(&w.room)
 	}
 	// A constraint that is checked by COMMIT is an operation's fault. Anything
 	// else leaves it open what is on the disk.
@@ -115,7 +115,10 @@ func (w *Writer) rollback() bool {
 // open makes sure that there is a session.
 func (w *Writer) open(ctx context.Context) error {
 	if w.session != nil {
-		return nil
+		if w.session.alive() {
+			return nil
+		}
+		w.discard()
 	}
 	connection, err := w.db.takeWriter(ctx)
 	if err != nil {

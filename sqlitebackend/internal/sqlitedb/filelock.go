@@ -101,8 +101,12 @@ func (l *fileLock) lock(ctx context.Context) error {
 	}
 	select {
 	case l.turn <- struct{}{}:
-	case <-ctx.Done():
-		return ctx.Err()
+	default:
+		select {
+		case l.turn <- struct{}{}:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	}
 	if tryLockFile(l.file) {
 		return nil

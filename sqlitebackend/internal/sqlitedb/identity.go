@@ -40,9 +40,10 @@ type fileID struct{ device, inode uint64 }
 
 // identity is what the files of a database were when they were opened.
 type identity struct {
-	path string
-	file fileID
-	wal  atomic.Pointer[fileID] // nil: none is to be expected
+	path    string
+	walPath string
+	file    fileID
+	wal     atomic.Pointer[fileID] // nil: none is to be expected
 }
 
 // identify records what the database file is, and refuses one that is known by
@@ -51,14 +52,14 @@ func (d *Database) identify() error {
 	if d.file == "" || !filesHaveIDs {
 		return nil
 	}
-	id, links, err := statFile(d.file)
+	id, links, err := statFile(d.file, new(fileStatus))
 	switch {
 	case err != nil:
 		return err
 	case links > 1:
 		return &FileError{Path: d.file, Problem: SecondName}
 	}
-	d.identity = &identity{path: d.file, file: id}
+	d.identity = &identity{path: d.file, walPath: d.file + "-wal", file: id}
 	return nil
 }
 
@@ -68,7 +69,7 @@ func (d *Database) identifyWAL() error {
 	if d.identity == nil {
 		return nil
 	}
-	id, _, err := statFile(d.file + "-wal")
+	id, _, err := statFile(d.file+"-wal", new(fileStatus))
 	if err != nil {
 		return d.identity.explain("-wal", err)
 	}
@@ -78,18 +79,21 @@ func (d *Database) identifyWAL() error {
 
 // Check returns a [*FileError], as [lease.ErrUnavailable], if a file of the
 // database is not the one that was opened.
-func (d *Database) Check() error {
+func (d *Database) Check() error { return d.check(new(fileStatus)) }
+
+// check is Check with room for what the system says.
+func (d *Database) check(room *fileStatus) error {
 	if d.identity == nil {
 		return nil
 	}
-	if err := d.identity.check(); err != nil {
+	if err := d.identity.check(room); err != nil {
 		return Unavailable("file", err)
 	}
 	return nil
 }
 
-func (i *identity) check() error {
-	id, links, err := statFile(i.path)
+func (i *identity) check(room *fileStatus) error {
+	id, links, err := statFile(i.path, room)
 	switch {
 	case err != nil:
 		return i.explain("", err)
@@ -102,11 +106,11 @@ func (i *identity) check() error {
 	if want == nil {
 		return nil
 	}
-	if id, _, err = statFile(i.path + "-wal"); err != nil {
+	if id, _, err = statFile(i.walPath, room); err != nil {
 		return i.explain("-wal", err)
 	}
 	if id != *want {
-		return &FileError{Path: i.path + "-wal", Problem: Replaced}
+		return &FileError{Path: i.walPath, Problem: Replaced}
 	}
 	return nil
 }

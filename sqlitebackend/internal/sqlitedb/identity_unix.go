@@ -9,11 +9,13 @@ import (
 
 const filesHaveIDs = true
 
+// fileStatus is room for what the system says of a file.
+type fileStatus = syscall.Stat_t
+
 // statFile returns what the file of this name is, and how many names it has.
-func statFile(path string) (id fileID, links uint64, err error) {
-	var s syscall.Stat_t
+func statFile(path string, s *fileStatus) (id fileID, links uint64, err error) {
 	for {
-		err = syscall.Stat(path, &s)
+		err = syscall.Stat(path, s)
 		if err != syscall.EINTR { //nolint:errorlint // an errno is never wrapped
 			break
 		}

@@ -35,7 +35,8 @@ type Writer struct {
 	session  *Session      // nil until needed, and after a failure
 	versions map[any]int64 // by Session.identity: data_version when last asked
 
-	identified bool // -wal is known, which is the session's for as long as it lives
+	room       fileStatus // for Database.check
+	identified bool       // -wal is known, which is the session's for as long as it lives
 }
 
 // Operation changes the database by means of the batch. It may be run again

@@ -9,7 +9,10 @@ export class Failure extends Error {
   }
 }
 
-const patience = 15_000 // milliseconds for an answer
+// Milliseconds to wait for an answer: three times as long as the one before took,
+// and longer after each that did not come.
+const patienceRange = [4_000, 30_000]
+let patience = patienceRange[0]
 let abandoned = new AbortController()
 
 // abandon ends the questions that are under way: their connection is dead.
@@ -26,6 +29,7 @@ export async function ask(path, parameters = {}, options = {}) {
   }
   const text = query.toString()
   // A question over a connection that is dead without a sign would wait for ever.
+  const asked = performance.now()
   const signal = AbortSignal.any([abandoned.signal, AbortSignal.timeout(patience)])
   let response
   let body
@@ -35,7 +39,9 @@ export async function ask(path, parameters = {}, options = {}) {
       if (signal.aborted) throw error
       return { code: 'internal', error: `The server answered ${response.status}.` }
     })
+    patience = Math.min(Math.max(3 * (performance.now() - asked), patienceRange[0]), patienceRange[1])
   } catch {
+    patience = Math.min(2 * patience, patienceRange[1])
     throw new Failure('offline', 'The server does not answer.')
   }
   if (!response.ok) throw new Failure(body.code ?? 'internal', body.error ?? String(response.status))
@@ -45,7 +51,7 @@ export async function ask(path, parameters = {}, options = {}) {
 
 /** send changes something. */
 export function send(path, body) {
-  return ask(path, {}, { signal: AbortSignal.timeout(2 * patience), method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) })
+  return ask(path, {}, { signal: AbortSignal.timeout(patienceRange[1]), method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) })
 }
 
 /**
@@ -68,6 +74,7 @@ export class Live extends EventTarget {
     this.#connect()
     setInterval(() => this.#check(2.5), 1000)
     document.addEventListener('visibilitychange', () => this.#seen())
+    document.addEventListener('resume', () => this.#seen())
     addEventListener('online', () => this.#again(0))
     addEventListener('pageshow', (e) => { if (e.persisted) this.#again(0) })
   }

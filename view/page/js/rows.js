@@ -44,7 +44,7 @@ export function cells(row, tree) {
   path.style.setProperty('--depth', row.depth)
   if (row.kind === 'dir') {
     path.append(el('span', { class: 'twist', 'aria-hidden': 'true' }), name(row.name, 160))
-    const text = [row.held ? plural(row.held, 'held', 'held') : '', row.waiting ? row.waiting + ' waiting' : ''].filter(Boolean).join(', ')
+    const text = [row.held ? plural(row.held, 'held', 'held') : '', row.waiting ? row.waiting.toLocaleString('en') + ' waiting' : ''].filter(Boolean).join(', ')
     return [path, el('span', { role: tree ? 'gridcell' : 'cell', class: 'sum', text })]
   }
   const anchor = leaseLink(row.id, name(row.name === '.' ? 'this directory' : row.name, 160))

@@ -52,7 +52,7 @@ func (c Change) Apply() error {
 	}
 	mode := c.Mode
 	if info, err := os.Stat(name); err == nil {
-		mode |= info.Mode().Perm()
+		mode = info.Mode().Perm() | c.Mode&0o111
 	}
 	temporary := name + ".leasekit-new"
 	if err := os.WriteFile(temporary, c.After, mode); err != nil {

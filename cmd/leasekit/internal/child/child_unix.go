@@ -71,8 +71,11 @@ func (c *Child) Signal(s os.Signal) {
 	}
 }
 
-// Terminate asks the group to end.
-func (c *Child) Terminate() { c.Signal(syscall.SIGTERM) }
+// Terminate asks the group to end, also one that is stopped.
+func (c *Child) Terminate() {
+	c.Signal(syscall.SIGTERM)
+	c.Signal(syscall.SIGCONT)
+}
 
 // Kill ends the group.
 func (c *Child) Kill() { c.Signal(syscall.SIGKILL) }

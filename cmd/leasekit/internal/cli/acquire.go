@@ -194,7 +194,9 @@ is exit status 76.`,
 				return err
 			}
 			return withStore(cmd, env, func(ctx context.Context, store *open.Store) error {
-				return store.Release(ctx, ref)
+				err := store.Release(ctx, ref)
+				store.Tidy(ctx)
+				return err
 			})
 		},
 	}

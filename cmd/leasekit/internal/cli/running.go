@@ -75,6 +75,7 @@ func (r *running) under(ctx context.Context, store *open.Store, granted lease.Le
 	if lost == nil {
 		lost = r.giveUp(store, held, since)
 	}
+	store.Tidy(ctx)
 	if errors.Is(lost, lease.ErrLost) && r.flags.onLost == lostStop {
 		e := *exit.Of(lost)
 		e.Status = exit.Lost
@@ -92,6 +93,7 @@ func (r *running) supervise(process *child.Child, held *lease.Held) int {
 		contended = held.Contended()
 	}
 	var grace <-chan time.Time
+	var suspending bool // Ctrl-Z came here, since the command has no terminal
 	for {
 		select {
 		case state := <-process.States():
@@ -101,10 +103,12 @@ func (r *running) supervise(process *child.Child, held *lease.Held) int {
 					process.Outlast(grace)
 				}
 				return state.Status
-			case process.HasTerminal():
+			case process.HasTerminal(), suspending:
+				suspending = false
 				process.Suspend()
 			}
 		case s := <-r.signals:
+			suspending = suspending || child.Stops(s)
 			process.Signal(s)
 		case <-contended:
 			contended = nil

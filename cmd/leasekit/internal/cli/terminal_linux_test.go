@@ -109,3 +109,27 @@ func TestWaitShowsItsProgress(t *testing.T) {
 	tty.expect("mine now")
 	require.Zero(t, p.end())
 }
+
+func TestStopSignalStopsBothWithoutATerminal(t *testing.T) {
+	tr := newTree(t)
+	c := tr.command("run", "--ttl", "10m", "a", "--", "sh", "-c", "echo ready; read line; echo got $line")
+	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	input, err := c.StdinPipe()
+	require.NoError(t, err)
+	output, err := c.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, c.Start())
+	t.Cleanup(func() { _ = c.Process.Kill() })
+	p := &process{Cmd: c, tree: tr, out: bufio.NewReader(output), input: input}
+	require.Equal(t, "ready", p.line())
+	require.NoError(t, c.Process.Signal(syscall.SIGTSTP))
+	var status syscall.WaitStatus
+	_, err = syscall.Wait4(c.Process.Pid, &status, syscall.WUNTRACED, nil)
+	require.NoError(t, err)
+	require.True(t, status.Stopped(), "%v", status)
+	require.NoError(t, c.Process.Signal(syscall.SIGCONT))
+	_, err = input.Write([]byte("again\n"))
+	require.NoError(t, err)
+	require.Equal(t, "got again", p.line())
+	require.Zero(t, p.end())
+}

@@ -138,10 +138,13 @@ func (w *treeWriter) node(n *waits.Node, first, rest string) {
 		return
 	}
 	for i, next := range n.Next {
-		if i == len(n.Next)-1 {
+		if i == len(n.Next)-1 && n.More == 0 {
 			w.node(next, rest+"└─ ", rest+"   ")
 		} else {
 			w.node(next, rest+"├─ ", rest+"│  ")
 		}
+	}
+	if n.More > 0 {
+		w.line("%s└─ and %d more", rest, n.More)
 	}
 }

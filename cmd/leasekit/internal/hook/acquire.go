@@ -25,7 +25,7 @@ func (c *caller) acquire(ctx context.Context, m lease.Acquirer, r lease.Request)
 	if c.settings.Wait > 0 {
 		r.QueueTTL = keepPlace
 	}
-	renamed := false
+	anew := 0
 	for pause := firstAsk; ; pause = min(2*pause, lastAsk) {
 		if c.orphaned() {
 			return lease.Lease{}, errOrphaned
@@ -34,10 +34,12 @@ func (c *caller) acquire(ctx context.Context, m lease.Acquirer, r lease.Request)
 		switch {
 		case err == nil:
 			return l, nil
-		case errors.Is(err, lease.ErrLost) && !renamed:
+		case errors.Is(err, lease.ErrLost) && anew < 2:
 			// This request has ended before: the turn's end was not noted down,
-			// or an operator ended it. It is asked for anew.
-			renamed = true
+			// or an operator ended it. Or its parent has ended.
+			if anew++; anew == 2 {
+				r.Parent = lease.Ref{}
+			}
 			r.ID = lease.NewID()
 			continue
 		case errors.Is(err, lease.ErrDisabled) && r.QueueTTL > 0:

@@ -71,7 +71,7 @@ func (c *caller) giveBack(ctx context.Context, l open.Location, key string) erro
 
 // dropBrief releases what earlier calls of the same holder have left behind:
 // a host does not tell of every tool's end, and runs one after the other.
-func (c *caller) dropBrief(ctx context.Context, _ *open.Store, l open.Location, s state) {
+func (c *caller) dropBrief(ctx context.Context, l open.Location, s state) {
 	if c.call.Host == hosts.OpenCode || c.call.Host == hosts.VSCode || c.call.Host == hosts.Cursor {
 		return // calls of one turn overlap
 	}

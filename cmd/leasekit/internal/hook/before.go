@@ -4,7 +4,9 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -114,8 +116,12 @@ func (c *caller) claim(ctx context.Context, p *place) (*claimed, string, error) 
 	if err != nil {
 		return nil, "", err
 	}
-	c.dropBrief(ctx, store, p.location, s)
-	l, err := c.acquire(ctx, store, c.request(p, s))
+	c.dropBrief(ctx, p.location, s)
+	request := c.request(p, s)
+	if request.Parent.ID != "" {
+		c.note(c.renewDueWith(ctx, store, p.location, s, "")) // it lasts no longer than its parent
+	}
+	l, err := c.acquire(ctx, store, request)
 	if conflict, ok := isConflict(err); ok {
 		if c.covered(conflict) {
 			return &claimed{place: p, store: store, state: s}, "", nil
@@ -126,8 +132,13 @@ func (c *caller) claim(ctx context.Context, p *place) (*claimed, string, error) 
 		return nil, "", err
 	}
 	if l.Remaining() < c.settings.TTL/2 {
-		if l, err = store.Renew(ctx, l.Ref(), c.settings.TTL); err != nil {
+		renewed, err := store.Renew(ctx, l.Ref(), c.settings.TTL)
+		switch {
+		case err == nil:
+			l = renewed
+		case !errors.Is(err, lease.ErrLost) || l.Parent == "":
 			return nil, "", err
+		default: // its parent has ended; what is left of it is enough for this call
 		}
 	}
 	one := &claimed{place: p, store: store, lease: l, state: s}
@@ -158,8 +169,11 @@ func (c *caller) request(p *place, s state) lease.Request {
 		Holder: c.call.Holder(), Claims: p.claims, TTL: c.settings.TTL, MaxRenewals: lease.Unlimited,
 		Labels: c.labels(p.location, s),
 	}
+	if c.call.Agent != "" {
+		r.Parent = s.parent(c.session(), p.claims)
+	}
 	sum := sha256.New()
-	_, _ = fmt.Fprintf(sum, "%q %d", r.Holder, s.Epoch)
+	_, _ = fmt.Fprintf(sum, "%q %q %d", r.Holder, r.Parent.ID, s.Epoch)
 	if c.settings.Hold == HoldWrite {
 		_, _ = fmt.Fprintf(sum, " %q", c.callKey())
 	}
@@ -168,6 +182,31 @@ func (c *caller) request(p *place, s state) lease.Request {
 	}
 	r.ID = lease.ID("hook-" + hex.EncodeToString(sum.Sum(nil)[:16]))
 	return r
+}
+
+// parent returns the session's own lease that covers all claims: a sub-agent
+// writes under its cover, and keeps its siblings out. It is zero if there is
+// none.
+func (s state) parent(session string, claims []lease.Claim) lease.Ref {
+	for _, h := range s.Held {
+		if h.Ref.Holder == session && !h.Brief && covers(h.Claims, claims) {
+			return h.Ref
+		}
+	}
+	return lease.Ref{}
+}
+
+// covers reports whether each of the claims lies within one of the others.
+func covers(over, claims []lease.Claim) bool {
+	for _, claim := range claims {
+		within := func(o lease.Claim) bool {
+			return lease.Covers(o, claim.Path) && (o.Scope == lease.Tree || claim.Scope == lease.Exact) && (o.Mode == lease.Exclusive || claim.Mode == lease.Shared)
+		}
+		if !slices.ContainsFunc(over, within) {
+			return false
+		}
+	}
+	return true
 }
 
 // callKey names a use of a tool between its two events.
@@ -180,8 +219,8 @@ func (c *caller) callKey() string {
 }
 
 // covered reports whether only the session's own lease is in the way of its
-// sub-agent: the session holds the file against everybody else, and has given
-// its agent the work.
+// sub-agent, though its note of it is lost: the session holds the file against
+// everybody else, and has given its agent the work.
 func (c *caller) covered(conflict *lease.ConflictError) bool {
 	if c.call.Agent == "" || len(conflict.Blockers) == 0 || conflict.Count > len(conflict.Blockers) {
 		return false

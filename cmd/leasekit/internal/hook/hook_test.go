@@ -298,6 +298,9 @@ func TestSubAgents(t *testing.T) {
 	// Never blocked by its parent.
 	w.passes(w.before("A", "notes.txt"))
 	w.passes(agent("x", "PreToolUse", "notes.txt"))
+	require.ElementsMatch(t, []string{"claude:A notes.txt", "claude:A/x notes.txt"}, w.leases())
+	w.refuses(agent("y", "PreToolUse", "notes.txt"), "claude:A/x")
+	w.passes(w.before("A", "notes.txt"))
 	// A holder of its own: siblings and others are kept out.
 	w.passes(agent("x", "PreToolUse", "sub/deep.txt"))
 	w.refuses(agent("y", "PreToolUse", "sub/deep.txt"), "claude:A/x")

@@ -10,6 +10,7 @@ import (
 	"time"
 	"unicode"
 
+	"github.com/leasekit/leasekit/cmd/leasekit/internal/hosts"
 	"github.com/leasekit/leasekit/cmd/leasekit/internal/open"
 	"github.com/leasekit/leasekit/cmd/leasekit/internal/shellwrites"
 	"github.com/leasekit/leasekit/lease"
@@ -125,6 +126,9 @@ func (c *caller) refusal(ctx context.Context, m lease.Inspector, p *place, confl
 	}
 	name := c.argument(p, first.Asked)
 	fmt.Fprintf(&b, "Do not write it in another way, such as by a shell command. Work on something else and try again later, or wait until it is free: leasekit run -w 5m %s -- true\nTo see who holds it now: leasekit who %s", name, name)
+	if c.call.Host == hosts.Codex {
+		b.WriteString("\nIf your sandbox keeps that command from the git directory, repeat this call later instead.")
+	}
 	return b.String()
 }
 

@@ -29,10 +29,10 @@ const leastToken = 16
 
 // flags are those of the command.
 type flags struct {
-	listen, title       string
-	tokenFile           string
-	certificate, key    string
-	allow, hosts        []string
+	listen, title    string
+	tokenFile        string
+	certificate, key string
+	allow, hosts     []string
 }
 
 // Command returns the command that serves the live page, metrics and JSON.

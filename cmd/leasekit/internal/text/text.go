@@ -19,7 +19,7 @@ func Printable(s string) string {
 	if utf8.ValidString(s) && strings.IndexFunc(s, hidden) < 0 {
 		return s
 	}
-	q := strconv.QuoteToGraphic(s)
+	q := strconv.Quote(s)
 	return q[1 : len(q)-1]
 }
 

@@ -6,9 +6,11 @@ import (
 	"github.com/leasekit/leasekit/lease"
 )
 
-// maxNodes bounds a chain, which could otherwise show one lease once for each way
-// to it.
-const maxNodes = 1000
+// A chain is bounded: it could otherwise show one lease once for each way to it.
+const (
+	maxNodes = 300
+	maxNext  = 16 // of one node
+)
 
 // Node is one step of a chain: a waiter with who is in its way, or a lease with
 // what its holder waits for.
@@ -19,6 +21,7 @@ type Node struct {
 	Held  lease.Claim   `json:"held,omitzero"`   // and what it clashed with
 	Again bool          `json:"again,omitempty"` // shown above already: a cycle, or a second way
 	Next  []*Node       `json:"next,omitempty"`
+	More  int           `json:"more,omitempty"` // so many more are in its way, and are not shown
 }
 
 // Why returns the chain of a waiter: who is in its way, what those wait for, and
@@ -41,7 +44,9 @@ func (c chain) node(l lease.Lease, as Blocker) *Node {
 	}
 	c.seen[l.ID] = true
 	if l.Status == lease.Pending {
-		for _, b := range c.snapshot.InTheWay(Of(l)) {
+		blockers := c.snapshot.InTheWay(Of(l))
+		n.More = max(0, len(blockers)-maxNext)
+		for _, b := range blockers[:len(blockers)-n.More] {
 			n.Next = append(n.Next, c.node(b.Lease, b))
 		}
 		return n

@@ -6,7 +6,6 @@ import (
 	"cmp"
 	"context"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/leasekit/leasekit/lease"
@@ -69,13 +68,13 @@ func Around(claims []lease.Claim) []lease.Query {
 }
 
 // sort puts the waiters into the order of the queue: by arrival, of which each
-// step of priority is a head start.
+// step of priority is a head start. List tells who came first in one millisecond.
 func (s *Snapshot) sort(boost time.Duration) {
 	key := func(l lease.Lease) int64 {
 		return l.CreatedAt.UnixMilli() - int64(l.Priority)*boost.Milliseconds()
 	}
 	slices.SortStableFunc(s.Waiting, func(a, b lease.Lease) int {
-		return cmp.Or(cmp.Compare(key(a), key(b)), strings.Compare(string(a.ID), string(b.ID)))
+		return cmp.Compare(key(a), key(b))
 	})
 }
 
@@ -101,15 +100,30 @@ type Blocker struct {
 }
 
 // InTheWay returns who is in the asker's way: leases first, then earlier
-// waiters in the order of the queue.
+// waiters in the order of the queue, without those that wait for the asker's
+// holder. Only the store decides that: where a holder has several leases and
+// waiters of its own, a waiter too many may be named here.
 func (s Snapshot) InTheWay(a Asker) []Blocker {
 	blockers := clashes(a, s.Active)
-	for _, b := range clashes(a, s.ahead(a)) {
-		if !s.waitsFor(b.Lease, a.Holder, make(map[lease.ID]bool)) {
+	earlier := clashes(a, s.ahead(a))
+	if len(earlier) == 0 || a.Distinct || len(s.Waiting) > maxBypass || !s.owns(a.Holder) {
+		return append(blockers, earlier...)
+	}
+	waiting := s.waitingFor(a.Holder)
+	for _, b := range earlier {
+		if !waiting[b.Lease.ID] {
 			blockers = append(blockers, b)
 		}
 	}
 	return blockers
+}
+
+// maxBypass is the longest queue in which those that wait for the asker's own
+// holder are told apart: it takes the square of its length.
+const maxBypass = 1000
+
+func (s Snapshot) owns(holder string) bool {
+	return slices.ContainsFunc(s.Active, func(l lease.Lease) bool { return l.Holder == holder })
 }
 
 // Place returns the asker's place in line: 1 is the next. Only waiters that it
@@ -139,25 +153,37 @@ func (s Snapshot) ahead(a Asker) []lease.Lease {
 	return s.Waiting
 }
 
-// waitsFor reports whether a waiter waits for a holder, directly or through
-// others: it is then not in that holder's way.
-func (s Snapshot) waitsFor(w lease.Lease, holder string, seen map[lease.ID]bool) bool {
-	if seen[w.ID] {
-		return false
-	}
-	seen[w.ID] = true
-	a := Of(w)
-	for _, b := range append(clashes(a, s.Active), clashes(a, s.ahead(a))...) {
-		if b.Lease.Holder == holder && b.Lease.Status == lease.Active {
-			return true
+// waitingFor returns the waiters that wait for a holder, directly or through
+// others: those that a lease of it blocks, then those that a holder with such a
+// waiter blocks, by a lease or an earlier waiter, and so on.
+func (s Snapshot) waitingFor(holder string) map[lease.ID]bool {
+	blocked := make(map[string][]lease.Lease) // by whom
+	waiting := make(map[lease.ID]bool)
+	var found []string // holders that have a waiter in waiting, to be looked at
+	add := func(w lease.Lease) {
+		if !waiting[w.ID] {
+			waiting[w.ID] = true
+			found = append(found, w.Holder)
 		}
-		for _, next := range s.Waiting {
-			if next.Holder == b.Lease.Holder && s.waitsFor(next, holder, seen) {
-				return true
+	}
+	for _, w := range s.Waiting {
+		a := Of(w)
+		for _, b := range clashes(a, s.Active) {
+			if b.Lease.Holder == holder {
+				add(w)
 			}
+			blocked[b.Lease.Holder] = append(blocked[b.Lease.Holder], w)
+		}
+		for _, b := range clashes(a, s.ahead(a)) {
+			blocked[b.Lease.Holder] = append(blocked[b.Lease.Holder], w)
 		}
 	}
-	return false
+	for i := 0; i < len(found); i++ {
+		for _, w := range blocked[found[i]] {
+			add(w)
+		}
+	}
+	return waiting
 }
 
 // clashes returns those of the leases that the asker clashes with.
