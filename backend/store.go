@@ -20,13 +20,15 @@ import (
 //     milliseconds. Time is monotonic: a step never uses a time below the
 //     highest that a step before it has written. A lease ends when that clock
 //     reaches its expiry, which is never earlier than grant + TTL.
-//     [Clock/OneClock, Clock/NeverEarly, Clock/RenewalNeverEarly]
+//     [Clock/OneClock, Clock/NeverEarly, Clock/RenewalNeverEarly, ClockLoad/NoGainNoLoss]
 //   - Every change of state writes its event in the same step (unless
 //     Config.History is off). A step that comes across a lease or waiter whose
 //     time is over records that end before it does anything else with it.
 //     [History, History/EndsBeforeGrants, History/Off; Check, after every case]
 //   - A step does bounded work. If it could not finish, it replies [Again]
-//     after durable progress, and the engine repeats it. [Force/Many, Sweep/Many]
+//     after durable progress, and the engine repeats it. [Force/Many, Sweep/Many, Bounds]
+//   - Ends and withdrawals are remembered for lease.MinEndedRetention at least,
+//     whatever Config.EndedMax says. [Repeated/EndsAreSpared, Repeated/TombstonesAreSpared]
 //   - Arguments are in normal form: validated, paths clean, claims sorted,
 //     defaults filled in. A store never checks them again. [Limits]
 //   - A ctx that ends while a call waits makes it return early, with an error
@@ -34,11 +36,13 @@ import (
 type Store interface {
 	// Acquire grants the request, keeps its place in line, or refuses it.
 	// [Acquire, Claims, Queue, Exception, Priority, Deadlock, Place, Replace;
-	// repeated: Identity/AskRepeated; tokens: Fencing; args.Quota: Limits/Quota;
-	// Stale: Config]
+	// repeated: Identity/AskRepeated; tokens: Fencing; args.Quota: Limits/Quota,
+	// Bounds/QuotaOfTheLiving; args.NotAfter: Repeated/NotAfter; args.Blockers:
+	// Bounds/FirstBlockerOnly; Request.Parent: Sublease; Stale: Config]
 	Acquire(ctx context.Context, args AcquireArgs) (AcquireReply, error)
 
-	// Renew moves a lease's expiry. [Renew; args.Op: Renew/Repeated]
+	// Renew moves a lease's expiry. [Renew; args.Op: Renew/Repeated,
+	// Repeated/RenewalOvertaken]
 	Renew(ctx context.Context, args RenewArgs) (RenewReply, error)
 
 	// Release ends a lease by its Ref. [Release; wakes: Handover/ByRelease;
@@ -251,7 +255,7 @@ type WithdrawReply struct {
 // ListReply is a page of what was asked for.
 type ListReply struct {
 	Leases []lease.Lease
-	Now    time.Time // the store's clock: an active lease lasts from then until its ExpiresAt [List/Remaining, Get/Remaining]
+	Now    time.Time // by the clock of the leases' dates: an active one lasts from then until its ExpiresAt [List/Remaining, Get/Remaining]
 	Next   string    // the cursor of the next page; "" after the last one
 }
 

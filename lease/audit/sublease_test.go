@@ -1,0 +1,52 @@
+package audit_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/leasekit/leasekit/lease"
+	"github.com/leasekit/leasekit/lease/audit"
+)
+
+func TestSubleases(t *testing.T) {
+	under := func(e, parent *lease.Event) *lease.Event {
+		e.Lease.Parent = parent.Lease.ID
+		return e
+	}
+	for name, c := range map[string]struct {
+		run   func(s *script)
+		rules []audit.Rule
+	}{
+		"inside its parent, and that one's": {func(s *script) {
+			parent := s.grant("1", "a", fTree)
+			child := under(s.grant("2", "b", fTree), parent)
+			under(s.grant("3", "c", fg), child)
+		}, nil},
+		"siblings clash": {func(s *script) {
+			parent := s.grant("1", "a", fTree)
+			under(s.grant("2", "b", fg), parent)
+			under(s.grant("3", "c", fg), parent)
+		}, []audit.Rule{audit.Overlap}},
+		"past who waits for the parent": {func(s *script) {
+			parent := s.grant("1", "a", fTree)
+			s.queue("2", "b", f)
+			under(s.grant("3", "c", fg), parent)
+		}, nil},
+		"under what has ended": {func(s *script) {
+			parent := s.grant("1", "a", fTree)
+			s.end(lease.KindReleased, "1")
+			under(s.grant("2", "b", fg), parent)
+		}, []audit.Rule{audit.Ended}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newScript()
+			c.run(s)
+			var broken []audit.Rule
+			for _, v := range s.replay(t, nil).Violations {
+				broken = append(broken, v.Rule)
+			}
+			require.Equal(t, c.rules, broken)
+		})
+	}
+}
