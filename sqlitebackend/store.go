@@ -12,23 +12,50 @@
 // was set back at the same moment.
 //
 // Several processes may share one file on one machine. Network file systems
-// are not supported: SQLite's locks do not work there. A process that is
-// stopped (SIGSTOP, a debugger) in the middle of a transaction keeps the file's
-// lock: everybody else's calls wait until it goes on or is killed.
+// are refused: SQLite's locks do not work there. A process that is stopped
+// (SIGSTOP, a debugger) in the middle of a transaction keeps the file's lock:
+// everybody else's calls wait until it goes on or is killed.
+//
+// # The file
+//
+// Keep it on a local disk, in a directory of its own, outside of what is
+// committed, cleaned or synchronised; its side files (-wal, -shm, -gate,
+// -clients) lie beside it and have its owner and permissions. Give a container
+// the directory, not the file. A file that is removed, replaced, restored or
+// given a second name while it is open is noticed by the next call, which fails
+// with a [*FileError] until it is opened anew.
+//
+// On Linux importing this package makes the driver use locks of open file
+// descriptions, for all databases of the process: reading the files by other
+// means (a tree walk, a backup) is then harmless. The driver's variable
+// MODERNC_SQLITE_OFD_LOCK=0 leaves POSIX locks, and elsewhere there are no
+// others: there no process that uses the file may open and close it, or its side
+// files, by itself.
+//
+// With [New], do not call the Manager inside a write transaction of the
+// application: the call waits for the transaction's end, and that for the call.
+// It fails after ten seconds, or when its context ends.
 //
 // # How it works
 //
 // All changes go through one connection of each process, and those that arrive
-// together share one transaction (group commit). Processes queue
-// for it at a lock file beside the database, so that none starves. A
-// waiter in another process is woken through PRAGMA data_version.
-// What a step decides is package backend/rules; this package only stores.
+// together share one transaction (package internal/groupcommit). Processes queue
+// for it at a lock file beside the database, so that none starves. A waiter in
+// another process is woken through PRAGMA data_version. What a step decides is
+// package backend/rules; this package only stores: the operations of a store in
+// the files named after them, the transaction that rules work on in the files
+// named tx_, what is about SQLite and not about leases in internal/sqlitedb.
 //
-// The clock is the machine's, kept from running backwards: what one process has
-// answered by, none of its later answers is before, and what was written, no
-// answer of any process. If the machine's clock is set back right after another
-// process has only looked, or was only refused, and before anything is written,
-// the others do not know how late that was.
+// # Time
+//
+// The clock is the machine's boot-time clock, which counts suspend and which no
+// step of the wall clock moves; after another start of the machine it goes on by
+// the wall clock, never from before where it was. Containers of one machine
+// agree. Dates that people see follow the wall clock. Where there is no such
+// clock the wall clock takes its place, and stands still when that was set back.
+//
+// A waiter whose process has ended is passed at once on Linux, elsewhere when its
+// place lapses.
 package sqlitebackend
 
 import (

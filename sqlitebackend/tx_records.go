@@ -261,3 +261,20 @@ func text[T ~string](s T) any {
 	}
 	return string(s)
 }
+
+// EndedAt implements [rules.Tx].
+func (t *transaction) EndedAt(moment int64) ([]*rules.Record, error) {
+	return t.some(`FROM leases INDEXED BY leases_ended
+		WHERE namespace = ? AND ended_at > 0 AND ended_at = ? ORDER BY arrival`, t.namespace, moment)
+}
+
+// Select implements [rules.Tx].
+func (t *transaction) Select(q lease.Query, after int64, limit int) ([]*rules.Record, error) {
+	f := selection(q, t.namespace)
+	if len(q.Status) == 1 {
+		f.add(` AND status = ?`, q.Status[0].String())
+	}
+	f.addPage(t.namespace, after)
+	f.add(` ORDER BY arrival LIMIT ?`, limit)
+	return t.some(`FROM `+f.from+` WHERE `+f.text.String(), f.args...)
+}

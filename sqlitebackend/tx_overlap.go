@@ -183,13 +183,7 @@ func leasesArgs(namespace int64, c lease.Claim, o rules.Overlap, above []string)
 }
 
 func waitersArgs(namespace int64, c lease.Claim, o rules.Overlap, above []string, limit int) []any {
-	after, before := rules.Place{Key: math.MinInt64}, rules.Place{Key: math.MaxInt64}
-	if o.After != nil {
-		after = *o.After
-	}
-	if o.Before != nil {
-		before = *o.Before
-	}
+	after, before := between(o)
 	low, high := below(c.Path)
 	args := append(make([]any, 0, 10+len(above)), namespace, o.Skip, c.Path, low, high,
 		after.Key, after.Arrival, before.Key, before.Arrival, limit)
@@ -199,31 +193,65 @@ func waitersArgs(namespace int64, c lease.Claim, o rules.Overlap, above []string
 	return args
 }
 
-// Leases implements [rules.Tx].
+// between returns the places, both exclusive, that waiters are asked for.
+func between(o rules.Overlap) (after, before rules.Place) {
+	after, before = rules.Place{Key: math.MinInt64}, rules.Place{Key: math.MaxInt64}
+	if o.After != nil {
+		after = *o.After
+	}
+	if o.Before != nil {
+		before = *o.Before
+	}
+	return after, before
+}
+
+// Leases implements [rules.Tx]. Which of more than o.Limit it returns is left
+// to the order of the index.
 func (t *transaction) Leases(o rules.Overlap) ([]*rules.Record, error) {
 	var found []int64
-	for _, c := range o.Claims {
-		up, n := above(c.Path), 0
-		err := t.Each(t.overlapText(leasesOver, c, o, len(up)), leasesArgs(t.namespace, c, o, up), func(scan func(...any) error) error {
-			var arrival int64
-			if err := scan(&arrival); err != nil {
-				return err
+	var err error
+	if len(o.Claims) >= manyClaims {
+		found, err = t.leasesMany(o)
+	} else {
+		for _, c := range o.Claims {
+			if found, err = t.leasesOne(found, c, o); err != nil || len(found) == o.Limit {
+				break
 			}
-			if !slices.Contains(found, arrival) {
-				found = append(found, arrival)
-				n++
-			}
-			if n == o.Limit {
-				return errEnough
-			}
-			return nil
-		})
-		if err != nil && !errors.Is(err, errEnough) {
-			return nil, err
 		}
 	}
+	if err != nil {
+		return nil, err
+	}
 	slices.Sort(found)
-	return t.records(found[:min(len(found), o.Limit)])
+	return t.records(found)
+}
+
+// leasesOne adds the arrivals of leases that overlap with a claim to those that
+// were found, up to o.Limit of them.
+func (t *transaction) leasesOne(found []int64, c lease.Claim, o rules.Overlap) ([]int64, error) {
+	up := above(c.Path)
+	return t.arrivals(found, o.Limit, t.overlapText(leasesOver, c, o, len(up)), leasesArgs(t.namespace, c, o, up))
+}
+
+// arrivals adds those that a query yields to found, each once, up to a limit.
+func (t *transaction) arrivals(found []int64, limit int, query string, args []any) ([]int64, error) {
+	err := t.Each(query, args, func(scan func(...any) error) error {
+		var arrival int64
+		if err := scan(&arrival); err != nil {
+			return err
+		}
+		if !slices.Contains(found, arrival) {
+			found = append(found, arrival)
+		}
+		if len(found) == limit {
+			return errEnough
+		}
+		return nil
+	})
+	if errors.Is(err, errEnough) {
+		err = nil
+	}
+	return found, err
 }
 
 // errEnough ends the reading of rows.
@@ -231,18 +259,9 @@ var errEnough = errors.New("enough")
 
 // Waiters implements [rules.Tx].
 func (t *transaction) Waiters(o rules.Overlap) ([]*rules.Record, error) {
-	var places []rules.Place
-	for _, c := range o.Claims {
-		more, err := t.places(c, o)
-		if err != nil {
-			return nil, err
-		}
-		places = append(places, more...)
-	}
-	if len(o.Claims) > 1 {
-		slices.SortFunc(places, rules.Place.Compare)
-		places = slices.Compact(places)
-		places = places[:min(len(places), o.Limit)]
+	places, err := t.allPlaces(o)
+	if err != nil {
+		return nil, err
 	}
 	arrivals := make([]int64, len(places))
 	for i, p := range places {
@@ -251,6 +270,34 @@ func (t *transaction) Waiters(o rules.Overlap) ([]*rules.Record, error) {
 	records, err := t.records(arrivals)
 	slices.SortFunc(records, func(a, b *rules.Record) int { return a.Place().Compare(b.Place()) })
 	return records, err
+}
+
+// allPlaces returns the places of the first waiters that overlap with a claim.
+func (t *transaction) allPlaces(o rules.Overlap) ([]rules.Place, error) {
+	if len(o.Claims) == 1 {
+		return t.places(o.Claims[0], o)
+	}
+	var places []rules.Place
+	full := true
+	if len(o.Claims) >= manyClaims {
+		var err error
+		if places, full, err = t.placesMany(o); err != nil {
+			return nil, err
+		}
+	}
+	if full { // of a long queue, as much is read in its order as is asked for
+		places = places[:0]
+		for _, c := range o.Claims {
+			more, err := t.places(c, o)
+			if err != nil {
+				return nil, err
+			}
+			places = append(places, more...)
+		}
+	}
+	slices.SortFunc(places, rules.Place.Compare)
+	places = slices.Compact(places)
+	return places[:min(len(places), o.Limit)], nil
 }
 
 // fewWaiters is how many are read and sorted here: for a short queue that is

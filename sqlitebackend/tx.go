@@ -10,8 +10,8 @@ import (
 )
 
 // transaction is a batch as the steps in it see it: it implements [rules.Tx].
-// Its methods stand in the file that is about their subject: claims.go (what
-// overlaps), record.go (leases), history.go, sweep.go, config.go.
+// Its methods stand in the files named tx_: claims and overlaps, records, events,
+// tombstones, sweeping, configuration.
 type transaction struct {
 	*sqlitedb.Batch
 	store     *Store
@@ -148,3 +148,5 @@ func (t *transaction) markWoken() error {
 	}
 	return nil
 }
+
+var _ rules.Tx = (*transaction)(nil)
