@@ -31,11 +31,12 @@ func TestOverlapOfManyClaims(t *testing.T) {
 		}
 		return claims
 	}
-	for i := range 60 {
+	for i := range 30 {
 		_, _ = m.TryAcquire(t.Context(), lease.Request{
 			ID: lease.ID(fmt.Sprint(i)), Holder: fmt.Sprint("h", i%7), Claims: random(1 + rand.IntN(3)), QueueTTL: lease.MinEndedRetention,
 		})
 	}
+	complete := 0
 	for range 200 {
 		o := rules.Overlap{Claims: random(manyClaims + rand.IntN(5)), Skip: fmt.Sprint("h", rand.IntN(7)), Limit: 1000}
 		switch rand.IntN(3) {
@@ -63,9 +64,11 @@ func TestOverlapOfManyClaims(t *testing.T) {
 			require.ElementsMatch(t, leases, many)
 			places, full, err := tx.placesMany(o)
 			require.NoError(t, err)
-			require.False(t, full)
 			require.Subset(t, waiters, places)
-			require.Subset(t, places, waiters)
+			if !full {
+				complete++
+				require.Subset(t, places, waiters)
+			}
 			only := o
 			only.Only, only.Skip = "h1", ""
 			if many, err = tx.leasesMany(only); err != nil {
@@ -81,4 +84,5 @@ func TestOverlapOfManyClaims(t *testing.T) {
 			return nil
 		}))
 	}
+	require.NotZero(t, complete)
 }
