@@ -19,7 +19,7 @@ import (
 //
 //	go test -run '^$' -bench RenewalsBesideWaiters -benchtime 200x ./sqlitebackend
 func BenchmarkRenewalsBesideWaiters(b *testing.B) {
-	for _, waiters := range []int{0, 1000, 5000} {
+	for _, waiters := range []int{0, 200, 1000, 5000} {
 		b.Run(fmt.Sprintf("waiters=%d", waiters), func(b *testing.B) {
 			m, err := Open(b.Context(), newPath(b), &quick)
 			require.NoError(b, err)
