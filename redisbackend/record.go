@@ -188,6 +188,17 @@ func (d *decoder) number(end byte) int64 {
 	return n
 }
 
+// padded reads a number of so many places, with leading spaces, and the space behind it.
+func (d *decoder) padded(width int) uint64 {
+	if d.bad = d.bad || len(d.rest) <= width; d.bad {
+		return 0
+	}
+	n, err := strconv.ParseUint(strings.TrimLeft(d.rest[:width], " "), 10, 64)
+	d.bad = err != nil
+	d.rest = d.rest[width+1:]
+	return n
+}
+
 // request reads what encodeRequest wrote.
 func (d *decoder) request(r *rules.Record) {
 	r.TTL, r.MaxRenewals, r.Priority = d.number(' '), int(d.number(' ')), int(d.number(' '))

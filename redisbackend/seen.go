@@ -33,7 +33,9 @@ func (s *seen) learn(line any) (now int64, err error) {
 	text, _ := line.(string)
 	d := decoder{rest: text}
 	d.number(' ') // the layout: a script has checked it
-	token, changes, now, _ := d.number(' '), d.number(' '), d.number(' '), d.number(' ')
+	token, changes := d.padded(16), d.padded(14)
+	now = d.number(' ')
+	d.number(' ') // the version of the configuration
 	if d.bad {
 		return 0, malformed("reply", text)
 	}
@@ -44,7 +46,7 @@ func (s *seen) learn(line any) (now int64, err error) {
 		s.epoch = d.rest
 	}
 	if s.epoch == d.rest {
-		s.token, s.changes = max(s.token, uint64(token)), max(s.changes, uint64(changes))
+		s.token, s.changes = max(s.token, token), max(s.changes, changes)
 	}
 	return now, nil
 }
@@ -67,8 +69,8 @@ func (s *seen) life(version uint64) string {
 func (s *seen) encode(version uint64) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	b := appendPadded(make([]byte, 0, 96), s.token, 16, '0')
-	b = appendPadded(b, s.changes, 14, '0')
+	b := appendPadded(make([]byte, 0, 96), s.token, 16, ' ')
+	b = appendPadded(b, s.changes, 14, ' ')
 	b = strconv.AppendUint(b, version, 10)
 	return string(append(append(b, ' '), s.epoch...))
 }
@@ -124,7 +126,7 @@ func (s *Store) doKnowing(ctx context.Context, name string, args func() []any) (
 type regressedError struct{ epoch, token, seen string }
 
 func (e *regressedError) Error() string {
-	return fmt.Sprintf("%v: the store's newest is %s, this process has seen %s", lease.ErrRegressed, e.token, strings.TrimLeft(e.seen[:16], "0"))
+	return fmt.Sprintf("%v: the store's newest is %s, this process has seen %s", lease.ErrRegressed, e.token, strings.TrimSpace(e.seen[:16]))
 }
 
 func (e *regressedError) Unwrap() error { return lease.ErrRegressed }

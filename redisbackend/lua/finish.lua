@@ -9,7 +9,7 @@ if state.wrote then
   if after - after % TIDY_EVERY > before and #life > 2 then general('tidy') end
   state.changes = state.changes + 1
 end
-local line = 'LAYOUT_NUMBER ' .. format('%016d %014d ', state.token, state.changes) .. nowText .. ' ' .. life
+local line = 'LAYOUT_NUMBER ' .. format('%16d %14d ', state.token, state.changes) .. nowText .. ' ' .. life
 if state.wrote then
   local s = state
   if s.queueChanged or step then

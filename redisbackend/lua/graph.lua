@@ -9,7 +9,7 @@ end
 
 -- between returns the waiters that conflict with a claim from a place on, if given, and before another.
 local function between(claim, from, before)
-  local all, after = {}, from and format('%s%015d', sub(from, 1, 14), sub(from, 15) - 1)
+  local all, after = {}, from and format('%s%015d', sub(from, 1, 14), match(from, '^0*(%d+)', 15) - 1)
   repeat
     local some = step.waitersOver(claim, nil, after, before, MAX_PAGE)
     local more = #some == MAX_PAGE

@@ -33,15 +33,15 @@ local BYGONE = KEYS[10] -- STREAM: what ended without having been in ENDED (fres
 
 -- The head is one text. Its first line is what each reply tells a client, and what a client remembers of it:
 --
---   layout SP token SP changes SP now SP version SP epoch      (16, 14 and 14 digits)
+--   layout SP token SP changes SP now SP version SP epoch      (16, 14 and 14 places)
 --
 -- where changes counts the scripts that changed anything, and version is that of the configuration. The second line has
--- the other counters.
+-- the other counters. Token and changes have leading spaces, not zeros: miniredis reads a number with zeros as octal.
 local NOQUEUE = '0 0 0 0 0 0 0 0 0'
 local kept = call('HMGET', STATE, 'head', 'silent')
-local head = kept[1] or 'LAYOUT_NUMBER 0 0 0 0 \n0 0 0 0 0 00 ' .. NOQUEUE
+local head = kept[1] or 'LAYOUT_NUMBER                0              0 0 0 \n0 0 0 0 0 00 ' .. NOQUEUE
 local layout, token, changes, past, life, seq, arrivals, fresh, bygone, slowed, history, renewals, queue =
-  match(head, '^(%d+) (%d+) (%d+) (%d+) (%d+ [^\n]*)\n(%d+) (%d+) (%d+) (%-?%d+) (%d+) (%d)(%d) (.*)$')
+  match(head, '^(%d+) (................) (..............) (%d+) (%d+ [^\n]*)\n(%d+) (%d+) (%d+) (%-?%d+) (%d+) (%d)(%d) (.*)$')
 if layout ~= 'LAYOUT_NUMBER' then
   do return { err = 'LAYOUT ' .. (match(head, '^%d+') or '') } end
 end
