@@ -53,7 +53,7 @@ local function decide(r, ask, first, changed)
   local parent = old
   if not problem then parent, problem = step.parent(r, old, first) end
   if problem then
-    if not first then step.fail(r, parent, problem) end
+    if not first and r.status == 'p' then step.fail(r, parent, problem) end -- the parent's end may have ended it
     return problem
   end
   local block = step.blockers(r, ask.all)

@@ -54,11 +54,12 @@ local function awaited(claims, holder, id)
   return false
 end
 
--- met says whether there is a lease that overlaps with one of these claims, other than by a shared claim with a shared.
-local function met(claims)
+-- met says whether there is a lease that overlaps with one of these claims, other than by a shared claim with a shared. Of
+-- a simple one that goes into FRESH it does not look there.
+local function met(claims, simple)
   for letter, path in string.gmatch(claims, '(%a)([^%z]*)%z') do
     local at, past = path .. '\0', path .. '\1'
-    if state.fresh > 0 and (letter == 't' or letter == 'u' or call('HEXISTS', FRESH, path) == 1) then return true end
+    if state.fresh > 0 and not simple and (letter == 't' or letter == 'u' or call('HEXISTS', FRESH, path) == 1) then return true end
     if state.claims > 0 then
       if any(INDEX, '(p' .. at, '(p' .. past) then return true end
       local alone = (letter == 'e' or letter == 't') and state.shared > 0
@@ -109,10 +110,11 @@ local SIMPLE = '\0\0\0000\0\0\0000\0' -- in a request without Replace and Parent
 
 local function acquire(at)
   local id, seen, asking, tail, holder, claims = argv[at + 2], argv[at + 3], argv[at + 4], argv[at + 5], argv[at + 6], argv[at + 7]
+  local simple = sub(claims, 1, 1) == 'e' and find(claims, '\0', 1, true) == #claims and state.fresh < MAX_FRESH
   if sub(asking, 1, 1) ~= 'u' or not history or sub(seen, 31) ~= life or sub(asking, 2, 15) < nowText
     or sub(seen, 1, 16) > token or sub(seen, 17, 30) > changes
     or (state.buried > now and call('ZSCORE', TOMBSTONES, argv[at + 8]))
-    or (state.claims + state.fresh > 0 and met(claims))
+    or (state.claims + state.fresh > 0 and not (simple and state.claims == 0) and met(claims, simple))
     or (state.waiting > 0 and awaited(claims, holder, id))
   then
     return nil
@@ -122,7 +124,6 @@ local function acquire(at)
   local deadline = format('%014d', up + match(tail, '%z(%d+)'))
   local arrival = format('%014d', state.arrivals + 1)
   local terms = deadline .. format(' %016d ', newest) .. arrival .. ' '
-  local simple = sub(claims, 1, 1) == 'e' and find(claims, '\0', 1, true) == #claims and state.fresh < MAX_FRESH
   local path = simple and sub(claims, 2, -2)
   if simple and redis.pcall('HSETNX', FRESH, path, terms .. FRESH_FILLER .. id .. '\0' .. holder) ~= 1 then return nil end
   local record = 'a- ' .. terms .. nowText .. ' 00000000000000 ' .. nowText .. ' ' .. nowText .. ' 0 ' .. nowText .. ' ' .. tail
