@@ -44,6 +44,10 @@ var clockLoadCases = []testCase{
 						h.Error(err)
 						return
 					}
+					if _, err := d.Stats(h.Context()); err != nil { // a look must not move the clock either
+						h.Error(err)
+						return
+					}
 				}
 			})
 		}

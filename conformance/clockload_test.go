@@ -14,7 +14,8 @@ import (
 )
 
 // earlyClock is a store that reads its clock before it has its lock. It takes a
-// reading that comes late for a clock that was set back, and corrects it.
+// reading that is behind what a look has seen for a clock that was set back, and
+// corrects it.
 type earlyClock struct {
 	*memory.Store
 	*correction
@@ -44,6 +45,7 @@ func (e earlyClock) Stats(ctx context.Context) (lease.Stats, error) {
 	stats, err := e.Store.Stats(ctx)
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	e.highest = max(e.highest, time.Since(e.began)+e.offset)
 	stats.Now = stats.Now.Add(e.offset)
 	return stats, err
 }
