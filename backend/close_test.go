@@ -24,13 +24,6 @@ func TestCloseRefusesLaterCalls(t *testing.T) {
 	})
 }
 
-func lastError[T any](all func(func(T, error) bool)) (last error) {
-	for _, err := range all {
-		last = err
-	}
-	return last
-}
-
 func TestCloseWakesTheWaiting(t *testing.T) {
 	manage(t, nil, func(t *testing.T, s *script, m lease.Manager) {
 		s.acquire = answers(queueing)

@@ -71,10 +71,10 @@ func (o logObserver) line(ctx context.Context, level slog.Level, text string, at
 	}
 }
 
-// failure logs that a call returned err: at the level given, unless that is the
+// failure logs that a call returned err: as a warning, unless that is the
 // store's trouble, which storeCall has told, or the caller's own doing.
-func (o logObserver) failure(ctx context.Context, level slog.Level, text string, err error, attrs func() []slog.Attr) {
-	label := ErrorLabel(err)
+func (o logObserver) failure(ctx context.Context, text string, err error, attrs func() []slog.Attr) {
+	label, level := ErrorLabel(err), slog.LevelWarn
 	switch label {
 	case "conflict", "cancelled", "closed", "unavailable":
 		level = slog.LevelDebug
@@ -97,7 +97,7 @@ func (o logObserver) refused(ctx context.Context, r lease.Request, took time.Dur
 	if errors.Is(err, lease.ErrLost) {
 		return // lost has told it
 	}
-	o.failure(ctx, slog.LevelWarn, "lease refused", err, func() []slog.Attr {
+	o.failure(ctx, "lease refused", err, func() []slog.Attr {
 		return append(about(r.ID, r.Holder, r.Claims), slog.Duration("took", took))
 	})
 }
@@ -138,7 +138,7 @@ func (o logObserver) renewFailed(ctx context.Context, ref lease.Ref, took time.D
 	if errors.Is(err, lease.ErrLost) {
 		return
 	}
-	o.failure(ctx, slog.LevelWarn, "lease not renewed", err, func() []slog.Attr {
+	o.failure(ctx, "lease not renewed", err, func() []slog.Attr {
 		return append(about(ref.ID, ref.Holder, nil), slog.Duration("took", took))
 	})
 }
@@ -153,20 +153,20 @@ func (o logObserver) releaseFailed(ctx context.Context, ref lease.Ref, took time
 	if errors.Is(err, lease.ErrLost) {
 		return
 	}
-	o.failure(ctx, slog.LevelWarn, "lease not released", err, func() []slog.Attr {
+	o.failure(ctx, "lease not released", err, func() []slog.Attr {
 		return append(about(ref.ID, ref.Holder, nil), slog.Duration("took", took))
 	})
 }
 
 func (o logObserver) lost(ctx context.Context, err *lease.LostError) {
-	o.failure(ctx, slog.LevelWarn, "lease lost", err, func() []slog.Attr {
+	o.failure(ctx, "lease lost", err, func() []slog.Attr {
 		return append(about(err.Ref.ID, err.Ref.Holder, nil), slog.String("operation", err.Op))
 	})
 }
 
 func (o logObserver) forced(ctx context.Context, f lease.Revocation, ended []lease.Lease, err error) {
 	if err != nil {
-		o.failure(ctx, slog.LevelWarn, "force release failed", err, func() []slog.Attr { return byForce(f) })
+		o.failure(ctx, "force release failed", err, func() []slog.Attr { return byForce(f) })
 	}
 	for _, l := range ended {
 		o.line(ctx, slog.LevelWarn, "lease ended by force", func() []slog.Attr {
@@ -180,7 +180,7 @@ func (o logObserver) withdrawn(ctx context.Context, args WithdrawArgs, err error
 		return append(about(args.ID, args.Holder, nil), slog.String("why", string(args.Why)))
 	}
 	if err != nil {
-		o.failure(ctx, slog.LevelWarn, "attempt not withdrawn", err, attrs)
+		o.failure(ctx, "attempt not withdrawn", err, attrs)
 		return
 	}
 	o.line(ctx, slog.LevelDebug, "attempt withdrawn", attrs)
@@ -195,7 +195,7 @@ func (o logObserver) swept(ctx context.Context, r lease.SweepResult, took time.D
 	}
 	switch {
 	case err != nil:
-		o.failure(ctx, slog.LevelWarn, "clean-up failed", err, attrs)
+		o.failure(ctx, "clean-up failed", err, attrs)
 	case r != lease.SweepResult{}:
 		o.line(ctx, slog.LevelInfo, "cleaned up", attrs)
 	default:

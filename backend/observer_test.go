@@ -216,11 +216,11 @@ func TestStoreOpsAreAll(t *testing.T) {
 		s.events = func(context.Context, backend.EventsArgs) (backend.EventsReply, error) {
 			return backend.EventsReply{}, nil
 		}
-		for range m.List(t.Context(), lease.Query{}) {
-			t.Error("the list is empty")
+		for _, err := range m.List(t.Context(), lease.Query{}) {
+			t.Error("the list is empty", err)
 		}
-		for range m.History(t.Context(), lease.Query{}) {
-			t.Error("the history is empty")
+		for _, err := range m.History(t.Context(), lease.Query{}) {
+			t.Error("the history is empty", err)
 		}
 	})
 	slices.Sort(notes)

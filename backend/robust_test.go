@@ -19,7 +19,7 @@ import (
 func TestNilContext(t *testing.T) {
 	manage(t, nil, func(t *testing.T, _ *script, m lease.Manager) {
 		for name, call := range everycall.Of(m, request(), held) {
-			require.ErrorIs(t, call(nil), lease.ErrInvalid, name) //nolint:staticcheck // that is what is tested
+			require.ErrorIs(t, call(nil), lease.ErrInvalid, name)
 		}
 	})
 }

@@ -233,7 +233,7 @@ func fewAsks(h *harness) {
 	var line []*waiting
 	for i := range crowd {
 		r := h.request(fmt.Sprint("h", i), lease.Paths("f"))
-		r.Timeout = lease.NoTimeout
+		r.Timeout, r.TTL = lease.NoTimeout, 2*time.Hour // a place lasts no longer than the TTL
 		line = append(line, h.wait(managers[i%2], r))
 	}
 	before := faults[0].Calls(OpAcquire) + faults[1].Calls(OpAcquire)

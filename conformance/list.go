@@ -154,7 +154,8 @@ var listCases = []testCase{
 			require.Equal(h, want[:min(limit, n)], ids(lease.Query{NewestFirst: true, Limit: limit}))
 		}
 		require.Empty(h, ids(lease.Query{Holder: "nobody", NewestFirst: true, Limit: 3}))
-		for range h.M.List(h.Context(), lease.Query{NewestFirst: true}) {
+		for _, err := range h.M.List(h.Context(), lease.Query{NewestFirst: true}) {
+			require.NoError(h, err)
 			break
 		}
 		require.ErrorIs(h, lastError(h.M.List(h.Context(), lease.Query{NewestFirst: true, Limit: -1})), lease.ErrInvalid)

@@ -79,7 +79,10 @@ func holdOnce(ctx context.Context, m lease.Manager, path string, number int) err
 	if err := file.Close(); err != nil {
 		return err
 	}
-	for range m.List(ctx, lease.Query{All: true}) {
+	for _, err := range m.List(ctx, lease.Query{All: true}) {
+		if err != nil {
+			return err
+		}
 		break // a look now and then
 	}
 	if err := os.Remove(mark); err != nil {

@@ -190,8 +190,9 @@ func start(ctx context.Context, m machine, db *sqlitedb.Database, o Options) (*S
 // enter finds the namespace, or makes it, and begins to keep time in this boot
 // of the machine. Most opens find all in place and write nothing.
 func (s *Store) enter(ctx context.Context, name string) error {
-	found, read, err := int64(0), origin{}, error(nil)
-	err = s.writer.Read(ctx, func(session *sqlitedb.Session) error {
+	var found int64
+	var read origin
+	err := s.writer.Read(ctx, func(session *sqlitedb.Session) error {
 		_, err := session.Get(`SELECT namespace, boot, "offset" FROM lease_configs JOIN lease_counters USING (namespace) WHERE name = ?`,
 			[]any{name}, &found, &read.boot, &read.at)
 		return err

@@ -55,7 +55,7 @@ func TestReadAheadIsCurrent(t *testing.T) {
 		renew("renewed", 1), renew("renewed", 2),
 		release("released"), renew("released", 0), acquire(request("released")),
 		acquire(request("new")), acquire(request("new")),
-		revoke("revoked"), renew("revoked", 0),
+		revoke("revoked"), acquire(request("revoked")), // a renewal would go first
 		acquire(successor), acquire(successor), // finds what it replaces in between
 	)
 	require.Contains(t, s.writer.Statements(), s.queries[findMany])

@@ -200,7 +200,8 @@ func (t *transaction) Put(r *rules.Record) error {
 	if err != nil {
 		return err
 	}
-	values := append(t.store.room.values[:0], t.namespace, r.Arrival, string(r.ID), r.Holder, r.Status.String(), string(appendClaims(nil, r.Claims)), labels, r.TTL, r.MaxRenewals,
+	values := t.store.room.values[:0]
+	values = append(values, t.namespace, r.Arrival, string(r.ID), r.Holder, r.Status.String(), string(appendClaims(nil, r.Claims)), labels, r.TTL, r.MaxRenewals,
 		r.Priority, r.Distinct, text(r.Replace.ID), text(r.Replace.Holder), int64(r.Replace.Token),
 		text(r.Parent.ID), text(r.Parent.Holder), int64(r.Parent.Token), chain, text(r.Client), r.Attempts, r.Key, r.Created,
 		text(r.EndReason), text(r.Successor), text(r.Actor), text(r.Reason), int64(r.Token), r.Renewals, text(r.RenewOp),

@@ -34,7 +34,7 @@ var indexPage = sync.OnceValue(func() *template.Template {
 })
 
 // index serves the one HTML page.
-func (h *handler) index(w http.ResponseWriter, r *http.Request) {
+func (h *handler) index(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	_ = indexPage().Execute(w, h.options.Title) // who asked may have left
 }

@@ -55,7 +55,7 @@ func TestListSortsFiltersAndPages(t *testing.T) {
 		})
 		require.NoError(t, err)
 	}
-	wait(t, m, "waiter", lease.Paths("d0/f24"))
+	_, _ = wait(t, m, "waiter", lease.Paths("d0/f24"))
 
 	list := func(query string) []line { return now(t, h, "view=list&"+query).Rows }
 	require.Equal(t, "d0/f00", list("sort=path")[0].Path)

@@ -48,10 +48,10 @@ func newLookup(leases []*lease.Lease) lookup {
 // comparePaths orders paths so that what is below a path follows it at once.
 func comparePaths(a, b string) int {
 	if a == lease.Root || b == lease.Root {
-		switch {
-		case a == b:
+		switch a {
+		case b:
 			return 0
-		case a == lease.Root:
+		case lease.Root:
 			return -1
 		}
 		return 1

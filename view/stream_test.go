@@ -36,7 +36,7 @@ func TestStreamTellsWhatHappens(t *testing.T) {
 		require.Equal(t, l.ID, m1.Events[0].ID)
 		require.Greater(t, m1.Version, first.Version)
 		require.GreaterOrEqual(t, now(t, h, "").Version, m1.Version)
-		wait(t, m, "bob", lease.Paths("a"))
+		_, _ = wait(t, m, "bob", lease.Paths("a"))
 		require.NoError(t, m.Release(t.Context(), l.Ref()))
 		require.Equal(t, []lease.Kind{lease.KindQueued, lease.KindReleased}, v.events(2))
 	})

@@ -50,7 +50,7 @@ func (t *tree) inside(dir string, lo, hi, depth int) {
 			lo++
 			continue
 		}
-		end := hi
+		var end int
 		entry := path
 		if path != lease.Root {
 			if slash := strings.IndexByte(path[skip:], '/'); slash >= 0 {

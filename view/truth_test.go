@@ -204,7 +204,8 @@ func TestStoreAway(t *testing.T) {
 		require.False(t, away.Away.IsZero())
 		require.Equal(t, 1, now(t, h, "").Active, "what was known is still shown")
 		m.down.Store(false)
-		for message := v.next(); message.Error != ""; message = v.next() {
+		for v.next().Error != "" {
+			continue
 		}
 
 		// One that is away from the first is asked again, and not by each viewer.

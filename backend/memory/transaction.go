@@ -87,10 +87,6 @@ func arrival(a, b *rules.Record) int { return cmp.Compare(a.Arrival, b.Arrival) 
 
 func place(a, b *rules.Record) int { return a.Place().Compare(b.Place()) }
 
-func (n *namespace) byArrival() []*rules.Record {
-	return slices.SortedFunc(maps.Values(n.records), arrival)
-}
-
 func overlaps(r *rules.Record, o rules.Overlap) bool {
 	return (o.Skip == "" || r.Holder != o.Skip) && (o.Only == "" || r.Holder == o.Only) &&
 		slices.ContainsFunc(r.Claims, func(c lease.Claim) bool {

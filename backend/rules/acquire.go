@@ -94,7 +94,7 @@ func (s *Step) arrive(a backend.AcquireArgs) (backend.AcquireReply, error) {
 	case err != nil:
 		return backend.AcquireReply{}, err
 	case end.Err != nil:
-		return backend.AcquireReply{Outcome: backend.Gone, End: end}, nil
+		return backend.AcquireReply{Outcome: backend.Gone, End: end}, nil //nolint:nilerr // a refusal is a reply
 	case problem != "":
 		return backend.AcquireReply{Outcome: backend.BadParent, Problem: problem}, nil
 	}

@@ -20,11 +20,11 @@ import (
 
 func main() {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
-	defer cancel()
 	dir, err := os.MkdirTemp("", "leasekit-agents-")
 	if err == nil {
 		err = errors.Join(run(ctx, dir), os.RemoveAll(dir))
 	}
+	cancel()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "FAILED:", err)
 		os.Exit(1)

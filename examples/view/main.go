@@ -25,8 +25,9 @@ func main() {
 	listen := flag.String("listen", "", "serve there until interrupted, instead of three seconds")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
-	if err := run(ctx, *listen); err != nil {
+	err := run(ctx, *listen)
+	stop()
+	if err != nil {
 		log.Fatal(err)
 	}
 }

@@ -61,7 +61,7 @@ func (w world) span(t *testing.T, name, holder string) tracetest.SpanStub {
 func value(attrs []attribute.KeyValue, key attribute.Key) string {
 	for _, a := range attrs {
 		if a.Key == key {
-			return a.Value.Emit()
+			return a.Value.String()
 		}
 	}
 	return ""
@@ -284,7 +284,7 @@ func (w world) metrics(t *testing.T) map[string]float64 {
 	name := func(m metricdata.Metrics, attrs attribute.Set) string {
 		n := m.Name
 		for _, a := range attrs.ToSlice() {
-			n += fmt.Sprintf(" %s=%s", a.Key, a.Value.Emit())
+			n += fmt.Sprintf(" %s=%s", a.Key, a.Value.String())
 		}
 		return n
 	}

@@ -16,12 +16,12 @@ type fileStatus = syscall.Stat_t
 func statFile(path string, s *fileStatus) (id fileID, links uint64, err error) {
 	for {
 		err = syscall.Stat(path, s)
-		if err != syscall.EINTR { //nolint:errorlint // an errno is never wrapped
+		if err != syscall.EINTR {
 			break
 		}
 	}
 	if err != nil {
 		return id, 0, &os.PathError{Op: "stat", Path: path, Err: err}
 	}
-	return fileID{device: uint64(s.Dev), inode: s.Ino}, uint64(s.Nlink), nil
+	return fileID{device: uint64(s.Dev), inode: s.Ino}, uint64(s.Nlink), nil //nolint:unconvert // its type is another one on other systems
 }

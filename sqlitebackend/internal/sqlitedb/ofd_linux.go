@@ -63,7 +63,7 @@ func replaceFcntl() {
 // fcntl is SQLite's fcntl with OFD locks in place of POSIX ones. arguments is
 // the variable part of C's arguments: here a pointer to a struct flock.
 func fcntl(tls *libc.TLS, descriptor, command int32, arguments uintptr) int32 {
-	ofd := int32(0)
+	var ofd int32
 	switch command {
 	case sqlite3.F_GETLK:
 		ofd = getOFDLock
