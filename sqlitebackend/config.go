@@ -15,12 +15,11 @@ import (
 // Config implements [backend.Store].
 func (s *Store) Config(ctx context.Context) (backend.ConfigReply, error) {
 	var reply backend.ConfigReply
-	read := func(v *view) error {
+	read := func(v *view) {
 		reply = backend.ConfigReply{Config: v.config, Now: time.UnixMilli(v.now).UTC()}
-		return nil
 	}
 	if s.reader.Stats().OpenConnections > 0 {
-		err := s.look(ctx, "config", read)
+		err := s.look(ctx, "config", func(v *view) error { read(v); return nil })
 		return reply, err
 	}
 	// Whoever takes one path and goes again needs no other connection than the
@@ -38,7 +37,8 @@ func (s *Store) Config(ctx context.Context) (backend.ConfigReply, error) {
 		if err != nil {
 			return err
 		}
-		return errors.Join(s.db.Check(), read(v))
+		read(v)
+		return s.db.Check()
 	})
 	if err != nil {
 		return reply, readFailed(ctx, "config", err)

@@ -36,7 +36,7 @@ while at <= last and not refusal do
   local name, count = argv[at], argv[at + 1] + 0
   local reply = uncontended(name, at)
   if reply == nil then
-    reply = state.work > MAX_WORK and 'later' or general(name, unpack(argv, at + 2, at + 1 + count))
+    reply = state.work > BATCH_WORK and 'later' or general(name, unpack(argv, at + 2, at + 1 + count))
   end
   answered = answered + 1
   replies[answered] = reply
