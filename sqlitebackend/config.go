@@ -3,7 +3,6 @@ package sqlitebackend
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"time"
 
 	"github.com/leasekit/leasekit/backend"
