@@ -30,8 +30,9 @@ func main() {
 	limit := flag.Duration("limit", 6*time.Minute, "how long the whole run may take")
 	flag.Parse()
 	ctx, cancel := context.WithTimeout(context.Background(), *limit)
-	defer cancel()
-	if err := run(ctx, *name, *folder, *program, *keep); err != nil {
+	err := run(ctx, *name, *folder, *program, *keep)
+	cancel()
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "FAILED:", err)
 		os.Exit(1)
 	}
@@ -60,7 +61,7 @@ func run(ctx context.Context, name, folder, program, keep string) (err error) {
 	if err := w.play(ctx); err != nil {
 		return fmt.Errorf("%w\n%s", err, w.model.said())
 	}
-	fmt.Printf("%s: the second session was refused, waited and wrote; nothing was lost (%v)\n", name, time.Since(begun).Round(time.Second))
+	fmt.Fprintf(os.Stdout, "%s: the second session was refused, waited and wrote; nothing was lost (%v)\n", name, time.Since(begun).Round(time.Second))
 	return nil
 }
 

@@ -44,8 +44,8 @@ func (c Change) Apply() error {
 		return os.Remove(c.File)
 	}
 	name := c.File
-	if real, err := filepath.EvalSymlinks(name); err == nil {
-		name = real // a linked configuration stays a link
+	if target, err := filepath.EvalSymlinks(name); err == nil {
+		name = target // a linked configuration stays a link
 	}
 	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
 		return err

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -95,8 +96,11 @@ func settingsOf(c lease.Config) (map[string]json.RawMessage, []string, error) {
 	d := json.NewDecoder(bytes.NewReader(b))
 	for depth, key := 0, true; ; {
 		t, err := d.Token()
-		if err != nil {
+		if errors.Is(err, io.EOF) {
 			return settings, order, nil
+		}
+		if err != nil {
+			return nil, nil, err
 		}
 		switch t := t.(type) {
 		case json.Delim:

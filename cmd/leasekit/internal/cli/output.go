@@ -34,11 +34,10 @@ type format struct {
 }
 
 // addFormat adds -o to a command. The first of the formats is the default.
-func addFormat(cmd *cobra.Command, allowed ...string) *format {
+func addFormat(cmd *cobra.Command, allowed ...string) {
 	f := &format{value: allowed[0], allowed: allowed}
 	cmd.Flags().VarP(f, outputFlag, "o", "what to print: "+strings.Join(allowed, "|"))
 	_ = cmd.RegisterFlagCompletionFunc(outputFlag, cobra.FixedCompletions(allowed, cobra.ShellCompDirectiveNoFileComp))
-	return f
 }
 
 // String returns the format.
@@ -55,9 +54,6 @@ func (f *format) Set(s string) error {
 	f.value = s
 	return nil
 }
-
-// json reports whether a program is to read the output.
-func (f *format) json() bool { return f.value == formatJSON || f.value == formatJSONL }
 
 // wantsJSON reports whether a command was asked for JSON.
 func wantsJSON(cmd *cobra.Command) bool {

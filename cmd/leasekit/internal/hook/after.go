@@ -28,9 +28,9 @@ func (c *caller) after(ctx context.Context, l open.Location) (hosts.Answer, erro
 	key := c.callKey()
 	before := c.state(l)
 	for _, p := range places {
-		prints := make(map[string]print)
+		prints := make(map[string]fingerprint)
 		for path, name := range p.files {
-			prints[path] = printOf(name)
+			prints[path] = fingerprintOf(name)
 		}
 		c.note(c.update(p.location, func(s *state) {
 			for path, now := range prints {

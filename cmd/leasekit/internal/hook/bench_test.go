@@ -3,6 +3,7 @@ package hook_test
 import (
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -20,7 +21,7 @@ func BenchmarkProcess(b *testing.B) {
 	w := newWorld(b)
 	process := func(input string) {
 		cmd := exec.Command(self, "hook")
-		cmd.Dir, cmd.Env, cmd.Stdin = w.repo, append(w.environ, asProgram+"=1"), strings.NewReader(input)
+		cmd.Dir, cmd.Env, cmd.Stdin = w.repo, slices.Concat(w.environ, []string{asProgram + "=1"}), strings.NewReader(input)
 		if out, err := cmd.CombinedOutput(); err != nil || len(out) > 0 {
 			b.Fatal(err, string(out))
 		}

@@ -23,10 +23,10 @@ func (c *caller) changedUnderYou(ctx context.Context, one *claimed) (string, err
 		return "", nil
 	}
 	var texts []string
-	now := make(map[string]print)
+	now := make(map[string]fingerprint)
 	for path, name := range one.place.files {
 		old, ok := one.state.Seen[path]
-		p := printOf(name)
+		p := fingerprintOf(name)
 		if !ok || old.same(p) {
 			continue
 		}
@@ -154,7 +154,7 @@ func changedSince(name string, at time.Time) bool {
 func (c *caller) explained(l open.Location, holder, path, name string) bool {
 	session, _, _ := strings.Cut(holder, "/")
 	other := loadState(stateFile(stateDir(l, c.env.Getenv), session), session)
-	if seen, ok := other.Seen[path]; ok && seen.same(printOf(name)) {
+	if seen, ok := other.Seen[path]; ok && seen.same(fingerprintOf(name)) {
 		return true
 	}
 	for _, call := range other.Calls {

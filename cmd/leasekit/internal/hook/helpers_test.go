@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -58,7 +59,7 @@ func newWorld(tb testing.TB) *world {
 func (w *world) git(args ...string) string {
 	w.tb.Helper()
 	cmd := exec.Command("git", append([]string{"-c", "user.name=t", "-c", "user.email=t@example.org"}, args...)...)
-	cmd.Dir, cmd.Env = w.repo, append(w.environ, "GIT_CONFIG_NOSYSTEM=1")
+	cmd.Dir, cmd.Env = w.repo, slices.Concat(w.environ, []string{"GIT_CONFIG_NOSYSTEM=1"})
 	out, err := cmd.CombinedOutput()
 	require.NoError(w.tb, err, "%s", out)
 	return string(out)

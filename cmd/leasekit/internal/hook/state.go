@@ -20,12 +20,12 @@ import (
 // beside the store. To lose it costs a few questions to the store and a notice
 // of what changed, never a wrong answer.
 type state struct {
-	Holder string             `json:"holder"`           // the session's
-	Prompt string             `json:"prompt,omitempty"` // the first words of the newest one
-	Epoch  int                `json:"epoch,omitempty"`  // ends of turns; a part of the requests' IDs
-	Held   []held             `json:"held,omitempty"`   // by the session and its sub-agents
-	Seen   map[string]print   `json:"seen,omitempty"`   // files as the session last read or wrote them, by path
-	Calls  map[string]started `json:"calls,omitempty"`  // tools under way, by call
+	Holder string                 `json:"holder"`           // the session's
+	Prompt string                 `json:"prompt,omitempty"` // the first words of the newest one
+	Epoch  int                    `json:"epoch,omitempty"`  // ends of turns; a part of the requests' IDs
+	Held   []held                 `json:"held,omitempty"`   // by the session and its sub-agents
+	Seen   map[string]fingerprint `json:"seen,omitempty"`   // files as the session last read or wrote them, by path
+	Calls  map[string]started     `json:"calls,omitempty"`  // tools under way, by call
 }
 
 // held is a lease that a call of the hook has acquired.
@@ -44,19 +44,21 @@ type started struct {
 	Paths []string  `json:"paths,omitempty"`
 }
 
-// print tells one content of a file from another without reading it. The zero
-// print is a file that is not there.
-type print struct {
+// fingerprint tells one content of a file from another without reading it. The
+// zero fingerprint is a file that is not there.
+type fingerprint struct {
 	Size     int64     `json:"size,omitempty"`
 	Modified time.Time `json:"modified,omitzero"`
 	At       time.Time `json:"at"` // when it was taken
 }
 
-func (p print) same(q print) bool { return p.Size == q.Size && p.Modified.Equal(q.Modified) }
+func (p fingerprint) same(q fingerprint) bool {
+	return p.Size == q.Size && p.Modified.Equal(q.Modified)
+}
 
-// printOf takes a file's print now.
-func printOf(name string) print {
-	p := print{At: time.Now().Round(0)}
+// fingerprintOf takes a file's fingerprint now.
+func fingerprintOf(name string) fingerprint {
+	p := fingerprint{At: time.Now().Round(0)}
 	if info, err := os.Stat(name); err == nil {
 		p.Size, p.Modified = info.Size(), info.ModTime()
 	}
@@ -144,7 +146,7 @@ func (s *state) prune() {
 		}
 	}
 	oldest(s.Calls, maxCalls, func(c started) time.Time { return c.At })
-	oldest(s.Seen, maxSeen, func(p print) time.Time { return p.At })
+	oldest(s.Seen, maxSeen, func(p fingerprint) time.Time { return p.At })
 }
 
 // oldest removes the oldest entries beyond a number.
@@ -162,9 +164,9 @@ func oldest[V any](m map[string]V, most int, at func(V) time.Time) {
 	}
 }
 
-func (s *state) see(path string, p print) {
+func (s *state) see(path string, p fingerprint) {
 	if s.Seen == nil {
-		s.Seen = make(map[string]print)
+		s.Seen = make(map[string]fingerprint)
 	}
 	s.Seen[path] = p
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -63,7 +64,7 @@ func (s *stress) fault(format string, args ...any) {
 // not zero. It returns false if the process was killed.
 func (s *stress) process(input string, kill time.Duration) (answer, bool) {
 	cmd := exec.Command(s.self, "hook")
-	cmd.Dir, cmd.Env = s.repo, append(s.environ, asProgram+"=1")
+	cmd.Dir, cmd.Env = s.repo, slices.Concat(s.environ, []string{asProgram + "=1"})
 	var out, text bytes.Buffer
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(input), &out, &text
 	if err := cmd.Start(); err != nil {

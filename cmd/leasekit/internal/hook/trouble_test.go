@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -138,7 +139,7 @@ func TestOrphansClaimNothing(t *testing.T) {
 	host := exec.Command("sh", "-c", `"$1" hook --wait 60s < "$2" > "$3" 2>&1 & echo $!; exec sleep 1000`, "sh",
 		self, filepath.Join(w.home, "input"), filepath.Join(w.home, "output"))
 	w.write(filepath.Join(w.home, "input"), w.input(call{event: "PreToolUse", session: "B", tool: "Write", files: []string{"notes.txt"}}))
-	host.Env, host.Dir = append(w.environ, asProgram+"=1"), w.repo
+	host.Env, host.Dir = slices.Concat(w.environ, []string{asProgram + "=1"}), w.repo
 	require.NoError(t, host.Start())
 	t.Cleanup(func() { _ = host.Process.Kill() })
 	w.waitFor(func(pending int) bool { return pending == 1 })

@@ -3,7 +3,6 @@ package mcpserver
 import (
 	"context"
 	"fmt"
-	"net/http"
 	"runtime/debug"
 	"time"
 
@@ -102,7 +101,7 @@ func (s *Server) holderOf(r *mcp.CallToolRequest, named string) string {
 	switch {
 	case named != "":
 		return named
-	case r.Extra != nil && http.Header(r.Extra.Header).Get(HolderHeader) != "":
+	case r.Extra != nil && r.Extra.Header.Get(HolderHeader) != "":
 		return r.Extra.Header.Get(HolderHeader)
 	case s.holder != "":
 		return s.holder

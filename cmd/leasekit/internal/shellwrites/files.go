@@ -123,7 +123,7 @@ func target(s *scope, from, to string, asFile bool) string {
 
 // sources splits the operands of cp, mv, ln and install into what is taken and
 // where it goes.
-func sources(c command, options map[string]string, operands args) (from args, to arg, ok bool) {
+func sources(options map[string]string, operands args) (from args, to arg, ok bool) {
 	for _, name := range []string{"-t", "--target-directory"} {
 		if dir, given := options[name]; given {
 			return operands, arg{text: strings.TrimSuffix(dir, "/") + "/", known: true}, len(operands) > 0
@@ -144,7 +144,7 @@ const copyValues = "-t --target-directory -S --suffix -m -o -g --mode --owner --
 // places records where each source goes, and calls also for each of them.
 func (f *finder) places(c command, tree func(name string) bool, also func(name string)) {
 	options, operands := c.flags(copyValues)
-	from, to, ok := sources(c, options, operands)
+	from, to, ok := sources(options, operands)
 	if !ok {
 		return
 	}

@@ -184,10 +184,10 @@ func (f *finder) forEach(words args, mark string, names []string, s *scope) {
 			f.unknown("very many commands")
 			return
 		}
-		filled := make(args, len(words))
+		filled := make(args, 0, len(words)+1)
 		marked := false
-		for i, w := range words {
-			filled[i] = arg{text: strings.ReplaceAll(w.text, mark, name), known: w.known}
+		for _, w := range words {
+			filled = append(filled, arg{text: strings.ReplaceAll(w.text, mark, name), known: w.known})
 			marked = marked || strings.Contains(w.text, mark)
 		}
 		if !marked {

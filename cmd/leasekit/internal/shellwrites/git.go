@@ -245,7 +245,7 @@ func gitClean(g gitCommand) {
 	if has(options, "-n", "--dry-run") || !has(options, "-f", "--force") {
 		return
 	}
-	if operands := append(before, after...); len(operands) > 0 {
+	if operands := slices.Concat(before, after); len(operands) > 0 {
 		g.paths(operands)
 		return
 	}

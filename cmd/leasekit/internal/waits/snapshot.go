@@ -178,7 +178,7 @@ func (s Snapshot) waitingFor(holder string) map[lease.ID]bool {
 			blocked[b.Lease.Holder] = append(blocked[b.Lease.Holder], w)
 		}
 	}
-	for i := 0; i < len(found); i++ {
+	for i := 0; i < len(found); i++ { //nolint:intrange // add makes found longer under way
 		for _, w := range blocked[found[i]] {
 			add(w)
 		}
