@@ -13,7 +13,7 @@ func (h *Held) Release(ctx context.Context) error {
 	if h.zero() {
 		return errZeroHeld()
 	}
-	l, p, err := h.leave(phaseReleased, h.lost(ErrReleased))
+	l, p, err := h.leave(phaseReleased, func() error { return h.lost(ErrReleased) })
 	if p == phaseLost {
 		return err
 	}
@@ -39,7 +39,7 @@ func (h *Held) Detach(ctx context.Context, after time.Duration) (Lease, error) {
 	if after < 0 || after > 0 && after < MinTTL || after > MaxTTL {
 		return Lease{}, Invalid("after", "%v, want 0, or %v to %v", after, MinTTL, MaxTTL)
 	}
-	l, p, err := h.leave(phaseDetached, h.closed())
+	l, p, err := h.leave(phaseDetached, h.closed)
 	if p != phaseDetached {
 		return Lease{}, err
 	}
@@ -57,15 +57,15 @@ func (h *Held) Detach(ctx context.Context, after time.Duration) (Lease, error) {
 }
 
 // leave ends the keeping, if it has not ended, and its context. It returns the
-// lease, in which phase it ended, and why.
-func (h *Held) leave(to phase, why error) (Lease, phase, error) {
+// lease, in which phase it ended, and why. It calls why with the Keeper locked.
+func (h *Held) leave(to phase, why func() error) (Lease, phase, error) {
 	k := h.keeper
 	k.mu.Lock()
 	switch {
 	case !h.phase().kept():
 		k.unschedule(h) // what is over need not be released by the Keeper as well
 	case h.lease.Valid():
-		k.end(h, to, why)
+		k.end(h, to, why())
 	default: // the loop had no time to notice
 		k.end(h, phaseExpired, h.expiry())
 	}
