@@ -53,7 +53,7 @@ func TestMain(m *testing.M) {
 			fmt.Fprintln(os.Stderr, "cannot start", path+":", err)
 			return 1
 		}
-		browser = ctx
+		browser = ctx //nolint:fatcontext // once, for all tests
 		return m.Run()
 	}())
 }
