@@ -81,23 +81,20 @@ func TestHandOverBetweenProcesses(t *testing.T) {
 	m, queued := queueing(t, path)
 	child := proctest.Start(t, "hand", path)
 	child.Expect("ready")
-	best, bound := time.Hour, 20*time.Millisecond
-	if underRace {
-		bound = 50 * time.Millisecond
-	}
-	for range 3 { // the machine may be busy with something else
+	best := time.Hour
+	for range 10 { // the machine may be busy with something else
 		var took []time.Duration
 		for range 50 {
 			took = append(took, handOver(t, m, queued, child))
 		}
 		slices.Sort(took)
 		t.Logf("p50 %v, p90 %v, longest %v", took[25], took[45], took[49])
-		if best = min(best, took[25]); best < bound {
+		if best = min(best, took[25]); best < 20*time.Millisecond {
 			break
 		}
 	}
 	child.Finish()
-	require.Less(t, best, bound, "about 2 ms where nothing else runs")
+	require.Less(t, best, 20*time.Millisecond, "about 2 ms where nothing else runs")
 }
 
 // handOver lets the child hand the path to m, and returns how long that took.
