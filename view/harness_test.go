@@ -268,7 +268,7 @@ type counter struct {
 	mu     sync.Mutex
 	calls  map[string]int
 	down   atomic.Bool
-	during func() // called while a List is read
+	during atomic.Value // func(), called while a List is read
 }
 
 func (c *counter) count(name string) {
@@ -304,8 +304,8 @@ func (c *counter) List(ctx context.Context, q lease.Query) iter.Seq2[lease.Lease
 				return
 			}
 		}
-		if c.during != nil {
-			c.during()
+		if during, ok := c.during.Load().(func()); ok {
+			during()
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -168,12 +169,11 @@ func TestReadingAgainUndoesNothing(t *testing.T) {
 		v.events(2)
 		// The list with the waiter is read, and before it is used the waiter
 		// leaves and another arrives.
-		done := false
-		m.during = func() {
-			if done {
+		var done atomic.Bool
+		m.during.Store(func() {
+			if done.Swap(true) {
 				return
 			}
-			done = true
 			if err := m.Release(context.Background(), lease.Ref{ID: "w", Holder: "bob"}); err != nil {
 				t.Error(err)
 			}
@@ -182,9 +182,9 @@ func TestReadingAgainUndoesNothing(t *testing.T) {
 				t.Error(err)
 			}
 			synctest.Wait() // the watch has told of both
-		}
+		})
 		time.Sleep(6 * time.Second)
-		require.True(t, done)
+		require.True(t, done.Load())
 		require.Equal(t, map[lease.ID]string{blocker.ID: "lease", "w2": "waiter"}, shown(t, now(t, h, "view=list")))
 	})
 }

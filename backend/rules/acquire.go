@@ -57,7 +57,6 @@ func (s *Step) acquire(a backend.AcquireArgs) (backend.AcquireReply, error) {
 	keeps := a.PlaceTTL > 0
 	if keeps {
 		r.join(a.Attempt)
-		s.keepPlace(r, a)
 	}
 	return s.decide(r, a, false, keeps)
 }
@@ -85,9 +84,6 @@ func (s *Step) arrive(a backend.AcquireArgs) (backend.AcquireReply, error) {
 		MaxRenewals: q.MaxRenewals, Priority: q.Priority, Distinct: q.Distinct, Replace: q.Replace, Parent: q.Parent,
 		Attempts: a.Attempt, Arrival: s.counters.Arrivals + 1, Key: s.now - a.HeadStart.Milliseconds(),
 		Created: s.now, Updated: s.now,
-	}
-	if a.PlaceTTL > 0 {
-		s.keepPlace(r, a)
 	}
 	problem, end, err := s.placeUnder(r)
 	switch {
@@ -156,6 +152,9 @@ func (s *Step) decide(r *Record, a backend.AcquireArgs, first, changed bool) (ba
 	old, parent, end, err := s.named(r, first)
 	if err != nil || end.Err != nil {
 		return backend.AcquireReply{Outcome: backend.Gone, End: end}, err
+	}
+	if a.PlaceTTL > 0 {
+		s.keepPlace(r, a)
 	}
 	block, err := s.blockers(r, a.Blockers)
 	if err != nil {

@@ -24,7 +24,7 @@ type life struct {
 	distinct bool
 	chain    []lease.ID // the leases above a sub-lease
 
-	outlasted []Violation // by its sub-leases, unless a renewal went unrecorded
+	unlessRenewed []Violation // of its sub-leases' times, unless a renewal of this one went unrecorded
 
 	// expires is the latest expiry that the history tells. It is certain unless
 	// renewals went unrecorded or a grant has yet to be confirmed; then grants
@@ -239,9 +239,17 @@ func (r *replay) checkLifetime(e lease.Event, l, was *life) {
 		l.certain = true
 		return
 	}
-	if l.expires.Before(e.At.Add(ttl)) || !l.expires.After(e.At) {
-		r.violateEvent(Lifetime, e, since, "%s is granted at %s with an expiry at %s, and a TTL of %v", l.id, stamp(e.At), stamp(l.expires), e.Lease.TTL)
+	if !l.expires.Before(e.At.Add(ttl)) && l.expires.After(e.At) {
+		return
 	}
+	v := Violation{Lifetime, e.Seq, since, l.id, text("%s is granted at %s with an expiry at %s, and a TTL of %v",
+		l.id, stamp(e.At), stamp(l.expires), e.Lease.TTL)}
+	if len(l.chain) > 0 { // its parent may have been renewed for less than it had left
+		parent := r.open[l.chain[0]]
+		parent.unlessRenewed = append(parent.unlessRenewed, v)
+		return
+	}
+	r.violations = append(r.violations, v)
 }
 
 // checkFree requires that nothing active conflicts with a new lease.
@@ -304,7 +312,7 @@ func (r *replay) held(e lease.Event) *life {
 		return nil
 	}
 	r.checkSame(e, l)
-	r.checkOutlasted(e, l)
+	r.checkSubleases(e, l)
 	if e.Lease.Token != l.token {
 		r.violateEvent(Tokens, e, l.since, "%s has token %d, but was granted token %d", l.id, e.Lease.Token, l.token)
 	}

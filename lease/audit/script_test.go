@@ -60,11 +60,16 @@ func (s *script) grant(id lease.ID, holder string, claims ...lease.Claim) *lease
 }
 
 func (s *script) renew(id lease.ID) *lease.Event {
+	return s.add(lease.KindRenewed, s.now, s.renewed(id, ttl))
+}
+
+// renewed renews a lease, for so many seconds, without a record.
+func (s *script) renewed(id lease.ID, seconds int) lease.Lease {
 	l := s.open[id]
 	l.Renewals++
-	l.ExpiresAt = at(s.now + ttl)
+	l.ExpiresAt = at(s.now + seconds)
 	s.open[id] = l
-	return s.add(lease.KindRenewed, s.now, l)
+	return l
 }
 
 // end records an end; those by themselves are dated at the deadline.

@@ -32,23 +32,23 @@ func (r *replay) checkParent(e lease.Event, l *life) {
 		r.violateEvent(Ended, e, r.ended[l.chain[0]], "%s is %s, but its parent %s is not active", l.id, e.Kind, l.chain[0])
 	case parent.certain && e.Lease.ExpiresAt.After(parent.expires):
 		// Unless the parent was renewed without a record: its next event tells.
-		parent.outlasted = append(parent.outlasted, Violation{Lifetime, e.Seq, parent.told, l.id,
+		parent.unlessRenewed = append(parent.unlessRenewed, Violation{Lifetime, e.Seq, parent.told, l.id,
 			text("%s is %s until %s, after the end of its parent %s at %s",
 				l.id, e.Kind, stamp(e.Lease.ExpiresAt), parent.id, stamp(parent.expires))})
 	}
 }
 
-// checkOutlasted decides, by the next event about a parent, whether it was
-// outlasted.
-func (r *replay) checkOutlasted(e lease.Event, parent *life) {
+// checkSubleases decides, by the next event about a parent, whether its
+// sub-leases lasted too long or too short.
+func (r *replay) checkSubleases(e lease.Event, parent *life) {
 	renewals := parent.renewals
 	if e.Kind == lease.KindRenewed {
 		renewals++
 	}
 	if e.Lease.Renewals == renewals {
-		r.violations = append(r.violations, parent.outlasted...)
+		r.violations = append(r.violations, parent.unlessRenewed...)
 	}
-	parent.outlasted = nil
+	parent.unlessRenewed = nil
 }
 
 // boundByParent reports whether a sub-lease lasts as long as its parent.

@@ -38,6 +38,17 @@ func TestSubleases(t *testing.T) {
 			s.end(lease.KindReleased, "1")
 			under(s.grant("2", "b", fg), parent)
 		}, []audit.Rule{audit.Ended}},
+		"shorter than its TTL and its parent": {func(s *script) {
+			parent := s.grant("1", "a", fTree)
+			under(s.grant("2", "b", fg), parent).Lease.ExpiresAt = at(5)
+			s.renew("1")
+		}, []audit.Rule{audit.Lifetime}},
+		"as short as its parent after a renewal without a record": {func(s *script) {
+			parent := s.grant("1", "a", fTree)
+			under(s.grant("2", "b", fg), parent).Lease.ExpiresAt = at(5)
+			s.renewed("1", 5)
+			s.renew("1")
+		}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newScript()

@@ -56,6 +56,7 @@ local function decide(r, ask, first, changed)
     if not first and r.status == 'p' then step.fail(r, parent, problem) end -- the parent's end may have ended it
     return problem
   end
+  if not first and ask.placeTTL > 0 then r.deadline = step.padded(max(r.deadline + 0, now + ask.placeTTL)) end
   local block = step.blockers(r, ask.all)
   if block.again then
     if changed and not first then update(r) end
@@ -70,6 +71,7 @@ local function decide(r, ask, first, changed)
     if not first then step.passOn(r) end
     return { 'done', r.text }
   end
+  if parent then block.latest = min(block.latest, parent.deadline + 0) end
   if first then
     if ask.placeTTL == 0 then return blocked('refused', block) end
     enqueue(r)
@@ -83,7 +85,6 @@ local function decide(r, ask, first, changed)
     step.endBy(r, 'f', 'd', 'w', nowText)
     return reply
   end
-  if parent then block.latest = min(block.latest, parent.deadline + 0) end
   local reply = blocked('queued', block)
   reply[6] = r.text
   return reply
@@ -146,7 +147,7 @@ local function acquire(r, ask)
   -- A try without a place only looks at the one that the request has: it will not be withdrawn.
   if ask.placeTTL > 0 then
     step.join(found, ask.attempt)
-    found.deadline, changed = step.padded(max(found.deadline + 0, now + ask.placeTTL)), true
+    changed = true
   end
   return decide(found, ask, false, changed)
 end

@@ -20,7 +20,7 @@ function step.hasLease(holder) return step.held(holder, 1)[1] ~= nil end
 -- owns says whether somebody could wait for r's holder: it has a lease, or names one.
 function step.owns(r)
   if r.replaceID ~= '' or r.parentID ~= '' then return true end
-  return not r.distinct and step.hasLease(r.holder)
+  return (not r.distinct or state.children > 0) and step.hasLease(r.holder) -- a distinct one has what its sub-leases lie under
 end
 
 -- activeOf returns the active ones among the leases with these IDs.
@@ -52,9 +52,9 @@ function step.ancestorsOf(r)
     end
   end
   if r.chain ~= '' then add(r) end
-  if state.children > 0 and not r.distinct then
+  if state.children > 0 then
     for _, e in ipairs(step.leasesOf(r.holder, MAX_CONTENTION)) do
-      if e.chain ~= '' and not step.over(e) then add(e) end
+      if e.chain ~= '' and not step.over(e) and step.counts(e) then add(e) end
     end
   end
   return activeOf(ids)

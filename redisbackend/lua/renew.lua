@@ -17,7 +17,7 @@ function step.contentionOf(r)
     if #ids >= MAX_CONTENTION and #found == MAX_CONTENTION or step.spent() then break end
   end
   for _, u in ipairs(step.readAll(ids, MAX_BYTES)) do
-    if count < MAX_CONTENTION and (u.holder ~= r.holder or u.distinct) then
+    if count < MAX_CONTENTION and not step.mine(r, u) then
       local created, urgent = u.created + 0, u.priority + 0
       if count == 0 or urgent > priority then priority = urgent end
       if count == 0 or created < since then since = created end
