@@ -64,7 +64,7 @@ func (e *engine) newAttempt(op string, r lease.Request, blocking bool) (*attempt
 }
 
 // args fills in the request from a configuration, or says how it violates it.
-func (a *attempt) args(c *lease.Config) (AcquireArgs, error) {
+func (a *attempt) args(c *lease.Config, noticesGone bool) (AcquireArgs, error) {
 	r := a.request
 	switch {
 	case r.TTL == 0:
@@ -79,9 +79,10 @@ func (a *attempt) args(c *lease.Config) (AcquireArgs, error) {
 	}
 	place := r.QueueTTL
 	if a.waits {
-		// Where the store cannot know that a waiter's process is gone, others stand
-		// behind it for no longer than if it had been granted.
-		place = min(c.WaiterTTL, max(r.TTL, leastPlace))
+		place = c.WaiterTTL
+		if !noticesGone { // others stand behind a dead waiter no longer than if it had been granted
+			place = min(place, max(r.TTL, leastPlace))
+		}
 	}
 	if place > 0 && !c.Blocking {
 		return AcquireArgs{}, fmt.Errorf("lease: %s for %s: waiting in line is %w", a.op, r.Holder, lease.ErrDisabled)
@@ -127,7 +128,7 @@ func (e *engine) ask(ctx context.Context, a *attempt) (AcquireReply, error) {
 		if err != nil {
 			return AcquireReply{}, err
 		}
-		args, violation := a.args(c)
+		args, violation := a.args(c, e.settings.notices.Load())
 		if violation != nil {
 			if current, err := e.current(ctx, a.op, c); err != nil {
 				return AcquireReply{}, err

@@ -14,6 +14,7 @@ import (
 // change is obeyed by every process at its next call, and no call pays for it.
 type settings struct {
 	current atomic.Pointer[lease.Config] // nil until it was first read
+	notices atomic.Bool                  // ConfigReply.NoticesGone
 	changed chan struct{}                // holds a signal after a change, for the sweeper
 }
 
@@ -56,6 +57,7 @@ func (e *engine) readConfig(ctx context.Context, op string) (lease.Config, error
 		return lease.Config{}, storeError(ctx, op, err)
 	}
 	e.clock.learn(reply.Now)
+	e.settings.notices.Store(reply.NoticesGone)
 	e.settings.learn(known, reply.Config)
 	return reply.Config, nil
 }

@@ -278,6 +278,12 @@ type EventsReply struct {
 type ConfigReply struct {
 	Config lease.Config
 	Now    time.Time
+
+	// NoticesGone says that waiters whose process is gone lapse at once. Then
+	// the places of calls that wait last for Config.WaiterTTL. Elsewhere they last
+	// no longer than the request's TTL, since others stand behind a dead waiter
+	// for so long.
+	NoticesGone bool
 }
 
 // ForceArgs ends what the query selects, waiters included. Status and Limit of

@@ -15,7 +15,7 @@ import (
 func (s *Store) Config(ctx context.Context) (backend.ConfigReply, error) {
 	var reply backend.ConfigReply
 	read := func(v *view) {
-		reply = backend.ConfigReply{Config: v.config, Now: time.UnixMilli(v.now).UTC()}
+		reply = backend.ConfigReply{Config: v.config, Now: time.UnixMilli(v.now).UTC(), NoticesGone: s.client.Name() != ""}
 	}
 	if s.reader.Stats().OpenConnections > 0 {
 		err := s.look(ctx, "config", func(v *view) error { read(v); return nil })

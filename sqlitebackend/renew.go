@@ -10,5 +10,5 @@ import (
 
 // Renew implements [backend.Store].
 func (s *Store) Renew(ctx context.Context, a backend.RenewArgs) (backend.RenewReply, error) {
-	return run(ctx, s, sqlitedb.Call{Subject: a.Ref.ID, Urgent: true}, func(st *rules.Step) (backend.RenewReply, error) { return st.Renew(a) })
+	return run(ctx, s, sqlitedb.Call{Subject: a.Ref.ID}, func(st *rules.Step) (backend.RenewReply, error) { return st.Renew(a) })
 }

@@ -4,17 +4,17 @@ import "github.com/leasekit/leasekit/lease"
 
 // Batch yields the operations of one transaction.
 type Batch[T any] struct {
-	queue *Queue[T] // nil for a replay
-	only  *Call[T]  // of a replay, until it is taken
-	taken int       // how many urgent ones in a row
+	queue *Queue[T]      // nil for a replay
+	only  *Call[T]       // of a replay, until it is taken
+	taken [urgencies]int // how many of each urgency in a row
 }
 
-// share is how many urgent operations go before one that is not, if such a one
+// share is how many urgent operations go before a less urgent one, if such a one
 // waits: urgent ones alone must not starve the others.
 const share = 4
 
 // Next takes the next operation from the queue: urgent ones first, the oldest
-// of a kind first. nil means that there are no more.
+// of an urgency first. nil means that there are no more.
 func (b *Batch[T]) Next() *Call[T] {
 	if b.queue == nil {
 		c := b.only
@@ -24,18 +24,26 @@ func (b *Batch[T]) Next() *Call[T] {
 	q := b.queue
 	q.mutex.Lock()
 	defer q.mutex.Unlock()
-	if len(q.urgent) > 0 && (b.taken < share || len(q.others) == 0) {
-		b.taken++
-		return pop(&q.urgent)
+	next := -1
+	for u := range q.lists {
+		if len(q.lists[u]) == 0 {
+			continue
+		}
+		if next >= 0 {
+			b.taken[next] = 0 // its share is used up, and so this one is next
+		}
+		if next = u; b.taken[u] < share {
+			break
+		}
 	}
-	b.taken = 0
-	return pop(&q.others)
+	if next < 0 {
+		return nil
+	}
+	b.taken[next]++
+	return pop(&q.lists[next])
 }
 
 func pop[T any](list *[]*Call[T]) *Call[T] {
-	if len(*list) == 0 {
-		return nil
-	}
 	c := (*list)[0]
 	(*list)[0] = nil
 	*list = (*list)[1:]
@@ -51,7 +59,7 @@ func (b *Batch[T]) Subjects(most int) []lease.ID {
 	b.queue.mutex.Lock()
 	defer b.queue.mutex.Unlock()
 	var ids []lease.ID
-	for _, list := range [][]*Call[T]{b.queue.urgent, b.queue.others} {
+	for _, list := range b.queue.lists {
 		list = list[:min(most, len(list))]
 		most -= len(list)
 		for _, c := range list {

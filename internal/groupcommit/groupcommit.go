@@ -46,8 +46,7 @@ type Queue[T any] struct {
 	stop    context.CancelFunc
 
 	mutex  sync.Mutex // guards the fields below it; held for moments only
-	urgent []*Call[T]
-	others []*Call[T]
+	lists  [urgencies][]*Call[T]
 	closed bool
 }
 
@@ -67,9 +66,9 @@ type Call[T any] struct {
 	Run     Operation[T]
 	Subject lease.ID // what it asks for; "" if it is about no single one
 
-	urgent bool
-	err    error         // set before done is closed
-	done   chan struct{} // closed when the outcome is known
+	urgency Urgency
+	err     error         // set before done is closed
+	done    chan struct{} // closed when the outcome is known
 }
 
 // New returns an empty queue. final tells errors of transact that concern all
@@ -85,22 +84,33 @@ func New[T any](transact Transact[T], final func(error) bool) *Queue[T] {
 // Options of one call.
 type Options struct {
 	Subject lease.ID // of the call, for Batch.Subjects
-	Urgent  bool     // comes before those that are not
+	Urgency Urgency
 }
+
+// Urgency says which of the queued operations come first.
+type Urgency int
+
+// The urgencies, the most urgent first: what keeps or frees something, what
+// keeps a place in line, and what asks for something new.
+const (
+	Keeps Urgency = iota
+	Waits
+	Asks
+	urgencies
+)
 
 // Do runs the operation in a transaction that it may share with others and
 // returns when the outcome is known. Errors are the operation's own, the
 // transaction's, ctx's if the operation was not started, or [lease.ErrClosed]
 // likewise.
 func (q *Queue[T]) Do(ctx context.Context, o Options, op Operation[T]) error {
-	c := &Call[T]{Run: op, Subject: o.Subject, urgent: o.Urgent, done: make(chan struct{})}
+	c := &Call[T]{Run: op, Subject: o.Subject, urgency: o.Urgency, done: make(chan struct{})}
 	q.mutex.Lock()
 	if q.closed {
 		q.mutex.Unlock()
 		return lease.ErrClosed
 	}
-	list := q.list(c)
-	*list = append(*list, c)
+	q.lists[c.urgency] = append(q.lists[c.urgency], c)
 	q.mutex.Unlock()
 
 	for {
@@ -119,19 +129,12 @@ func (q *Queue[T]) Do(ctx context.Context, o Options, op Operation[T]) error {
 	}
 }
 
-func (q *Queue[T]) list(c *Call[T]) *[]*Call[T] {
-	if c.urgent {
-		return &q.urgent
-	}
-	return &q.others
-}
-
 // withdraw takes the call out of the queue, and reports whether it was there:
 // if not, it has been started.
 func (q *Queue[T]) withdraw(c *Call[T]) bool {
 	q.mutex.Lock()
 	defer q.mutex.Unlock()
-	list := q.list(c)
+	list := &q.lists[c.urgency]
 	at := slices.Index(*list, c)
 	if at < 0 {
 		return false
@@ -213,8 +216,8 @@ func (c *Call[T]) answer(err error) {
 // Calling it again does nothing.
 func (q *Queue[T]) Close(last func() error) error {
 	q.mutex.Lock()
-	queued, again := slices.Concat(q.urgent, q.others), q.closed
-	q.urgent, q.others, q.closed = nil, nil, true
+	queued, again := slices.Concat(q.lists[:]...), q.closed
+	q.lists, q.closed = [urgencies][]*Call[T]{}, true
 	q.mutex.Unlock()
 	if again {
 		return nil
@@ -231,7 +234,11 @@ func (q *Queue[T]) Close(last func() error) error {
 func (q *Queue[T]) Len() int {
 	q.mutex.Lock()
 	defer q.mutex.Unlock()
-	return len(q.urgent) + len(q.others)
+	n := 0
+	for _, list := range q.lists {
+		n += len(list)
+	}
+	return n
 }
 
 // Closing ends when Close begins.

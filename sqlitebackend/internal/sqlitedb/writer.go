@@ -84,7 +84,7 @@ func NewWriter(db *Database, hooks Hooks) *Writer {
 // Call is an operation with what the batch may know of it beforehand.
 type Call struct {
 	Subject lease.ID // the record that it begins by asking for, for Batch.Ahead; "" if none
-	Urgent  bool     // it comes before those that are not
+	Urgency groupcommit.Urgency
 }
 
 // Do runs the operation in a transaction that it may share with others and
@@ -93,7 +93,7 @@ type Call struct {
 // [lease.ErrUnavailable] with the cause if the disk or the file fails; only
 // then may the operation have been committed all the same.
 func (w *Writer) Do(ctx context.Context, c Call, op Operation) error {
-	return w.queue.Do(ctx, groupcommit.Options{Subject: c.Subject, Urgent: c.Urgent}, op)
+	return w.queue.Do(ctx, groupcommit.Options{Subject: c.Subject, Urgency: c.Urgency}, op)
 }
 
 // Read reads on the writer's connection, outside of a transaction, while no batch
