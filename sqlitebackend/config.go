@@ -3,7 +3,6 @@ package sqlitebackend
 import (
 	"context"
 	"database/sql"
-	"time"
 
 	"github.com/leasekit/leasekit/backend"
 	"github.com/leasekit/leasekit/backend/rules"
@@ -13,31 +12,32 @@ import (
 
 // Config implements [backend.Store].
 func (s *Store) Config(ctx context.Context) (backend.ConfigReply, error) {
-	var reply backend.ConfigReply
-	read := func(v *view) {
-		reply = backend.ConfigReply{Config: v.config, Now: time.UnixMilli(v.now).UTC(), NoticesGone: s.client.Name() != ""}
-	}
+	reply, err := s.readConfig(ctx)
+	reply.NoticesGone = s.client.Name() != ""
+	return reply, err
+}
+
+func (s *Store) readConfig(ctx context.Context) (reply backend.ConfigReply, err error) {
 	if s.reader.Stats().OpenConnections > 0 {
-		err := s.look(ctx, "config", func(v *view) error { read(v); return nil })
+		err = s.look(ctx, "config", func(v *view) error {
+			reply, err = rules.Config(v)
+			return err
+		})
 		return reply, err
 	}
 	// Whoever takes one path and goes again needs no other connection than the
 	// writer's.
-	before := s.newest.Load()
-	err := s.writer.Read(ctx, func(session *sqlitedb.Session) error {
-		v := &view{namespace: s.namespace}
-		err := v.load(s, before, func(into []any, query string, args ...any) error {
+	v := &view{store: s, before: s.newest.Load(), namespace: s.namespace}
+	err = s.writer.Read(ctx, func(session *sqlitedb.Session) error {
+		v.row = func(into []any, query string, args ...any) error {
 			found, err := session.Get(query, args, into...)
 			if err == nil && !found {
 				return sql.ErrNoRows
 			}
 			return err
-		})
-		if err != nil {
-			return err
 		}
-		read(v)
-		return s.db.Check()
+		reply, err = rules.Config(v)
+		return err
 	})
 	if err != nil {
 		return reply, readFailed(ctx, "config", err)

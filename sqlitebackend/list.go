@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"strconv"
 	"strings"
-	"time"
 
 	"github.com/uptrace/bun"
 
@@ -14,9 +12,6 @@ import (
 	"github.com/leasekit/leasekit/backend/rules"
 	"github.com/leasekit/leasekit/lease"
 )
-
-// pageSize is how many leases List returns at a time.
-const pageSize = 200
 
 // query is an SQL condition that grows together with its arguments, and the
 // table that it is about.
@@ -82,22 +77,15 @@ func (q *query) addPage(namespace, after int64) {
 
 // List implements [backend.Store].
 func (s *Store) List(ctx context.Context, q lease.Query, cursor string) (page backend.ListReply, err error) {
-	var after int64
-	if cursor != "" {
-		if after, err = strconv.ParseInt(cursor, 10, 64); err != nil {
-			return page, lease.Invalid("cursor", "%q", cursor)
-		}
-	}
 	err = s.look(ctx, "list", func(v *view) error {
-		page, err = v.page(q, after)
+		page, err = rules.List(v, q, cursor)
 		return err
 	})
 	return page, err
 }
 
-// page returns the leases after this arrival that q selects.
-func (v *view) page(q lease.Query, after int64) (backend.ListReply, error) {
-	page := backend.ListReply{Now: v.shown(time.UnixMilli(v.now).UTC())}
+// Page implements [rules.View].
+func (v *view) Page(q lease.Query, after int64, limit int) ([]*rules.Record, error) {
 	condition := selection(q, v.namespace)
 	if q.ID != "" || slices.ContainsFunc(q.Status, lease.Status.Ended) {
 		condition = remembered(q, v.namespace)
@@ -105,31 +93,23 @@ func (v *view) page(q lease.Query, after int64) (backend.ListReply, error) {
 	condition.addPage(v.namespace, after)
 	var rows []row
 	err := v.tx.NewSelect().Model(&rows).ModelTableExpr(condition.from).Where(condition.text.String(), condition.args...).
-		OrderExpr("arrival").Limit(pageSize).Scan(v.ctx)
+		OrderExpr("arrival").Limit(int64(limit)).Scan(v.ctx)
 	if err != nil {
-		return page, err
+		return nil, err
 	}
-	for _, w := range rows {
-		after = w.Arrival
-		r, err := w.record()
-		if err != nil {
-			return page, err
+	return recordsOf(rows)
+}
+
+// recordsOf returns the records in rows.
+func recordsOf(rows []row) ([]*rules.Record, error) {
+	found := make([]*rules.Record, len(rows))
+	for i := range rows {
+		var err error
+		if found[i], err = rows[i].record(); err != nil {
+			return nil, err
 		}
-		l := r.LeaseAt(v.now)
-		if r.Forgotten(v.now, v.config) || !q.Matches(l) || !q.MatchesStatus(l.Status) {
-			continue
-		}
-		if q.ID != "" {
-			if l.Contention, err = rules.Contend(v, r, v.counters.Waiting, v.now); err != nil {
-				return page, err
-			}
-		}
-		page.Leases = append(page.Leases, v.shownLease(l))
 	}
-	if len(rows) == pageSize {
-		page.Next = strconv.FormatInt(after, 10)
-	}
-	return page, nil
+	return found, nil
 }
 
 // places returns the places of the first waiters that conflict with a claim.
@@ -151,7 +131,7 @@ func (v *view) places(c lease.Claim, o rules.Overlap) ([]rules.Place, error) {
 	return found, rows.Err()
 }
 
-// Waiters is that of [rules.Tx].
+// Waiters implements [rules.View].
 func (v *view) Waiters(o rules.Overlap) ([]*rules.Record, error) {
 	var places []rules.Place
 	for _, c := range o.Claims {
@@ -175,11 +155,5 @@ func (v *view) Waiters(o rules.Overlap) ([]*rules.Record, error) {
 	if err != nil {
 		return nil, err
 	}
-	found := make([]*rules.Record, len(rows))
-	for i := range rows {
-		if found[i], err = rows[i].record(); err != nil {
-			return nil, err
-		}
-	}
-	return found, nil
+	return recordsOf(rows)
 }

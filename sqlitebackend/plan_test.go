@@ -120,7 +120,7 @@ func TestPlans(t *testing.T) {
 	defer func() { require.NoError(t, m.Close()) }()
 	everything(t, m)
 
-	texts := []string{leasesOverMany, leasesOfMany, waitersMany, loadView, countStats, oldestEvent, hintsAfter, readConfig}
+	texts := []string{leasesOverMany, leasesOfMany, waitersMany, loadView, countTotals, oldestEvent, hintsAfter, readConfig}
 	for text := range reads.texts {
 		texts = append(texts, text)
 	}

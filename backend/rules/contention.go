@@ -2,13 +2,6 @@ package rules
 
 import "github.com/leasekit/leasekit/lease"
 
-// Contend is contention for stores that do not use [View] yet.
-func Contend(tx interface {
-	Waiters(o Overlap) ([]*Record, error)
-}, r *Record, waiting int, now int64) (lease.Contention, error) {
-	return contention(tx, r, waiting, now)
-}
-
 // contention tells who waits at this moment for what r holds, of a page of
 // lease.MaxContention waiters at most. It changes nothing.
 func contention(tx interface {
