@@ -2,6 +2,7 @@ package hook_test
 
 import (
 	"bytes"
+	"database/sql"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -22,6 +23,15 @@ var troubles = map[string]func(w *world) (input string){
 	"cut off": func(w *world) string { return w.input(call{event: "PreToolUse", session: "A", tool: "Write"})[:40] },
 	"a damaged database": func(w *world) string {
 		w.write(".git/leasekit/leases.db", strings.Repeat("not a database ", 1000))
+		return ""
+	},
+	"a newer database": func(w *world) string {
+		w.passes(w.before("A", "notes.txt"))
+		db, err := sql.Open("sqlite", filepath.Join(w.repo, ".git/leasekit/leases.db"))
+		require.NoError(w.tb, err)
+		defer db.Close()
+		_, err = db.ExecContext(w.tb.Context(), "INSERT INTO lease_migrations (version, name, applied_at, status) VALUES (9999, 'later', 1, 'applied')")
+		require.NoError(w.tb, err)
 		return ""
 	},
 	"a folder for a database": func(w *world) string {
@@ -73,6 +83,9 @@ func TestTrouble(t *testing.T) {
 			require.Contains(t, a.stderr, "could not check")
 			require.Contains(t, a.stderr, "next: ")
 			require.NotContains(t, a.stdout, "block")
+			if name == "a newer database" {
+				require.Contains(t, a.stderr, "next: update this program")
+			}
 			w.options.OnError = "deny"
 			w.refuses(w.run(input), "could not check", "next: ")
 			// Events that refuse nothing are never answered with a refusal.
