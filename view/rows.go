@@ -228,6 +228,19 @@ var orders = map[string]func(a, b *row) int{
 	},
 }
 
+// inOrder returns the rows, which are by age, in another order.
+func inOrder(rows []*row, order string, reverse bool) []*row {
+	rows = slices.Clone(rows)
+	slices.SortStableFunc(rows, func(a, b *row) int {
+		c := orders[order](a, b)
+		if reverse {
+			return -c
+		}
+		return c
+	})
+	return rows
+}
+
 // nowAnswer is a window of the list or the tree.
 type nowAnswer struct {
 	head
@@ -263,14 +276,12 @@ func (h *handler) now(r *http.Request) (any, error) {
 		answer.Total, answer.Rows = t.count, append(answer.Rows, t.window...)
 		return answer, nil
 	}
-	rows := slices.Clone(f.of(s.lists()))
-	slices.SortStableFunc(rows, func(a, b *row) int {
-		c := orders[order](a, b)
-		if reverse {
-			return -c
-		}
-		return c
-	})
+	var rows []*row
+	if order == "path" && !reverse {
+		rows = f.of(s.sorted())
+	} else {
+		rows = inOrder(f.of(s.lists()), order, reverse)
+	}
 	answer.Total = len(rows)
 	rows = rows[min(offset, len(rows)):min(offset+limit, len(rows))]
 	for _, r := range rows {

@@ -24,7 +24,8 @@ type snapshot struct {
 	index  func() *index
 	graph  func() *graph
 	claims func() []*row // one for each claim, in the order of the tree
-	lists  func() []*row // one for each lease and waiter
+	lists  func() []*row // one for each lease and waiter, by age
+	sorted func() []*row // the same in the order of the tree, which most look at
 }
 
 // snapshot returns the state. After a change it is made anew, but not more often
@@ -74,6 +75,7 @@ func newSnapshot(entries map[lease.ID]*entry, now time.Time, boost time.Duration
 	s.graph = sync.OnceValue(func() *graph { return newGraph(s) })
 	s.claims = sync.OnceValue(func() []*row { return claimsOf(s) })
 	s.lists = sync.OnceValue(func() []*row { return listOf(s) })
+	s.sorted = sync.OnceValue(func() []*row { return inOrder(s.lists(), "path", false) })
 	return s
 }
 

@@ -69,7 +69,7 @@ func chromium() (string, error) {
 
 // tab is a page that somebody looks at.
 type tab struct {
-	t        *testing.T
+	t        testing.TB
 	ctx      context.Context
 	close    func() // a browser has six streams of a server at most, for all tabs
 	mu       sync.Mutex
@@ -78,26 +78,26 @@ type tab struct {
 }
 
 // open opens a tab of that size on an address.
-func open(t *testing.T, url string, width, height int64) *tab {
-	t.Helper()
-	b := blank(t)
+func open(tb testing.TB, url string, width, height int64) *tab {
+	tb.Helper()
+	b := blank(tb)
 	b.do(chromedp.EmulateViewport(width, height), chromedp.Navigate(url))
 	return b
 }
 
 // blank opens an empty tab.
-func blank(t *testing.T) *tab {
-	t.Helper()
-	b := &tab{t: t}
+func blank(tb testing.TB) *tab {
+	tb.Helper()
+	b := &tab{t: tb}
 	ctx, cancel := chromedp.NewContext(browser, chromedp.WithListener(b.hear))
 	b.close = func() { _ = chromedp.Cancel(ctx); cancel() } // it may be closed already
-	t.Cleanup(b.close)
+	tb.Cleanup(b.close)
 	// The first call binds the tab's life to its context: no deadline before.
 	if err := chromedp.Do(ctx); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	ctx, stop := context.WithTimeout(ctx, 4*time.Minute)
-	t.Cleanup(stop)
+	tb.Cleanup(stop)
 	b.ctx = ctx
 	call(b, network.Enable, network.EnableParams{})
 	return b

@@ -2,6 +2,7 @@ package browsertest
 
 import (
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -13,17 +14,17 @@ import (
 )
 
 // fill makes 20,000 leases and 5,000 waiters.
-func fill(t *testing.T, m lease.Manager) {
-	t.Helper()
+func fill(tb testing.TB, m lease.Manager) {
+	tb.Helper()
 	var group sync.WaitGroup
 	for w := range 50 {
 		group.Go(func() {
 			for i := w; i < 20_000; i += 50 {
-				_, err := m.TryAcquire(t.Context(), lease.Request{
+				_, err := m.TryAcquire(tb.Context(), lease.Request{
 					Holder: fmt.Sprintf("agent-%03d", i%500), Claims: lease.Paths(fmt.Sprintf("src/part-%02d/dir-%d/file-%05d.go", i%40, i%7, i)), TTL: time.Hour,
 				})
 				if err != nil {
-					t.Error(err)
+					tb.Error(err)
 					return
 				}
 			}
@@ -33,13 +34,29 @@ func fill(t *testing.T, m lease.Manager) {
 	for w := range 50 {
 		group.Go(func() {
 			for i := w; i < 5_000; i += 50 {
-				_, _ = m.TryAcquire(t.Context(), lease.Request{ // a conflict, and a place in line
+				_, _ = m.TryAcquire(tb.Context(), lease.Request{ // a conflict, and a place in line
 					ID: lease.NewID(), Holder: fmt.Sprintf("waiter-%04d", i), Claims: lease.Paths(fmt.Sprintf("src/part-%02d/dir-%d/file-%05d.go", i%40, i%7, i)), TTL: time.Hour, QueueTTL: time.Hour,
 				})
 			}
 		})
 	}
 	group.Wait()
+}
+
+const (
+	paintedWithin = 500.0 // ms until the first paint, of a page that shows 25,000 lines
+	shownWithin   = 300.0 // ms from a grant until it is on the page
+
+	// Other tests may keep the machine busy: the best of some rounds counts.
+	fewRounds, manyRounds = 3, 25
+)
+
+// paint returns after how many milliseconds a page that was just opened was first
+// painted, and after how many its lines were there.
+func paint(b *tab) (painted, lines float64) {
+	b.t.Helper()
+	lines = b.until("document.querySelectorAll('.lines > .row').length > 10") - value[float64](b, "performance.timeOrigin")
+	return value[float64](b, "performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? performance.now()"), lines
 }
 
 func TestTwentyThousandLeases(t *testing.T) {
@@ -49,14 +66,15 @@ func TestTwentyThousandLeases(t *testing.T) {
 	s := serve(t, m, view.Options{})
 	b := open(t, s.url+"#now?view=list", 1280, 800)
 	b.until("document.getElementById('active').textContent === '20,000' && document.getElementById('pending').textContent === '5,000'")
-	// On an idle machine the first paint comes within 500 ms, which the log
-	// tells. The bound is that of a machine that is busy with other tests.
-	b.close()
-	b = open(t, s.url+"#now?view=list", 1280, 800)
-	lines := b.until("document.querySelectorAll('.lines > .row').length > 10") - value[float64](b, "performance.timeOrigin")
-	painted := value[float64](b, "performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? performance.now()")
-	t.Logf("first paint after %.0f ms, lines after %.0f ms", painted, lines)
-	require.Less(t, painted, 5000.0)
+	var painted, lines []float64
+	for rounds := 0; rounds < fewRounds || rounds < manyRounds && slices.Min(painted) >= paintedWithin; rounds++ {
+		b.close() // a second time does nothing
+		b = open(t, s.url+"#now?view=list", 1280, 800)
+		p, l := paint(b)
+		painted, lines = append(painted, p), append(lines, l)
+	}
+	t.Logf("first paint after (ms) %.0f, lines after %.0f", painted, lines)
+	require.Less(t, slices.Min(painted), paintedWithin)
 	require.LessOrEqual(t, value[int](b, "document.querySelectorAll('.lines > .row').length"), 100, "only what is in view exists")
 	b.shows("25,000 lines")
 

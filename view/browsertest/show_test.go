@@ -50,9 +50,7 @@ func TestPagesLoad(t *testing.T) {
 	})
 }
 
-// A new holder is on the page as soon as it is granted, without a poll: on an
-// idle machine within 300 ms, which the log tells. The bound is that of a machine
-// that is busy with other tests.
+// A new holder is on the page as soon as it is granted, without a poll.
 func TestNewHolderShows(t *testing.T) {
 	onAll(t, func(t *testing.T, m lease.Manager) {
 		s := serve(t, m, view.Options{})
@@ -60,16 +58,22 @@ func TestNewHolderShows(t *testing.T) {
 		b.shows("Nobody holds anything.")
 		b.shows("Live")
 		var took []float64
-		for i := range 7 {
-			granted := acquire(t, m, fmt.Sprintf("holder-%d", i), lease.Paths(fmt.Sprintf("dir/file-%d", i)))
-			at := float64(time.Now().UnixMicro()) / 1000
-			took = append(took, b.until(fmt.Sprintf("document.querySelector('[data-id=%q]')", granted.ID))-at)
+		for rounds := 0; rounds < fewRounds || rounds < manyRounds && slices.Min(took) >= shownWithin; rounds++ {
+			took = append(took, showNew(b, m, rounds))
 		}
-		slices.Sort(took)
 		t.Logf("shown after (ms): %.0f", took)
-		require.Less(t, took[0], 1000.0)
+		require.Less(t, slices.Min(took), shownWithin)
 		b.clean()
 	})
+}
+
+// showNew returns how many milliseconds after its grant a new holder is on the
+// page.
+func showNew(b *tab, m lease.Manager, number int) float64 {
+	b.t.Helper()
+	granted := acquire(b.t, m, fmt.Sprintf("holder-%d", number), lease.Paths(fmt.Sprintf("dir/file-%d", number)))
+	at := float64(time.Now().UnixMicro()) / 1000
+	return b.until(fmt.Sprintf("document.querySelector('[data-id=%q]')", granted.ID)) - at
 }
 
 func TestWaitsShow(t *testing.T) {

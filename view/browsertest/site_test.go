@@ -21,18 +21,18 @@ import (
 )
 
 // stores are those that the page is looked at over.
-var stores = map[string]func(t *testing.T) lease.Manager{
-	"memory": func(*testing.T) lease.Manager { return memory.New(nil) },
-	"sqlite": func(t *testing.T) lease.Manager {
-		m, err := sqlitebackend.Open(t.Context(), filepath.Join(t.TempDir(), "leases.db"), nil)
-		require.NoError(t, err)
+var stores = map[string]func(tb testing.TB) lease.Manager{
+	"memory": func(testing.TB) lease.Manager { return memory.New(nil) },
+	"sqlite": func(tb testing.TB) lease.Manager {
+		m, err := sqlitebackend.Open(tb.Context(), filepath.Join(tb.TempDir(), "leases.db"), nil)
+		require.NoError(tb, err)
 		return m
 	},
-	"redis": func(t *testing.T) lease.Manager {
-		client := redis.NewClient(&redis.Options{Addr: miniredis.RunT(t).Addr()})
-		t.Cleanup(func() { client.Close() })
-		m, err := redisbackend.Open(t.Context(), client, nil)
-		require.NoError(t, err)
+	"redis": func(tb testing.TB) lease.Manager {
+		client := redis.NewClient(&redis.Options{Addr: miniredis.RunT(tb).Addr()})
+		tb.Cleanup(func() { client.Close() })
+		m, err := redisbackend.Open(tb.Context(), client, nil)
+		require.NoError(tb, err)
 		return m
 	},
 }
@@ -57,7 +57,7 @@ func onAll(t *testing.T, f func(t *testing.T, m lease.Manager)) {
 // site serves the page under a prefix, behind a middleware, with a policy of its
 // own on top of the page's. It can be stopped and started again.
 type site struct {
-	t       *testing.T
+	t       testing.TB
 	m       lease.Manager
 	options view.Options
 	address string
@@ -65,14 +65,14 @@ type site struct {
 	stop    func()
 }
 
-func serve(t *testing.T, m lease.Manager, o view.Options) *site {
-	t.Helper()
+func serve(tb testing.TB, m lease.Manager, o view.Options) *site {
+	tb.Helper()
 	if o.Heartbeat == 0 {
 		o.Heartbeat = time.Second
 	}
-	s := &site{t: t, m: m, options: o, address: "127.0.0.1:0"}
+	s := &site{t: tb, m: m, options: o, address: "127.0.0.1:0"}
 	s.start()
-	t.Cleanup(func() { s.stop() })
+	tb.Cleanup(func() { s.stop() })
 	return s
 }
 
@@ -105,10 +105,10 @@ func (s *site) start() {
 
 func anybody(*http.Request, view.Action) bool { return true }
 
-func acquire(t *testing.T, m lease.Manager, holder string, claims []lease.Claim) lease.Lease {
-	t.Helper()
-	l, err := m.TryAcquire(t.Context(), lease.Request{Holder: holder, Claims: claims, TTL: 10 * time.Minute, Labels: map[string]string{"task": "work of " + holder}})
-	require.NoError(t, err)
+func acquire(tb testing.TB, m lease.Manager, holder string, claims []lease.Claim) lease.Lease {
+	tb.Helper()
+	l, err := m.TryAcquire(tb.Context(), lease.Request{Holder: holder, Claims: claims, TTL: 10 * time.Minute, Labels: map[string]string{"task": "work of " + holder}})
+	require.NoError(tb, err)
 	return l
 }
 

@@ -5,8 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"regexp"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/uptrace/bun"
@@ -20,8 +20,6 @@ type migration struct {
 	sql     string
 }
 
-var migrationFile = regexp.MustCompile(`^([0-9]{4})_([a-z0-9_]+)\.sql$`)
-
 // loadMigrations reads the numbered files of a folder. They count from 1
 // without a gap, and nothing else lies there: a file that would be overlooked
 // is a mistake.
@@ -32,13 +30,9 @@ func loadMigrations(folder fs.FS) ([]migration, error) {
 	}
 	migrations := make([]migration, 0, len(entries))
 	for _, entry := range entries { // sorted by name, so by version
-		parts := migrationFile.FindStringSubmatch(entry.Name())
-		if parts == nil {
+		version, name, ok := parseMigrationName(entry.Name())
+		if !ok {
 			return nil, fmt.Errorf("migration file %q: want a name like 0001_leases.sql", entry.Name())
-		}
-		version, err := strconv.Atoi(parts[1])
-		if err != nil {
-			return nil, err
 		}
 		if version != len(migrations)+1 {
 			return nil, fmt.Errorf("migration file %q: want number %04d", entry.Name(), len(migrations)+1)
@@ -47,9 +41,21 @@ func loadMigrations(folder fs.FS) ([]migration, error) {
 		if err != nil {
 			return nil, err
 		}
-		migrations = append(migrations, migration{version: version, name: parts[2], sql: string(text)})
+		migrations = append(migrations, migration{version: version, name: name, sql: string(text)})
 	}
 	return migrations, nil
+}
+
+// parseMigrationName splits a name like 0001_leases.sql. It is not a regular
+// expression, since compiling one would be a part of what each open costs.
+func parseMigrationName(file string) (version int, name string, ok bool) {
+	number, rest, _ := strings.Cut(file, "_")
+	name, ok = strings.CutSuffix(rest, ".sql")
+	if !ok || name == "" || strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789_") != "" {
+		return 0, "", false
+	}
+	n, err := strconv.ParseUint(number, 10, 16)
+	return int(n), name, err == nil && len(number) == 4
 }
 
 // migrationsTable has a name of its own because the application's database may

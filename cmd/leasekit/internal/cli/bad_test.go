@@ -36,6 +36,7 @@ func TestBrokenStores(t *testing.T) {
 				require.Equal(t, 69, r.status, r.err)
 				require.Contains(t, r.err, "next: ")
 				require.NotContains(t, r.out, "not run")
+				require.Len(t, strings.Split(strings.TrimSpace(r.err), "\n"), 2, "a library writes there too: %s", r.err)
 				if args[len(args)-1] == "json" {
 					var answer struct {
 						Error struct{ Code, Message, Next string }

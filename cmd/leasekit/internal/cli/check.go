@@ -45,7 +45,7 @@ if somebody is in the way.`,
 				if err != nil {
 					return err
 				}
-				s, err := waits.Take(ctx, store.Manager, waits.Around(asked)...)
+				s, err := waits.TakeFor(ctx, store.Manager, asked)
 				if err != nil {
 					return err
 				}

@@ -147,7 +147,10 @@ func (p *progress) text(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	asker := waits.Asker{ID: p.request.ID, Holder: p.request.Holder, Claims: p.request.Claims, Distinct: p.request.Distinct}
+	asker := waits.Asker{
+		ID: p.request.ID, Holder: p.request.Holder, Claims: p.request.Claims, Distinct: p.request.Distinct,
+		Parent: p.request.Parent.ID, Replaced: p.request.Replace.ID,
+	}
 	line := fmt.Sprintf("waits %s for %s, place %d in line", text.Span(time.Since(p.started)), text.Claims(p.request.Claims, 1), s.Place(asker))
 	if blockers := s.InTheWay(asker); len(blockers) > 0 {
 		b := blockers[0]

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"slices"
 	"strconv"
 
 	"github.com/spf13/cobra"
@@ -30,7 +31,17 @@ it must let pass (1 is the next) and the first one in its way.`,
 				if err != nil {
 					return err
 				}
-				return printQueue(cmd, env, s)
+				asked := s.Waiting
+				if len(args) > 0 && len(asked) > 0 {
+					// Places, and who may pass whom, follow from other paths too.
+					if s, err = waits.Take(ctx, store.Manager); err != nil {
+						return err
+					}
+					asked = slices.DeleteFunc(asked, func(l lease.Lease) bool {
+						return !slices.ContainsFunc(s.Waiting, func(w lease.Lease) bool { return w.ID == l.ID })
+					})
+				}
+				return printQueue(cmd, env, s, asked)
 			})
 		},
 	}
@@ -47,7 +58,7 @@ type waiterJSON struct {
 	Blocker string      `json:"blocker,omitempty"` // the holder of the first one in its way
 }
 
-func printQueue(cmd *cobra.Command, env *cmdenv.Env, s waits.Snapshot) error {
+func printQueue(cmd *cobra.Command, env *cmdenv.Env, s waits.Snapshot, asked []lease.Lease) error {
 	r := &rows[waiterJSON]{
 		format:  formatOf(cmd),
 		headers: []string{"PLACE", "HOLDER", "WAITS FOR", "WAITED", "PRIORITY", "IN ITS WAY"},
@@ -65,7 +76,7 @@ func printQueue(cmd *cobra.Command, env *cmdenv.Env, s waits.Snapshot) error {
 		},
 	}
 	r.start(cmd.OutOrStdout())
-	for _, w := range s.Waiting {
+	for _, w := range asked {
 		row := waiterJSON{Place: s.Place(waits.Of(w)), Waited: s.Age(w).String(), Waiter: w}
 		if blockers := s.InTheWay(waits.Of(w)); len(blockers) > 0 {
 			row.Blocker = blockers[0].Lease.Holder

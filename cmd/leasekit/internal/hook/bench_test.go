@@ -3,48 +3,82 @@ package hook_test
 import (
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+const (
+	processBound   = 12 * time.Millisecond // what a call may take as a whole process
+	processBoundBy = 9                     // or so many times what a Go program takes that does nothing
+	processSamples = 30                    // to judge by
 )
 
 // A hook call as a whole process: a write of a file that the session holds, one
-// that is free, and a call that needs no store.
+// that is free, and a call that needs no store. What starting a process costs
+// differs tenfold between machines, so each call is measured beside a program
+// that does nothing, and the bound is one of both.
+//
+// The program is built as it is published: static.
 func BenchmarkProcess(b *testing.B) {
-	self, err := os.Executable()
-	if err != nil {
-		b.Fatal(err)
-	}
-	if program := os.Getenv("LEASEKIT_PROGRAM"); program != "" {
-		self = program // the real program, without the tests' own start-up
-	}
+	dir := b.TempDir()
+	program, empty := filepath.Join(dir, "leasekit"), filepath.Join(dir, "empty")
+	build(b, program, "github.com/leasekit/leasekit/cmd/leasekit")
+	source := filepath.Join(dir, "empty.go")
+	require.NoError(b, os.WriteFile(source, []byte("package main\n\nfunc main() {}\n"), 0o600))
+	build(b, empty, source)
 	w := newWorld(b)
 	process := func(input string) {
-		cmd := exec.Command(self, "hook")
-		cmd.Dir, cmd.Env, cmd.Stdin = w.repo, slices.Concat(w.environ, []string{asProgram + "=1"}), strings.NewReader(input)
+		cmd := exec.Command(program, "hook")
+		cmd.Dir, cmd.Env, cmd.Stdin = w.repo, w.environ, strings.NewReader(input)
 		if out, err := cmd.CombinedOutput(); err != nil || len(out) > 0 {
 			b.Fatal(err, string(out))
 		}
 	}
-	held := w.input(call{event: "PreToolUse", session: "A", tool: "Write", files: []string{"notes.txt"}, id: "w"})
-	process(held)
-	b.Run("held", func(b *testing.B) {
+	compare := func(b *testing.B, input string, undo func()) {
+		var took, nothing []time.Duration
 		for b.Loop() {
-			process(held)
-		}
-	})
-	b.Run("free", func(b *testing.B) {
-		for b.Loop() {
-			process(w.input(call{event: "PreToolUse", session: "B", tool: "Write", files: []string{"other.txt"}, id: "w"}))
+			began := time.Now()
+			process(input)
+			took = append(took, time.Since(began))
 			b.StopTimer()
-			w.stop("B")
+			undo()
+			began = time.Now()
+			cmd := exec.Command(empty)
+			cmd.Stdin = strings.NewReader(input)
+			if out, err := cmd.CombinedOutput(); err != nil {
+				b.Fatal(err, string(out))
+			}
+			nothing = append(nothing, time.Since(began))
 			b.StartTimer()
 		}
+		median := func(d []time.Duration) time.Duration { slices.Sort(d); return d[len(d)/2] }
+		call, base := median(took), median(nothing)
+		b.ReportMetric(call.Seconds()*1e3, "ms/median")
+		b.ReportMetric(base.Seconds()*1e3, "ms/empty-program")
+		if len(took) >= processSamples && call > processBound && call > processBoundBy*base {
+			b.Errorf("a call takes %v, %.1f times what a program takes that does nothing (%v)", call, float64(call)/float64(base), base)
+		}
+	}
+	held := w.input(call{event: "PreToolUse", session: "A", tool: "Write", files: []string{"notes.txt"}, id: "w"})
+	process(held)
+	b.Run("held", func(b *testing.B) { compare(b, held, func() {}) })
+	b.Run("free", func(b *testing.B) {
+		compare(b, w.input(call{event: "PreToolUse", session: "B", tool: "Write", files: []string{"other.txt"}, id: "w"}), func() { w.stop("B") })
 	})
 	b.Run("nothing", func(b *testing.B) {
-		read := w.input(call{event: "PreToolUse", session: "A", tool: "Read", files: []string{"notes.txt"}, id: "r"})
-		for b.Loop() {
-			process(read)
-		}
+		compare(b, w.input(call{event: "PreToolUse", session: "A", tool: "Read", files: []string{"notes.txt"}, id: "r"}), func() {})
 	})
+}
+
+func build(tb testing.TB, output, what string) {
+	tb.Helper()
+	cmd := exec.Command("go", "build", "-o", output, what)
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	out, err := cmd.CombinedOutput()
+	require.NoError(tb, err, "%s", out)
 }

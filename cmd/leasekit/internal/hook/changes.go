@@ -2,6 +2,7 @@ package hook
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -57,24 +58,16 @@ func (c *caller) changedUnderYou(ctx context.Context, one *claimed) (string, err
 }
 
 // whoWrote asks the history who had an exclusive claim on a path since a time.
-// It is empty if nobody but this session had.
+// It is empty if nobody but this session had, as far as the history goes back.
 func (c *caller) whoWrote(ctx context.Context, one *claimed, path string, since time.Time) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, historyTime)
 	defer cancel()
-	var last lease.Event
-	for e, err := range one.store.History(ctx, lease.Query{Path: path, Kinds: []lease.Kind{lease.KindGranted, lease.KindReleased, lease.KindExpired, lease.KindRevoked, lease.KindRenewed}}) {
-		if ctx.Err() != nil {
-			return "", nil // a long history; the file's own content tells
-		}
-		if err != nil {
-			return "", err
-		}
-		if !e.At.Before(since) && !c.own(e.Lease.Holder) && writes(e.Lease, path) {
-			last = e
-		}
-	}
-	if last.Seq == 0 {
-		return "", nil
+	last, err := c.lastWriter(ctx, one.store, path, since)
+	switch {
+	case ctx.Err() != nil, errors.Is(err, lease.ErrTrimmed):
+		return "", nil // a long history; the file's own content tells
+	case err != nil || last.Seq == 0:
+		return "", err
 	}
 	l := last.Lease
 	text := fmt.Sprintf("- %s was written by %s", shown(path), cut(l.Holder, 120))
@@ -84,6 +77,56 @@ func (c *caller) whoWrote(ctx context.Context, one *claimed, path string, since 
 		}
 	}
 	return text + fmt.Sprintf(", which held it from %s; you last saw it at %s.\n", clock(l.GrantedAt), clock(since)), nil
+}
+
+// firstWindow is how many of the newest events are looked at first.
+const firstWindow = 512
+
+// lastWriter returns the newest event since a time of a lease by which somebody
+// else may have written a path, and the zero Event if there is none. What it
+// reads is in proportion to what has happened since, not to the history's length:
+// windows of growing size, the newest first.
+func (c *caller) lastWriter(ctx context.Context, m lease.Manager, path string, since time.Time) (lease.Event, error) {
+	stats, err := m.Stats(ctx)
+	if err != nil || stats.Head == 0 || stats.Oldest == 0 {
+		return lease.Event{}, err
+	}
+	start := stats.Oldest - 1
+	for high, size := stats.Head, lease.Seq(firstWindow); high > start; size *= 4 {
+		low := start
+		if high-start > size {
+			low = high - size
+		}
+		last, err := c.lastWriterIn(ctx, m, path, since, low, high)
+		if err != nil || last.Seq > 0 {
+			return last, err
+		}
+		for first, err := range m.History(ctx, lease.Query{After: low, Limit: 1}) {
+			if err != nil || first.At.Before(since) {
+				return lease.Event{}, err
+			}
+		}
+		high = low
+	}
+	return lease.Event{}, nil
+}
+
+// lastWriterIn looks at the events in (low, high].
+func (c *caller) lastWriterIn(ctx context.Context, m lease.Manager, path string, since time.Time, low, high lease.Seq) (lease.Event, error) {
+	var last lease.Event
+	kinds := []lease.Kind{lease.KindGranted, lease.KindReleased, lease.KindExpired, lease.KindRevoked, lease.KindRenewed}
+	for e, err := range m.History(ctx, lease.Query{Path: path, Kinds: kinds, After: low}) {
+		if err != nil {
+			return lease.Event{}, err
+		}
+		if e.Seq > high {
+			break
+		}
+		if !e.At.Before(since) && !c.own(e.Lease.Holder) && writes(e.Lease, path) {
+			last = e
+		}
+	}
+	return last, nil
 }
 
 // own reports whether a holder is this session or one of its sub-agents.

@@ -53,7 +53,7 @@ func handle(ctx context.Context, env *cmdenv.Env, o Options) (a hosts.Answer) {
 		c.call.Host = o.Host
 		return c.failed(err)
 	}
-	defer c.close()
+	defer c.close(ctx)
 	a, err = c.answer(ctx)
 	if err != nil {
 		return c.failed(err)
@@ -208,8 +208,11 @@ func (c *caller) open(ctx context.Context, l open.Location) (*open.Store, error)
 	return s, err
 }
 
-func (c *caller) close() {
+func (c *caller) close(ctx context.Context) {
 	for _, s := range c.stores {
+		if c.call.Event != hosts.SessionEnd { // the client waits for about a second
+			s.Tidy(ctx)
+		}
 		_ = s.Close() // what was asked has been answered
 	}
 }

@@ -29,7 +29,7 @@ func stressTime(t *testing.T) time.Duration {
 }
 
 const (
-	stressSessions = 10
+	stressSessions = 16
 	stressKills    = 5
 	stressTTL      = 10 * time.Second
 )

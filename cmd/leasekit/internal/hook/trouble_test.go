@@ -2,12 +2,15 @@ package hook_test
 
 import (
 	"bytes"
+	"database/sql"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -22,6 +25,27 @@ var troubles = map[string]func(w *world) (input string){
 	"cut off": func(w *world) string { return w.input(call{event: "PreToolUse", session: "A", tool: "Write"})[:40] },
 	"a damaged database": func(w *world) string {
 		w.write(".git/leasekit/leases.db", strings.Repeat("not a database ", 1000))
+		return ""
+	},
+	"a newer database": func(w *world) string {
+		w.tamper("INSERT INTO lease_migrations (version, name, applied_at, status) VALUES (9999, 'later', 1, 'applied')")
+		return ""
+	},
+	"a database that another program keeps": func(w *world) string {
+		w.options.Deadline = time.Second
+		w.tamper("BEGIN IMMEDIATE")
+		return ""
+	},
+	"a folder that takes no files": func(w *world) string {
+		w.environ = append(w.environ, "LEASEKIT_STORE=/proc/leases.db") // not even root's
+		return ""
+	},
+	"a store that says nothing": func(w *world) string {
+		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		require.NoError(w.tb, err)
+		w.tb.Cleanup(func() { _ = listener.Close() })
+		w.environ = append(w.environ, "LEASEKIT_STORE=redis://"+listener.Addr().String())
+		w.options.Deadline = time.Second
 		return ""
 	},
 	"a folder for a database": func(w *world) string {
@@ -58,6 +82,19 @@ var troubles = map[string]func(w *world) (input string){
 	},
 }
 
+// tamper runs a statement in the store's database, over a connection that stays
+// open.
+func (w *world) tamper(statement string) {
+	w.tb.Helper()
+	w.passes(w.before("A", "notes.txt"))
+	db, err := sql.Open("sqlite", filepath.Join(w.repo, ".git/leasekit/leases.db"))
+	require.NoError(w.tb, err)
+	w.tb.Cleanup(func() { _ = db.Close() })
+	db.SetMaxOpenConns(1)
+	_, err = db.ExecContext(w.tb.Context(), statement)
+	require.NoError(w.tb, err)
+}
+
 // What cannot be checked passes with a warning that names the next step, or is
 // refused if the tree says so; never in silence.
 func TestTrouble(t *testing.T) {
@@ -68,11 +105,16 @@ func TestTrouble(t *testing.T) {
 			if input == "" && name != "nothing" {
 				input = w.input(call{event: "PreToolUse", session: "A", tool: "Write", files: []string{"notes.txt"}})
 			}
+			began := time.Now()
 			a := w.run(input)
+			require.Less(t, time.Since(began), 20*time.Second, "below the client's own time-out")
 			require.Zero(t, a.status, "%+v", a)
 			require.Contains(t, a.stderr, "could not check")
 			require.Contains(t, a.stderr, "next: ")
 			require.NotContains(t, a.stdout, "block")
+			if name == "a newer database" {
+				require.Contains(t, a.stderr, "next: update this program")
+			}
 			w.options.OnError = "deny"
 			w.refuses(w.run(input), "could not check", "next: ")
 			// Events that refuse nothing are never answered with a refusal.

@@ -15,7 +15,7 @@ func (s *Server) check(ctx context.Context, r *mcp.CallToolRequest, in checkIn) 
 	if err != nil {
 		return nil, checkOut{}, failed(err)
 	}
-	snapshot, err := waits.Take(ctx, s.store.Manager, waits.Around(claims)...)
+	snapshot, err := waits.TakeFor(ctx, s.store.Manager, claims)
 	if err != nil {
 		return nil, checkOut{}, failed(err)
 	}

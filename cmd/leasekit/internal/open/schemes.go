@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/url"
 	"slices"
+	"sync"
 
 	"github.com/redis/go-redis/v9"
 
@@ -28,6 +29,7 @@ func openSQLite(ctx context.Context, t target) (lease.Manager, io.Closer, error)
 }
 
 func openRedis(ctx context.Context, t target) (lease.Manager, io.Closer, error) {
+	quietRedis()
 	client, err := redisClient(t.url)
 	if err != nil {
 		return nil, nil, err
@@ -40,6 +42,14 @@ func openRedis(ctx context.Context, t target) (lease.Manager, io.Closer, error) 
 	}
 	return m, client, nil
 }
+
+// quietRedis keeps go-redis from writing to the standard error, which belongs to
+// whoever started the command: its errors are returned as well.
+var quietRedis = sync.OnceFunc(func() { redis.SetLogger(silence{}) })
+
+type silence struct{}
+
+func (silence) Printf(context.Context, string, ...any) {}
 
 // redisClient returns the client for a URL: with master_name it speaks to
 // Sentinels, with cluster=true or more than one addr to a Cluster, else to one

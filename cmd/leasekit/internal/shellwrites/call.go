@@ -3,6 +3,7 @@ package shellwrites
 import (
 	"path"
 	"strings"
+	"sync"
 
 	"mvdan.cc/sh/v3/syntax"
 )
@@ -93,7 +94,7 @@ func (f *finder) run(words args, s *scope, in input) input {
 		look(f, command{name: name, args: rest, scope: s, in: in})
 		return input{}
 	}
-	if !readers[name] {
+	if !readers()[name] {
 		f.unknown(name)
 	}
 	return input{}
@@ -184,12 +185,17 @@ var wrappers = map[string]string{
 }
 
 // readers are commands that write no file, whatever their arguments.
-var readers = set(`: [ alias awk basename bg bind break cal cat cksum clear cmp column comm continue cut date declare df diff dir dirs
+var readers = lazySet(`: [ alias awk basename bg bind break cal cat cksum clear cmp column comm continue cut date declare df diff dir dirs
 dirname disown du echo egrep enable exit export expr factor false fg fgrep file fmt fold free getconf getent getopts git-lfs grep groups
 hash head help hexdump history hostname iconv id jobs join jq kill let local logname look ls lsof man md5sum mktemp nl nproc numfmt od paste pgrep
 pidof pkill printenv printf ps pwd read readlink readonly realpath return rev rg seq set sha1sum sha256sum sha512sum shasum shift
 shopt sleep stat strings strace sum suspend tac tail test times top tr tree true tsort tty type typeset ulimit umask unalias uname unset uptime
 users vdir wait wc whatis whereis which who whoami xxd yes zcat zgrep chmod chown chgrp sync bc dc ag ack fd mapfile readarray tput stty nohup less more`)
+
+// lazySet is set at its first use: most calls of a hook run no shell command.
+func lazySet(names string) func() map[string]bool {
+	return sync.OnceValue(func() map[string]bool { return set(names) })
+}
 
 func set(names string) map[string]bool {
 	out := make(map[string]bool)

@@ -223,7 +223,7 @@ func xargs(f *finder, c command) {
 		return
 	}
 	if !c.in.known || strings.ContainsAny(c.in.text, `"'\`) {
-		if a[0].known && readers[a[0].text] {
+		if a[0].known && readers()[a[0].text] {
 			return
 		}
 		f.unknown("xargs " + a[0].text)

@@ -38,7 +38,7 @@ func git(f *finder, c command) {
 		look(g)
 		return
 	}
-	if !gitReaders[a[0].text] {
+	if !gitReaders()[a[0].text] {
 		f.unknown(g.name)
 	}
 }
@@ -46,7 +46,7 @@ func git(f *finder, c command) {
 // gitReaders are git commands that change neither files nor the index nor HEAD.
 // Branches, tags and what is fetched are the repository's, which git itself
 // locks.
-var gitReaders = set(`annotate archive blame branch bundle cat-file check-attr check-ignore check-ref-format cherry config count-objects credential
+var gitReaders = lazySet(`annotate archive blame branch bundle cat-file check-attr check-ignore check-ref-format cherry config count-objects credential
 describe diff diff-files diff-index diff-tree difftool fetch for-each-ref format-patch fsck gc grep hash-object help init log ls-files ls-remote ls-tree maintenance
 merge-base merge-tree name-rev notes pack-refs prune push range-diff reflog remote repack replace request-pull rev-list rev-parse send-email shortlog
 show show-branch show-ref status symbolic-ref tag var verify-commit verify-pack verify-tag version whatchanged --version write-tree`)

@@ -5,6 +5,7 @@ package waits
 import (
 	"cmp"
 	"context"
+	"iter"
 	"slices"
 	"time"
 
@@ -55,6 +56,17 @@ func Take(ctx context.Context, m lease.Manager, queries ...lease.Query) (Snapsho
 	return s, nil
 }
 
+// TakeFor reads what tells who is in the way of these claims: what they can
+// meet, or everything if somebody waits there, since who may pass a waiter follows
+// from whom that one waits for, however far away.
+func TakeFor(ctx context.Context, m lease.Manager, claims []lease.Claim) (Snapshot, error) {
+	s, err := Take(ctx, m, Around(claims)...)
+	if err != nil || len(s.Waiting) == 0 {
+		return s, err
+	}
+	return Take(ctx, m)
+}
+
 // Around returns the queries for everything that these claims can meet.
 func Around(claims []lease.Claim) []lease.Query {
 	var queries []lease.Query
@@ -85,11 +97,13 @@ type Asker struct {
 	Holder   string
 	Claims   []lease.Claim
 	Distinct bool
+	Parent   lease.ID // the lease under whose cover it asks
+	Replaced lease.ID // the lease that it is to take the place of
 }
 
 // Of returns the asker that a waiter is.
 func Of(l lease.Lease) Asker {
-	return Asker{ID: l.ID, Holder: l.Holder, Claims: l.Claims, Distinct: l.Distinct}
+	return Asker{ID: l.ID, Holder: l.Holder, Claims: l.Claims, Distinct: l.Distinct, Parent: l.Parent, Replaced: l.Replaced}
 }
 
 // Blocker is a lease or an earlier waiter in an asker's way.
@@ -100,16 +114,16 @@ type Blocker struct {
 }
 
 // InTheWay returns who is in the asker's way: leases first, then earlier
-// waiters in the order of the queue, without those that wait for the asker's
-// holder. Only the store decides that: where a holder has several leases and
-// waiters of its own, a waiter too many may be named here.
+// waiters in the order of the queue, without those that it may pass since they
+// wait for its holder.
 func (s Snapshot) InTheWay(a Asker) []Blocker {
-	blockers := clashes(a, s.Active)
-	earlier := clashes(a, s.ahead(a))
-	if len(earlier) == 0 || a.Distinct || len(s.Waiting) > maxBypass || !s.owns(a.Holder) {
+	blockers := s.clashes(a, s.Active)
+	earlier := s.clashes(a, s.ahead(a))
+	own := s.own(a)
+	if len(earlier) == 0 || len(own) == 0 || len(s.Waiting) > maxBypass {
 		return append(blockers, earlier...)
 	}
-	waiting := s.waitingFor(a.Holder)
+	waiting := s.waitingFor(a, own)
 	for _, b := range earlier {
 		if !waiting[b.Lease.ID] {
 			blockers = append(blockers, b)
@@ -122,19 +136,71 @@ func (s Snapshot) InTheWay(a Asker) []Blocker {
 // holder are told apart: it takes the square of its length.
 const maxBypass = 1000
 
-func (s Snapshot) owns(holder string) bool {
-	return slices.ContainsFunc(s.Active, func(l lease.Lease) bool { return l.Holder == holder })
+// own returns the leases by which others wait for the asker's holder: those of
+// the holder, those that they lie under, and those that the request names.
+func (s Snapshot) own(a Asker) []lease.Lease {
+	var own []lease.Lease
+	add := func(l lease.Lease) {
+		if !slices.ContainsFunc(own, func(o lease.Lease) bool { return o.ID == l.ID }) {
+			own = append(own, l)
+		}
+	}
+	for l := range s.chain(a.Parent) {
+		add(l)
+	}
+	if l, ok := s.active(a.Replaced); ok {
+		add(l)
+	}
+	for _, l := range s.Active {
+		if l.Holder != a.Holder {
+			continue
+		}
+		if _, ok := s.active(l.Parent); l.Parent != "" && !ok {
+			continue // an orphan makes nobody wait for its holder
+		}
+		if !a.Distinct {
+			add(l)
+		}
+		for over := range s.chain(l.Parent) {
+			add(over)
+		}
+	}
+	return own
+}
+
+// chain yields an active lease and those that it lies under.
+func (s Snapshot) chain(id lease.ID) iter.Seq[lease.Lease] {
+	return func(yield func(lease.Lease) bool) {
+		for range lease.MaxChain {
+			l, ok := s.active(id)
+			if !ok || !yield(l) {
+				return
+			}
+			id = l.Parent
+		}
+	}
+}
+
+func (s Snapshot) active(id lease.ID) (lease.Lease, bool) {
+	i := -1
+	if id != "" {
+		i = slices.IndexFunc(s.Active, func(l lease.Lease) bool { return l.ID == id })
+	}
+	if i < 0 {
+		return lease.Lease{}, false
+	}
+	return s.Active[i], true
 }
 
 // Place returns the asker's place in line: 1 is the next. Only waiters that it
 // must let pass count.
-func (s Snapshot) Place(a Asker) int { return 1 + len(clashes(a, s.ahead(a))) }
+func (s Snapshot) Place(a Asker) int { return 1 + len(s.clashes(a, s.ahead(a))) }
 
 // For returns the waiters for what a lease holds, in the order of the queue.
 func (s Snapshot) For(l lease.Lease) []lease.Lease {
 	var waiting []lease.Lease
 	for _, w := range s.Waiting {
-		if w.ID != l.ID && len(clashes(Of(w), []lease.Lease{l})) > 0 {
+		if w.ID != l.ID && len(s.clashes(Of(w), []lease.Lease{l})) > 0 {
 			waiting = append(waiting, w)
 		}
 	}
@@ -153,10 +219,17 @@ func (s Snapshot) ahead(a Asker) []lease.Lease {
 	return s.Waiting
 }
 
-// waitingFor returns the waiters that wait for a holder, directly or through
-// others: those that a lease of it blocks, then those that a holder with such a
-// waiter blocks, by a lease or an earlier waiter, and so on.
-func (s Snapshot) waitingFor(holder string) map[lease.ID]bool {
+// waitingFor returns the waiters that wait for the asker's holder, directly or
+// through others: those that one of its own leases blocks, then those that a holder
+// with such a waiter blocks, by a lease or an earlier waiter, and so on. The asker
+// counts as a waiter, in line or not yet.
+func (s Snapshot) waitingFor(a Asker, own []lease.Lease) map[lease.ID]bool {
+	waiters := s.Waiting
+	if !slices.ContainsFunc(waiters, func(w lease.Lease) bool { return w.ID == a.ID }) {
+		waiters = append(slices.Clip(waiters), lease.Lease{
+			ID: a.ID, Holder: a.Holder, Claims: a.Claims, Distinct: a.Distinct, Parent: a.Parent, Replaced: a.Replaced,
+		})
+	}
 	blocked := make(map[string][]lease.Lease) // by whom
 	waiting := make(map[lease.ID]bool)
 	var found []string // holders that have a waiter in waiting, to be looked at
@@ -166,16 +239,17 @@ func (s Snapshot) waitingFor(holder string) map[lease.ID]bool {
 			found = append(found, w.Holder)
 		}
 	}
-	for _, w := range s.Waiting {
-		a := Of(w)
-		for _, b := range clashes(a, s.Active) {
-			if b.Lease.Holder == holder {
-				add(w)
-			}
+	for i, w := range waiters {
+		if len(s.clashes(Of(w), own)) > 0 {
+			add(w)
+		}
+		for _, b := range s.clashes(Of(w), s.Active) {
 			blocked[b.Lease.Holder] = append(blocked[b.Lease.Holder], w)
 		}
-		for _, b := range clashes(a, s.ahead(a)) {
-			blocked[b.Lease.Holder] = append(blocked[b.Lease.Holder], w)
+		for _, b := range s.clashes(Of(w), waiters[:i]) {
+			if b.Lease.Holder != w.Holder {
+				blocked[b.Lease.Holder] = append(blocked[b.Lease.Holder], w)
+			}
 		}
 	}
 	for i := 0; i < len(found); i++ { //nolint:intrange // add makes found longer under way
@@ -186,18 +260,29 @@ func (s Snapshot) waitingFor(holder string) map[lease.ID]bool {
 	return waiting
 }
 
-// clashes returns those of the leases that the asker clashes with.
-func clashes(a Asker, leases []lease.Lease) []Blocker {
+// clashes returns those of the leases that are in the asker's way: not its own,
+// and not those that it asks under the cover of.
+func (s Snapshot) clashes(a Asker, leases []lease.Lease) []Blocker {
 	var found []Blocker
 	for _, l := range leases {
-		if l.ID == a.ID || l.Holder == a.Holder && !a.Distinct {
+		if l.ID == a.ID || l.Holder == a.Holder && !a.Distinct || a.Replaced != "" && l.ID == a.Replaced {
 			continue
 		}
-		if asked, held, ok := clash(a.Claims, l.Claims); ok {
+		asked, held, ok := clash(a.Claims, l.Claims)
+		if ok && !s.covers(l, a) {
 			found = append(found, Blocker{Lease: l, Asked: asked, Held: held})
 		}
 	}
 	return found
+}
+
+func (s Snapshot) covers(l lease.Lease, a Asker) bool {
+	for over := range s.chain(a.Parent) {
+		if over.ID == l.ID {
+			return true
+		}
+	}
+	return false
 }
 
 func clash(asked, held []lease.Claim) (lease.Claim, lease.Claim, bool) {

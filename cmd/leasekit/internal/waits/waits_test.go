@@ -26,12 +26,25 @@ func TestLeasesInTheWayAreWhatTheStoreSays(t *testing.T) {
 			return []lease.Claim{{Path: path, Mode: lease.Mode(random.IntN(2)), Scope: lease.Scope(random.IntN(2))}}
 		}
 		holder := func() string { return fmt.Sprintf("h%d", random.IntN(5)) }
+		var parents []lease.Lease
+		parent := func(claims []lease.Claim) lease.Ref {
+			for _, l := range parents {
+				if random.IntN(2) == 0 && lease.Covers(l.Claims[0], claims[0].Path) && l.Claims[0].Scope == lease.Tree && l.Claims[0].Mode == lease.Exclusive {
+					return l.Ref()
+				}
+			}
+			return lease.Ref{}
+		}
 		for i := range 12 {
-			_, err := m.TryAcquire(t.Context(), lease.Request{
+			r := lease.Request{
 				ID: lease.ID(fmt.Sprint(i)), Holder: holder(), Claims: claim(), QueueTTL: time.Minute,
 				Distinct: random.IntN(8) == 0, Priority: random.IntN(3),
-			})
-			if err != nil && !errors.Is(err, lease.ErrConflict) {
+			}
+			r.Parent = parent(r.Claims)
+			l, err := m.TryAcquire(t.Context(), r)
+			if err == nil {
+				parents = append(parents, l)
+			} else if !errors.Is(err, lease.ErrConflict) {
 				require.NoError(t, err)
 			}
 		}
@@ -39,7 +52,8 @@ func TestLeasesInTheWayAreWhatTheStoreSays(t *testing.T) {
 		require.NoError(t, err)
 		for range 5 {
 			r := lease.Request{Holder: holder(), Claims: claim(), Distinct: random.IntN(8) == 0}
-			shown := ids(s.InTheWay(waits.Asker{Holder: r.Holder, Claims: r.Claims, Distinct: r.Distinct}))
+			r.Parent = parent(r.Claims)
+			shown := ids(s.InTheWay(waits.Asker{Holder: r.Holder, Claims: r.Claims, Distinct: r.Distinct, Parent: r.Parent.ID}))
 			_, err := m.TryAcquire(t.Context(), r)
 			if err == nil {
 				require.Empty(t, shown, "seed %d: %+v", seed, r)
@@ -51,9 +65,6 @@ func TestLeasesInTheWayAreWhatTheStoreSays(t *testing.T) {
 			require.ErrorAs(t, err, &conflict)
 			var blockers []lease.ID
 			for _, b := range conflict.Blockers {
-				if b.Waiting {
-					continue // which earlier waiters let one pass is approximated
-				}
 				blockers = append(blockers, b.ID)
 			}
 			slices.Sort(blockers)
@@ -66,9 +77,7 @@ func TestLeasesInTheWayAreWhatTheStoreSays(t *testing.T) {
 func ids(blockers []waits.Blocker) []lease.ID {
 	var all []lease.ID
 	for _, b := range blockers {
-		if b.Lease.Status == lease.Active {
-			all = append(all, b.Lease.ID)
-		}
+		all = append(all, b.Lease.ID)
 	}
 	slices.Sort(all)
 	return all
