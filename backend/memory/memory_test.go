@@ -12,7 +12,8 @@ import (
 func fixture(testing.TB) conformance.Fixture {
 	s := memory.NewStore()
 	return conformance.Fixture{
-		Open: func(testing.TB) backend.Store { return s.Another() },
+		Open:     func(testing.TB) backend.Store { return s.Another() },
+		Volatile: "a store in memory ends with its process",
 	}
 }
 

@@ -22,10 +22,18 @@ func fixture(t testing.TB) conformance.Fixture {
 			if file == nil {
 				opened, err := boltstore.Open(path, &bolt.Options{NoSync: true})
 				require.NoError(t, err)
-				t.Cleanup(func() { require.NoError(t, opened.Close()) })
+				t.Cleanup(func() {
+					if file == opened { // it was not reopened since
+						require.NoError(t, opened.Close())
+					}
+				})
 				file = opened
 			}
 			return file.Store()
+		},
+		Reopen: func(t testing.TB) {
+			require.NoError(t, file.Close())
+			file = nil
 		},
 	}
 }
