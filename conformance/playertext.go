@@ -38,8 +38,8 @@ func (p *player) in(d time.Duration) string {
 }
 
 func (p *player) leaseText(l lease.Lease) string {
-	return fmt.Sprintf("%s %s %v %s %s ttl %v, %d of %d renewals, priority %d, distinct %t, replaced %q%s, created %s, granted %s, until %s, waited %s, contention %d %d %s",
-		l.ID, l.Holder, l.Claims, l.Status, l.EndReason, l.TTL, l.Renewals, l.MaxRenewals, l.Priority, l.Distinct, l.Replaced, successorText(l),
+	return fmt.Sprintf("%s %s %v %s %s ttl %v, %d of %d renewals, priority %d, distinct %t, labels %v, replaced %q%s, created %s, granted %s, until %s, waited %s, contention %d %d %s",
+		l.ID, l.Holder, l.Claims, l.Status, l.EndReason, l.TTL, l.Renewals, l.MaxRenewals, l.Priority, l.Distinct, l.Labels, l.Replaced, successorText(l),
 		p.at(l.CreatedAt), p.at(l.GrantedAt), p.at(l.ExpiresAt), p.in(l.Waited),
 		l.Contention.Waiters, l.Contention.Priority, p.at(l.Contention.Since))
 }
@@ -70,9 +70,6 @@ func (p *player) acquireText(r backend.AcquireReply) string {
 		}
 		slices.Sort(blockers)
 		text += fmt.Sprintf(", retry after %s, blocked by %d: %s", p.in(r.RetryAfter), r.Count, strings.Join(blockers, "; "))
-	}
-	if len(r.Cycle) > 0 {
-		text += fmt.Sprintf(", cycle %v", r.Cycle)
 	}
 	return text
 }
@@ -127,4 +124,13 @@ func (p *player) historyText(events []lease.Event) []string {
 		lines[n] = e.text
 	}
 	return lines
+}
+
+// marked points to where two lines begin to differ.
+func marked(a, b string) string {
+	n := 0
+	for n < len(a) && n < len(b) && a[n] == b[n] {
+		n++
+	}
+	return strings.Repeat(" ", n) + "^ from here on"
 }

@@ -240,7 +240,15 @@ func (r *replay) checkLifetime(e lease.Event, l, was *life) {
 		return
 	}
 	if l.expires.Before(e.At.Add(ttl)) || !l.expires.After(e.At) {
-		r.violateEvent(Lifetime, e, since, "%s is granted at %s with an expiry at %s, and a TTL of %v", l.id, stamp(e.At), stamp(l.expires), e.Lease.TTL)
+		short := Violation{Lifetime, e.Seq, since, l.id,
+			text("%s is granted at %s with an expiry at %s, and a TTL of %v", l.id, stamp(e.At), stamp(l.expires), e.Lease.TTL)}
+		if len(l.chain) > 0 && l.expires.After(e.At) {
+			// Unless the parent was renewed without a record, for less: its next event tells.
+			parent := r.open[l.chain[0]]
+			parent.outlasted = append(parent.outlasted, short)
+			return
+		}
+		r.violations = append(r.violations, short)
 	}
 }
 
