@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -103,7 +104,7 @@ func both(p *player, what string, call func(s *side) (string, error)) string {
 		}
 	}
 	if told[0] != told[1] {
-		p.differ("%s\n  the store: %s\n  expected:  %s\n             %s", what, told[0], told[1], marked(told[0], told[1]))
+		p.differ("%s\n%s", what, difference(told[0], told[1]))
 	}
 	return told[1]
 }
@@ -138,6 +139,7 @@ func (p *player) play(script []instruction) string {
 
 // prepare sets what scripts count on.
 func (p *player) prepare(c *lease.Config) {
+	c.AutoSweep = false
 	if !p.h.fixture.RealTime {
 		c.PriorityBoost = boost
 	}
@@ -319,11 +321,65 @@ func (p *player) acquire(s *side, args backend.AcquireArgs) (backend.AcquireRepl
 	}
 }
 
+// giveUp withdraws all calls that wait, as engines do when they are closed.
+func (p *player) giveUp(what string) {
+	for len(p.queue) > 0 {
+		p.leave(p.queue[0])
+	}
+	waiting := p.model.Attempts()
+	for _, u := range slices.Sorted(maps.Keys(waiting)) {
+		holder := ""
+		for _, l := range p.model.List(lease.Query{ID: u}) {
+			holder = l.Holder
+		}
+		for _, attempt := range waiting[u] {
+			both(p, fmt.Sprintf("%s: withdraw %s", what, attempt), func(s *side) (string, error) {
+				reply, err := s.Withdraw(p.h.Context(), backend.WithdrawArgs{ID: u, Holder: holder, Attempt: attempt, Why: lease.EndCancelled})
+				return outcomes[reply.Outcome], err
+			})
+		}
+	}
+}
+
+// reopen reopens the store, if it can be, after all calls that wait were given up.
+func (p *player) reopen(what string) {
+	if p.giveUp(what); p.failed != "" || p.h.fixture.Reopen == nil {
+		return
+	}
+	p.h.reopen()
+	p.open()
+	p.use(0)
+	p.look(what+", and then", "")
+}
+
+// age lets so much time pass that ends are forgotten, and sweeps.
+func (p *player) age(what string) {
+	if p.giveUp(what); p.h.fixture.RealTime || p.failed != "" {
+		return
+	}
+	p.skip(lease.MinEndedRetention)
+	both(p, what+": sweep", func(s *side) (string, error) { return "", s.sweep(p.h.Context()) })
+	p.look(what+", and then", "")
+}
+
+// skip lets time pass in which nobody asks.
+func (p *player) skip(d time.Duration) {
+	p.now += steps(d)
+	p.h.pass(time.Until(p.start.Add(time.Duration(p.now) * step)))
+}
+
 // finish lets everything end, and compares what is left and the histories.
 func (p *player) finish() {
 	if !p.h.fixture.RealTime {
-		p.now += 1000
-		p.h.pass(time.Until(p.start.Add(time.Duration(p.now) * step)))
+		p.giveUp("at the end")
+		p.skip(1000 * step)
+	}
+	if p.h.fixture.Reopen != nil { // then every handle has told what it counted
+		p.reopen("at the end")
+		both(p, "refusals, in all", func(s *side) (string, error) {
+			stats, err := s.Stats(p.h.Context())
+			return fmt.Sprint(stats.Refused), err
+		})
 	}
 	var histories [2][]lease.Event
 	both(p, "sweeping at the end", func(s *side) (string, error) { return "", s.sweep(p.h.Context()) })
@@ -343,7 +399,7 @@ func (p *player) finish() {
 	stored, expected := p.historyText(histories[0]), p.historyText(histories[1])
 	for n := range max(len(stored), len(expected)) {
 		if a, b := line(stored, n), line(expected, n); a != b {
-			p.differ("the histories differ at line %d:\n  the store: %s\n  expected:  %s\n             %s", n+1, a, b, marked(a, b))
+			p.differ("the histories differ at line %d:\n%s", n+1, difference(a, b))
 			return
 		}
 	}

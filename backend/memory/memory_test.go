@@ -19,6 +19,6 @@ func fixture(testing.TB) conformance.Fixture {
 
 func TestConformance(t *testing.T) { conformance.Run(t, fixture) }
 
-func TestParity(t *testing.T) { conformance.Parity(t, fixture, conformance.Seeds(1, 500)...) }
+func TestParity(t *testing.T) { conformance.Parity(t, fixture, conformance.Seeds(1, 100)...) }
 
 func BenchmarkStore(b *testing.B) { conformance.Bench(b, fixture) }
