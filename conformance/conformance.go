@@ -46,6 +46,16 @@ type Fixture struct {
 	// closes every handle.
 	Open func(testing.TB) backend.Store
 
+	// Reopen makes the store as it is after its process ended and was started
+	// again: it is called when every handle has been closed, and the next Open
+	// finds only what was stored. It may have nothing to do. The cases of the
+	// group Reopen then check that nothing was kept in memory alone. A store that
+	// keeps nothing leaves it nil and says so in Volatile.
+	Reopen func(testing.TB)
+
+	// Volatile says why there is no Reopen.
+	Volatile string
+
 	// RealTime says that the store's clock is outside the process (a real
 	// Redis): cases then really wait, many side by side, with short TTLs; a few
 	// take two minutes. Otherwise each case runs in a testing/synctest bubble, in
@@ -99,6 +109,7 @@ func cases() []testCase {
 		boundCases,
 		subleaseCases,
 		subleaseEndCases,
+		reopenCases,
 	)
 }
 
@@ -114,6 +125,17 @@ func Run(t *testing.T, newFixture func(testing.TB) Fixture) {
 			}
 		}
 	})
+	if fixture := newFixture(t); fixture.Reopen == nil {
+		// The cases are left out and not skipped: the store promises nothing there.
+		suite = slices.DeleteFunc(suite, func(c testCase) bool { return strings.HasPrefix(c.name, reopenGroup) })
+		t.Run("NotReopened", func(t *testing.T) {
+			if fixture.Volatile == "" {
+				t.Log("the fixture has neither Reopen nor a reason in Volatile: what must be stored is not checked")
+				return
+			}
+			t.Logf("what must be stored is not checked: %s", fixture.Volatile)
+		})
+	}
 	runCases(t, suite, newFixture)
 }
 

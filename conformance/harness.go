@@ -2,6 +2,7 @@ package conformance
 
 import (
 	"context"
+	"io"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -25,6 +26,7 @@ type harness struct {
 	fixture Fixture
 	ctx     context.Context
 	gaps    bool // the case makes the history incomplete: it is not replayed
+	handles []*handle
 
 	M    lease.Manager // a first handle
 	Unit time.Duration // the step in which cases count time: short, yet far above any clock's resolution
@@ -53,8 +55,40 @@ func (h *harness) Context() context.Context { return h.ctx }
 // store returns another handle on the store itself; it is closed at the end.
 func (h *harness) store() backend.Store {
 	s := h.fixture.Open(h.TB)
-	h.Cleanup(func() { require.NoError(h, s.Close()) })
+	h.closing(s)
 	return s
+}
+
+// handle is a Manager or a store that is closed at the end, or before that when
+// the store is reopened.
+type handle struct {
+	io.Closer
+	closed bool
+}
+
+func (h *harness) closing(c io.Closer) {
+	opened := &handle{Closer: c}
+	h.handles = append(h.handles, opened)
+	h.Cleanup(func() { h.close(opened) })
+}
+
+func (h *harness) close(opened *handle) {
+	if !opened.closed {
+		opened.closed = true
+		require.NoError(h, opened.Close())
+	}
+}
+
+// reopen closes all handles and opens the store again, as after the end of its
+// process.
+func (h *harness) reopen() {
+	h.Helper()
+	for _, opened := range h.handles {
+		h.close(opened)
+	}
+	h.handles = nil
+	h.fixture.Reopen(h.TB)
+	h.M = h.open()
 }
 
 // open returns a Manager on another handle, as another process would have.
@@ -63,7 +97,7 @@ func (h *harness) open() lease.Manager { return h.manage(h.fixture.Open(h.TB), n
 // manage returns a Manager over a store, with options; it is closed at the end.
 func (h *harness) manage(s backend.Store, o *backend.Options) lease.Manager {
 	m := backend.New(s, o)
-	h.Cleanup(func() { require.NoError(h, m.Close()) })
+	h.closing(m)
 	return m
 }
 

@@ -3,19 +3,19 @@ package conformance
 import (
 	"fmt"
 	"testing"
-
-	"github.com/leasekit/leasekit/backend/memory"
 )
 
-// Parity runs random scripts on a store and on backend/memory side by side, one
-// for each seed, and requires that every reply tells the same and that the
-// histories are the same, line by line (ends in the order of their dates, since
-// stores record them when they come across them; tokens by their order). It
+// Parity runs random scripts on a store and on a model of the contract side by
+// side, one for each seed, and requires that every reply tells the same and that
+// the histories are the same, line by line (ends in the order of their dates,
+// since stores record them when they come across them; tokens by their order). It
 // also replays the store's history, as [Check] does, and requires that every
-// waiter that can be granted was woken.
+// waiter that can be granted was woken. The model is plain and slow and shares
+// nothing with package backend/rules, by which it judges stores, too.
 //
-// A script that fails is shrunk to a short one, which is printed with the seed
-// and the way to run it again. Without seeds there are 25.
+// What fails is printed at once; then the script is shrunk to a short one, which
+// is printed with the seed and the way to run it again. Without seeds there are
+// 25.
 func Parity(t *testing.T, newFixture func(testing.TB) Fixture, seeds ...uint64) {
 	if len(seeds) == 0 {
 		seeds = Seeds(1, 25)
@@ -36,6 +36,7 @@ func playSeed(t *testing.T, newFixture func(testing.TB) Fixture, seed uint64, re
 	if difference == "" {
 		return
 	}
+	t.Errorf("the store differs from the model, or broke a rule (a shorter script follows):\n%s", difference)
 	attempts := 600
 	if realTime {
 		attempts = 100
@@ -47,7 +48,7 @@ func playSeed(t *testing.T, newFixture func(testing.TB) Fixture, seed uint64, re
 		}
 		return d != ""
 	})
-	t.Errorf("the store differs from backend/memory, or broke a rule:\n%s\nin the script\n%s\nagain with: go test -run '^%s$' .",
+	t.Errorf("the shortest script found:\n%s\nin the script\n%s\nagain with: go test -run '^%s$' .",
 		difference, text(short), t.Name())
 }
 
@@ -60,8 +61,8 @@ func Seeds(first uint64, n int) []uint64 {
 	return seeds
 }
 
-// compare runs a script on a fresh store and on a fresh one in memory. It
-// returns how they differ, "" if they do not.
+// compare runs a script on a fresh store and on a fresh model. It returns how
+// they differ, "" if they do not.
 func compare(t *testing.T, newFixture func(testing.TB) Fixture, script []instruction) string {
 	t.Helper()
 	fixture := newFixture(t)
@@ -69,8 +70,7 @@ func compare(t *testing.T, newFixture func(testing.TB) Fixture, script []instruc
 	within(t, fixture, func(t *testing.T) {
 		r := newRecorder(t)
 		r.run(func() {
-			p := newPlayer(newHarness(r, fixture), memory.NewStore())
-			difference = p.play(script)
+			difference = newPlayer(newHarness(r, fixture)).play(script)
 		})
 		if r.Failed() {
 			difference += r.text()

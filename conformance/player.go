@@ -5,31 +5,35 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
 	"github.com/leasekit/leasekit/backend"
-	"github.com/leasekit/leasekit/backend/memory"
+	"github.com/leasekit/leasekit/conformance/internal/model"
 	"github.com/leasekit/leasekit/lease"
 	"github.com/leasekit/leasekit/lease/audit"
 )
 
-// player runs a script on two stores in lockstep: each call is made on both,
-// and must tell the same. Who waits asks again when the store in memory has
-// woken it, when the time that the last reply told has come, or to keep its
-// place; in the order of the queue.
+// player runs a script on a store and on the model in lockstep: each call is made
+// on both, and must tell the same. Who waits asks again when the store has woken
+// it, when the time that the last reply told has come, or to keep its place; in
+// the order of the queue. Whom the model says to ask must have been woken.
 type player struct {
 	h      *harness
-	sides  [2]*side // the store that is checked, and the one in memory
+	sides  [2]*side // the store that is checked, and the model
+	model  *model.Model
+	stores []backend.Store // handles on the store: see use
 	start  time.Time
 	now    int // steps since the start
 	asked  map[int]backend.AcquireArgs
 	tries  map[int]int // attempts for a request
 	queue  []*waiter
+	cycle  []string // of holders, that the store named
 	failed string
 }
 
-// side is one of the two stores.
+// side is the store, or the model.
 type side struct {
 	backend.Store
 	tokens map[lease.ID]lease.Token // as they were granted
@@ -43,19 +47,35 @@ type waiter struct {
 	key    time.Time // its place in the queue
 	retry  int       // the step at which the last of what blocks it has ended
 	beat   int       // the step at which it asks to keep its place
-	hints  [2]<-chan struct{}
+	late   bool      // it could be granted because of the time alone: it finds out by itself
+	hint   <-chan struct{}
 	stop   func()
 }
 
-func newPlayer(h *harness, oracle *memory.Store) *player {
+// handles is how many handles on the store a script uses in turns.
+const handles = 3
+
+func newPlayer(h *harness) *player {
 	p := &player{
 		h: h, start: time.Now(), asked: map[int]backend.AcquireArgs{}, tries: map[int]int{},
+		model: model.New(time.Now),
 	}
-	for n, s := range []backend.Store{h.store(), oracle} {
+	p.open()
+	for n, s := range []backend.Store{p.stores[0], literal{p.model}} {
 		p.sides[n] = &side{Store: s, tokens: map[lease.ID]lease.Token{}}
 	}
 	return p
 }
+
+func (p *player) open() {
+	p.stores = nil
+	for range handles {
+		p.stores = append(p.stores, p.h.store())
+	}
+}
+
+// use has the next calls go through one of the handles.
+func (p *player) use(n int) { p.sides[0].Store = p.stores[n%handles] }
 
 // differ ends the script: the first difference explains those that follow.
 func (p *player) differ(format string, args ...any) {
@@ -78,8 +98,13 @@ func both(p *player, what string, call func(s *side) (string, error)) string {
 		}
 		told[n] = text
 	}
+	if cycle := p.cycle; cycle != nil {
+		if p.cycle = nil; !p.model.IsCycle(cycle) && told[0] == told[1] {
+			p.differ("%s\n  the store names %q, who do not wait for each other in a circle", what, cycle)
+		}
+	}
 	if told[0] != told[1] {
-		p.differ("%s\n  the store: %s\n  in memory: %s", what, told[0], told[1])
+		p.differ("%s\n%s", what, difference(told[0], told[1]))
 	}
 	return told[1]
 }
@@ -94,13 +119,14 @@ func kindOf(err error) string {
 	return err.Error()
 }
 
-// play runs a script and returns how the stores differ, "" if they do not.
+// play runs a script and returns how the store differs from the model, "" if it does not.
 func (p *player) play(script []instruction) string {
 	both(p, "the configuration", func(s *side) (string, error) { return s.setConfig(p.h.Context(), p.prepare) })
 	for _, i := range script {
 		if p.failed != "" {
 			break
 		}
+		p.use(i.number)
 		p.do(i)
 		p.pump(i.String())
 	}
@@ -113,6 +139,7 @@ func (p *player) play(script []instruction) string {
 
 // prepare sets what scripts count on.
 func (p *player) prepare(c *lease.Config) {
+	c.AutoSweep = false
 	if !p.h.fixture.RealTime {
 		c.PriorityBoost = boost
 	}
@@ -142,7 +169,16 @@ func (p *player) pass() {
 // pump makes those ask again that have reason to, until nobody has. In virtual
 // time it begins at the next step, so that no two instructions share one.
 func (p *player) pump(after string) {
+	p.rest(after)
 	p.pass()
+	for _, w := range p.queue {
+		w.late = w.late || p.model.MustAsk(w.args.Request.ID)
+	}
+	p.rest("time passed after " + after)
+}
+
+// rest makes those ask again that have reason to, until nobody has.
+func (p *player) rest(after string) {
 	for round := 0; p.failed == ""; round++ {
 		p.h.settle()
 		w, why := p.next()
@@ -153,19 +189,24 @@ func (p *player) pump(after string) {
 			p.differ("after %s: the waiters never come to rest", after)
 			return
 		}
-		told := p.ask(w, fmt.Sprintf("after %s: %s asks again (%s)", after, w.args.Request.ID, why))
-		// A deadlock is no reason to wake anybody: who asks again finds it.
-		if why == "hint" && told != "queued" && told != "deadlocked" && !p.woken(w) {
-			p.differ("after %s: the store did not wake %s, which was %s", after, w.args.Request.ID, told)
+		if why == unwoken && !p.woken(w) {
+			p.differ("after %s: the store did not wake %s, which has reason to ask", after, w.args.Request.ID)
+			return
 		}
+		w.late = false
+		p.use(w.number)
+		p.ask(w, fmt.Sprintf("after %s: %s asks again (%s)", after, w.args.Request.ID, why))
 	}
 }
+
+// unwoken: the model says that a waiter has reason to ask.
+const unwoken = "it had to be woken"
 
 // next returns the first in the queue of those who have reason to ask again.
 func (p *player) next() (*waiter, string) {
 	for _, w := range p.queue {
 		select {
-		case <-w.hints[1]:
+		case <-w.hint:
 			return w, "hint"
 		default:
 		}
@@ -176,13 +217,18 @@ func (p *player) next() (*waiter, string) {
 			return w, "heartbeat"
 		}
 	}
+	for _, w := range p.queue {
+		if !w.late && p.model.MustAsk(w.args.Request.ID) {
+			return w, unwoken
+		}
+	}
 	return nil, ""
 }
 
-// woken reports whether the checked store has woken the waiter, too. A store
-// that gives no hints is polled.
+// woken reports whether the store has woken the waiter. One that gives no hints
+// is polled.
 func (p *player) woken(w *waiter) bool {
-	if w.hints[0] == nil {
+	if w.hint == nil {
 		return true
 	}
 	patience := step / 5
@@ -190,7 +236,7 @@ func (p *player) woken(w *waiter) bool {
 		patience = time.Second
 	}
 	select {
-	case <-w.hints[0]:
+	case <-w.hint:
 		return true
 	case <-time.After(patience):
 		return false
@@ -232,11 +278,8 @@ func steps(d time.Duration) int {
 // join puts a request in the queue of those who ask again by themselves.
 func (p *player) join(number int, args backend.AcquireArgs) *waiter {
 	w := &waiter{number: number, args: args, key: time.Now().Add(-args.HeadStart)}
-	var stops [2]func()
-	for n, s := range p.sides {
-		w.hints[n], stops[n] = s.Subscribe(args.Request.ID)
-	}
-	w.stop = func() { stops[0](); stops[1]() }
+	p.use(number)
+	w.hint, w.stop = p.sides[0].Subscribe(args.Request.ID)
 	p.queue = append(p.queue, w)
 	slices.SortStableFunc(p.queue, func(a, b *waiter) int {
 		return cmp.Or(a.key.Compare(b.key), cmp.Compare(a.number, b.number))
@@ -270,15 +313,73 @@ func (p *player) acquire(s *side, args backend.AcquireArgs) (backend.AcquireRepl
 		if reply.Outcome == backend.Done {
 			s.tokens[reply.Lease.ID] = reply.Lease.Token
 		}
-		return reply, p.acquireText(reply), nil
+		text := p.acquireText(reply)
+		if reply.Outcome == backend.Deadlocked && s == p.sides[0] {
+			p.cycle = reply.Cycle // which cycle it names is the store's choice
+		}
+		return reply, text, nil
 	}
+}
+
+// giveUp withdraws all calls that wait, as engines do when they are closed.
+func (p *player) giveUp(what string) {
+	for len(p.queue) > 0 {
+		p.leave(p.queue[0])
+	}
+	waiting := p.model.Attempts()
+	for _, u := range slices.Sorted(maps.Keys(waiting)) {
+		holder := ""
+		for _, l := range p.model.List(lease.Query{ID: u}) {
+			holder = l.Holder
+		}
+		for _, attempt := range waiting[u] {
+			both(p, fmt.Sprintf("%s: withdraw %s", what, attempt), func(s *side) (string, error) {
+				reply, err := s.Withdraw(p.h.Context(), backend.WithdrawArgs{ID: u, Holder: holder, Attempt: attempt, Why: lease.EndCancelled})
+				return outcomes[reply.Outcome], err
+			})
+		}
+	}
+}
+
+// reopen reopens the store, if it can be, after all calls that wait were given up.
+func (p *player) reopen(what string) {
+	if p.giveUp(what); p.failed != "" || p.h.fixture.Reopen == nil {
+		return
+	}
+	p.h.reopen()
+	p.open()
+	p.use(0)
+	p.look(what+", and then", "")
+}
+
+// age lets so much time pass that ends are forgotten, and sweeps.
+func (p *player) age(what string) {
+	if p.giveUp(what); p.h.fixture.RealTime || p.failed != "" {
+		return
+	}
+	p.skip(lease.MinEndedRetention)
+	both(p, what+": sweep", func(s *side) (string, error) { return "", s.sweep(p.h.Context()) })
+	p.look(what+", and then", "")
+}
+
+// skip lets time pass in which nobody asks.
+func (p *player) skip(d time.Duration) {
+	p.now += steps(d)
+	p.h.pass(time.Until(p.start.Add(time.Duration(p.now) * step)))
 }
 
 // finish lets everything end, and compares what is left and the histories.
 func (p *player) finish() {
 	if !p.h.fixture.RealTime {
-		p.now += 1000
-		p.h.pass(time.Until(p.start.Add(time.Duration(p.now) * step)))
+		p.giveUp("at the end")
+		p.skip(1000 * step)
+	}
+	if p.h.fixture.Reopen != nil { // then every handle has told what it counted
+		p.reopen("at the end")
+		both(p, "refusals, in all", func(s *side) (string, error) {
+			stats, err := s.Stats(p.h.Context())
+			return fmt.Sprint(stats.Refused), err
+		})
 	}
 	var histories [2][]lease.Event
 	both(p, "sweeping at the end", func(s *side) (string, error) { return "", s.sweep(p.h.Context()) })
@@ -298,14 +399,14 @@ func (p *player) finish() {
 	stored, expected := p.historyText(histories[0]), p.historyText(histories[1])
 	for n := range max(len(stored), len(expected)) {
 		if a, b := line(stored, n), line(expected, n); a != b {
-			p.differ("the histories differ at line %d:\n  the store: %s\n  in memory: %s", n+1, a, b)
+			p.differ("the histories differ at line %d:\n%s", n+1, difference(a, b))
 			return
 		}
 	}
 	for n, events := range histories {
 		report, err := audit.Replay(audit.Events(events), &audit.Options{Config: &p.sides[n].config})
 		if err = errors.Join(err, report.Err()); err != nil {
-			p.differ("the history of side %d (0 is the store, 1 in memory): %v", n, err)
+			p.differ("the history of side %d (0 is the store, 1 the model): %v", n, err)
 		}
 	}
 }

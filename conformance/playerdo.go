@@ -17,6 +17,14 @@ func (p *player) do(i instruction) {
 	switch i.verb {
 	case doTry, doWait, doPlace:
 		p.begin(i, p.args(i))
+	case doReuse:
+		if a := p.args(i); known {
+			p.tries[i.target]++
+			a.Attempt = fmt.Sprintf("%s-%d", a.Request.ID, p.tries[i.target])
+			if told := p.once(what, a); strings.HasPrefix(told, "done") {
+				p.asked[i.target] = a
+			}
+		}
 	case doReplace:
 		if !known {
 			return
@@ -57,6 +65,17 @@ func (p *player) do(i instruction) {
 		both(p, what, func(s *side) (string, error) { return s.setConfig(p.h.Context(), changes[i.target].change) })
 	case doLook:
 		p.look(what, id(i.target))
+	case doBurst:
+		for n := range i.steps {
+			a := p.args(i)
+			a.Request.Holder, a.Request.ID = fmt.Sprintf("%s-%d", a.Request.Holder, n%maxHolders), lease.ID(fmt.Sprintf("%s-%d", id(i.number), n))
+			a.Attempt = string(a.Request.ID)
+			p.once(fmt.Sprintf("%s, the %d.", what, n+1), a)
+		}
+	case doReopen:
+		p.reopen(what)
+	case doAge:
+		p.age(what)
 	case doPass:
 		for range i.steps - 1 { // the pump adds one
 			p.pump(what)
@@ -76,6 +95,12 @@ func (p *player) args(i instruction) backend.AcquireArgs {
 	c := p.sides[1].config
 	r := i.request
 	r.ID = id(i.number)
+	if i.verb == doReuse {
+		r.ID = id(i.target)
+	}
+	if i.verb == doPlace {
+		r.QueueTTL = i.place // the client's own, whatever handle asks
+	}
 	return backend.AcquireArgs{
 		Request: r, Attempt: string(r.ID) + "-0", PlaceTTL: i.place,
 		HeadStart: time.Duration(r.Priority) * c.PriorityBoost,
@@ -87,13 +112,18 @@ func (p *player) args(i instruction) backend.AcquireArgs {
 func (p *player) begin(i instruction, a backend.AcquireArgs) {
 	p.asked[i.number] = a
 	if i.verb == doPlace || a.PlaceTTL == 0 {
-		both(p, i.String(), func(s *side) (string, error) {
-			_, text, err := p.acquire(s, a)
-			return text, err
-		})
+		p.once(i.String(), a)
 		return
 	}
 	p.ask(p.join(i.number, a), i.String())
+}
+
+// once sends an ask that nobody waits for.
+func (p *player) once(what string, a backend.AcquireArgs) string {
+	return both(p, what, func(s *side) (string, error) {
+		_, text, err := p.acquire(s, a)
+		return text, err
+	})
 }
 
 // again asks for a request again: as another attempt, or with other claims.
@@ -104,10 +134,7 @@ func (p *player) again(i instruction, a backend.AcquireArgs) {
 	p.tries[i.target]++
 	a.Attempt = fmt.Sprintf("%s-%d", a.Request.ID, p.tries[i.target])
 	for range times(i.repeat) {
-		told := both(p, i.String(), func(s *side) (string, error) {
-			_, text, err := p.acquire(s, a)
-			return text, err
-		})
+		told := p.once(i.String(), a)
 		if strings.HasPrefix(told, "done") || strings.HasPrefix(told, "queued") {
 			p.asked[i.target] = a
 		}
@@ -134,6 +161,9 @@ func (p *player) hold(s *side, i instruction, a backend.AcquireArgs) (string, er
 		reply, err := s.Release(ctx, backend.ReleaseArgs{Ref: ref})
 		return outcomes[reply.Outcome] + endText(reply.End), err
 	default:
+		if i.stranger {
+			a.Attempt += "x" // the tombstone of an attempt would keep its own call from asking
+		}
 		reply, err := s.Withdraw(ctx, backend.WithdrawArgs{
 			ID: ref.ID, Holder: ref.Holder, Attempt: a.Attempt, Why: lease.EndCancelled,
 		})
@@ -173,10 +203,11 @@ func (p *player) look(what string, target lease.ID) {
 	ctx := p.h.Context()
 	both(p, what+": Stats", func(s *side) (string, error) {
 		stats, err := s.Stats(ctx)
-		return fmt.Sprintf("%d active, %d pending, oldest waiter %s, %d refused",
-			stats.Active, stats.Pending, p.at(stats.OldestWaiter), stats.Refused), err
+		return fmt.Sprintf("%d active, %d pending, oldest waiter %s", stats.Active, stats.Pending, p.at(stats.OldestWaiter)), err
 	})
 	both(p, what+": List", func(s *side) (string, error) { return p.list(ctx, s, lease.Query{}) })
+	ended := []lease.Status{lease.Expired, lease.Released, lease.Failed}
+	both(p, what+": List what has ended", func(s *side) (string, error) { return p.list(ctx, s, lease.Query{Status: ended}) })
 	both(p, what+": List Under", func(s *side) (string, error) { return p.list(ctx, s, lease.Query{Under: "a/b"}) })
 	both(p, what+": List Path", func(s *side) (string, error) { return p.list(ctx, s, lease.Query{Path: "a/b"}) })
 	if target != "" {

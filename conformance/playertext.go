@@ -38,8 +38,8 @@ func (p *player) in(d time.Duration) string {
 }
 
 func (p *player) leaseText(l lease.Lease) string {
-	return fmt.Sprintf("%s %s %v %s %s ttl %v, %d of %d renewals, priority %d, distinct %t, replaced %q%s, created %s, granted %s, until %s, waited %s, contention %d %d %s",
-		l.ID, l.Holder, l.Claims, l.Status, l.EndReason, l.TTL, l.Renewals, l.MaxRenewals, l.Priority, l.Distinct, l.Replaced, successorText(l),
+	return fmt.Sprintf("%s %s %v %s %s ttl %v, %d of %d renewals, priority %d, distinct %t, labels %v, replaced %q%s, created %s, granted %s, until %s, waited %s, contention %d %d %s",
+		l.ID, l.Holder, l.Claims, l.Status, l.EndReason, l.TTL, l.Renewals, l.MaxRenewals, l.Priority, l.Distinct, l.Labels, l.Replaced, successorText(l),
 		p.at(l.CreatedAt), p.at(l.GrantedAt), p.at(l.ExpiresAt), p.in(l.Waited),
 		l.Contention.Waiters, l.Contention.Priority, p.at(l.Contention.Since))
 }
@@ -61,18 +61,21 @@ func (p *player) acquireText(r backend.AcquireReply) string {
 	case backend.Done:
 		text += " " + p.leaseText(r.Lease) + " remaining " + p.in(r.Remaining)
 	case backend.Queued:
-		text += fmt.Sprintf(" at %d %s", r.Position, p.leaseText(r.Lease))
+		if r.Count < lease.MaxContention {
+			text += fmt.Sprintf(" at %d", r.Position)
+		}
+		text += " " + p.leaseText(r.Lease)
 	}
-	if r.Count > 0 {
+	switch {
+	case r.Count == lease.MaxContention: // which of them it looks at is the store's choice
+		text += fmt.Sprintf(", blocked by %d or more", r.Count)
+	case r.Count > 0:
 		blockers := make([]string, len(r.Blockers))
 		for n, b := range r.Blockers {
 			blockers[n] = fmt.Sprintf("%s %s waiting %t until %s", b.ID, b.Holder, b.Waiting, p.at(b.ExpiresAt))
 		}
 		slices.Sort(blockers)
 		text += fmt.Sprintf(", retry after %s, blocked by %d: %s", p.in(r.RetryAfter), r.Count, strings.Join(blockers, "; "))
-	}
-	if len(r.Cycle) > 0 {
-		text += fmt.Sprintf(", cycle %v", r.Cycle)
 	}
 	return text
 }
@@ -105,10 +108,13 @@ func (p *player) historyText(events []lease.Event) []string {
 		l := e.Lease
 		entries[n] = entry{
 			at:  p.halves(e.At.Sub(p.start)),
-			end: e.Kind == lease.KindExpired || e.Kind == lease.KindLapsed,
+			end: e.Kind == lease.KindExpired || e.Kind == lease.KindLapsed || orphaned(e),
 			text: fmt.Sprintf("%s %s %s %s %v %s, token %d, %d renewals, distinct %t, replaced %q%s, by %q: %q, created %s, granted %s",
 				p.at(e.At), e.Kind, l.ID, l.Holder, l.Claims, l.EndReason, rank, l.Renewals, l.Distinct, l.Replaced, successorText(l),
 				e.Actor, e.Reason, p.at(l.CreatedAt), p.at(l.GrantedAt)),
+		}
+		if orphaned(e) {
+			entries[n].at = never
 		}
 		if e.Kind == lease.KindRenewed {
 			entries[n].text += ", until " + p.at(l.ExpiresAt)
@@ -127,4 +133,31 @@ func (p *player) historyText(events []lease.Event) []string {
 		lines[n] = e.text
 	}
 	return lines
+}
+
+// orphaned tells of a waiter whose parent has expired. Within a step, stores find
+// that out when they come across it.
+func orphaned(e lease.Event) bool {
+	return e.Kind == lease.KindWithdrawn && e.Lease.EndReason == lease.EndExpired
+}
+
+// difference shows where two lines begin to differ, and so much of them that
+// people find the place.
+func difference(store, expected string) string {
+	n := 0
+	for n < len(store) && n < len(expected) && store[n] == expected[n] {
+		n++
+	}
+	from, before := max(0, n-300), ""
+	if from > 0 {
+		before = "... "
+	}
+	part := func(s string) string {
+		if end := n + 300; end < len(s) {
+			return before + s[from:end] + " ..."
+		}
+		return before + s[from:]
+	}
+	return fmt.Sprintf("  the store: %s\n  expected:  %s\n  %s^ they differ from here on", part(store), part(expected),
+		strings.Repeat(" ", len("expected:  ")+len(before)+n-from))
 }

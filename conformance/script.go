@@ -29,6 +29,10 @@ const (
 	doConfig   verb = "config"   //
 	doLook     verb = "look"     // compare what List, Get and Stats tell
 	doPass     verb = "pass"     // let time pass
+	doReuse    verb = "reuse"    // ask for an ID that was asked for before, with other claims, without a place
+	doBurst    verb = "burst"    // many leases that expire together
+	doReopen   verb = "reopen"   // reopen the store
+	doAge      verb = "age"      // let so much time pass that ends are forgotten
 )
 
 // instruction is one line of a script. It names requests by the number of the
@@ -45,7 +49,7 @@ type instruction struct {
 	repeat   bool          // renew, release, withdraw, again: the call arrives twice
 	stranger bool          // as another holder, or with another token
 	query    lease.Query   // force
-	steps    int           // pass
+	steps    int           // pass; burst: how many
 }
 
 // id is the ID of the request that an instruction with this number asks for.
@@ -73,6 +77,10 @@ func (i instruction) String() string {
 				s += ", " + part.text
 			}
 		}
+	case doReuse:
+		s += fmt.Sprintf(" %s %s %v ttl %v", id(i.target), i.request.Holder, i.request.Claims, i.request.TTL)
+	case doBurst:
+		s += fmt.Sprintf(" %d of %s %v ttl %v", i.steps, i.request.Holder, i.request.Claims, i.request.TTL)
 	case doAgain, doRenew, doRelease, doWithdraw:
 		s += " " + string(id(i.target))
 		if i.ttl > 0 {
@@ -103,6 +111,11 @@ var changes = []struct {
 	{"priority_boost", func(c *lease.Config) { c.PriorityBoost = boost + 2*step - c.PriorityBoost }},
 	{"max_leases_per_holder", func(c *lease.Config) { c.MaxLeasesPerHolder = 5 - c.MaxLeasesPerHolder }},
 	{"history_renewals", func(c *lease.Config) { c.HistoryRenewals = !c.HistoryRenewals }},
+	{"ended_max 3", func(c *lease.Config) { c.EndedMax = 3 }},
+	{"ended_max 0", func(c *lease.Config) { c.EndedMax = 0 }},
+	{"ended_retention", func(c *lease.Config) {
+		c.EndedRetention = lease.MinEndedRetention + 10*time.Minute - c.EndedRetention
+	}},
 }
 
 // Time goes in steps: calls are made at whole ones, and all that ends by itself
@@ -122,15 +135,28 @@ func script(seed uint64, realTime bool) []instruction {
 	g := &generator{
 		Rand: rand.New(rand.NewPCG(seed, 0x1ea5e)), realTime: realTime, requests: map[int]lease.Request{},
 	}
-	for n := range 2 + g.IntN(3) {
+	holders := 2 + g.IntN(3)
+	if g.IntN(6) == 0 {
+		holders = maxHolders
+	}
+	for n := range holders {
 		g.holders = append(g.holders, fmt.Sprintf("h%d", n+1))
+	}
+	burst := -1 // one script in four has one
+	if g.IntN(4) == 0 {
+		burst = 20 + g.IntN(scriptLength/2)
 	}
 	all := make([]instruction, scriptLength)
 	for n := range all {
-		all[n] = g.instruction(n)
+		if all[n] = g.instruction(n); n == burst {
+			all[n] = g.burst(n)
+		}
 	}
 	return all
 }
+
+// maxHolders is how many holders a script has at most.
+const maxHolders = 12
 
 type generator struct {
 	*rand.Rand
@@ -146,7 +172,7 @@ var verbs = []struct {
 	weight int
 }{
 	{doTry, 16}, {doWait, 26}, {doPlace, 5}, {doAgain, 8}, {doReplace, 9}, {doUnder, 14}, {doRenew, 14}, {doRelease, 22},
-	{doWithdraw, 5}, {doForce, 2}, {doSweep, 2}, {doConfig, 2}, {doLook, 6}, {doPass, 20},
+	{doWithdraw, 5}, {doForce, 2}, {doSweep, 2}, {doConfig, 2}, {doLook, 6}, {doPass, 20}, {doReuse, 4}, {doReopen, 1}, {doAge, 1},
 }
 
 func (g *generator) instruction(n int) instruction {
@@ -156,6 +182,11 @@ func (g *generator) instruction(n int) instruction {
 		i.target = g.asked[max(0, len(g.asked)-1-int(g.ExpFloat64()*4))]
 	}
 	switch i.verb {
+	case doReuse:
+		i.request = g.request()
+		if same := g.requests[i.target]; g.IntN(2) == 0 && len(same.Claims) > 0 {
+			i.request = same
+		}
 	case doTry, doWait, doPlace, doReplace, doUnder:
 		i.request = g.request()
 		if parent := g.requests[i.target].Claims; i.verb == doUnder && len(parent) > 0 && g.IntN(8) > 0 {
@@ -182,6 +213,17 @@ func (g *generator) instruction(n int) instruction {
 	case doPass:
 		i.steps = 1 + g.IntN(6)
 	}
+	return i
+}
+
+// burst returns an instruction for many shared leases, most of them, that end
+// together: more than stores look at, or end, in one step.
+func (g *generator) burst(n int) instruction {
+	i := instruction{number: n, verb: doBurst, steps: []int{50, 99, 100, 101, 128, 200, 201, 300}[g.IntN(8)], request: g.request()}
+	for c := range i.request.Claims {
+		i.request.Claims[c].Mode = lease.Shared
+	}
+	i.request.TTL, i.request.Distinct = g.lasts(4, 20), false
 	return i
 }
 
@@ -217,6 +259,9 @@ func (g *generator) request() lease.Request {
 	}
 	if g.IntN(4) == 0 {
 		r.Priority = g.IntN(5) - 2
+	}
+	if g.IntN(6) == 0 {
+		r.Labels = map[string]string{"reason": "script"}
 	}
 	paths := []string{"a", "a/b", "a/b/c", "d"}
 	var claims []lease.Claim

@@ -2,7 +2,7 @@
 
 package redisbackend_test
 
-// paritySeeds is how many random scripts are compared with backend/memory.
+// paritySeeds is how many random scripts are compared with the model.
 const paritySeeds = 300
 
 // differentialSeeds is how many scripts TestDifferential plays.

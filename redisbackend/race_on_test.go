@@ -2,7 +2,7 @@
 
 package redisbackend_test
 
-// paritySeeds is how many random scripts are compared with backend/memory:
+// paritySeeds is how many random scripts are compared with the model:
 // miniredis interprets the Lua ten times slower under the race detector.
 const paritySeeds = 20
 

@@ -67,6 +67,7 @@ func mini(testing.TB) conformance.Fixture {
 			require.NoError(tb, err)
 			return store
 		},
+		Reopen: func(testing.TB) {}, // the next handle has a client of its own
 	}
 }
 
@@ -82,6 +83,7 @@ func onServer(client func() redis.UniversalClient) func(testing.TB) conformance.
 				require.NoError(tb, err)
 				return store
 			},
+			Reopen: func(testing.TB) {}, // what a handle remembers ends with it
 		}
 	}
 }

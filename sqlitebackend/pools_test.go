@@ -32,8 +32,8 @@ func openApplication(t testing.TB, dsn string, limit int) *bun.DB {
 	return bun.NewDB(pool, sqlitedialect.New())
 }
 
-// paritySeeds is how many random scripts are compared with backend/memory.
-const paritySeeds = 100
+// paritySeeds is how many random scripts are compared with the model.
+const paritySeeds = 40
 
 // pooled opens handles on one file, each on an application's pool of so many
 // connections, and with the default synchronous=FULL.

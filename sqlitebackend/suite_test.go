@@ -13,11 +13,14 @@ import (
 // fixture opens handles on one file, as several processes would.
 func fixture(t testing.TB) conformance.Fixture {
 	path := filepath.Join(t.TempDir(), "leases.db")
-	return conformance.Fixture{Open: func(t testing.TB) backend.Store {
-		s, err := OpenStore(t.Context(), path, &Options{Synchronous: Normal})
-		require.NoError(t, err)
-		return s
-	}}
+	return conformance.Fixture{
+		Open: func(t testing.TB) backend.Store {
+			s, err := OpenStore(t.Context(), path, &Options{Synchronous: Normal})
+			require.NoError(t, err)
+			return s
+		},
+		Reopen: func(testing.TB) {}, // the last handle has closed the file
+	}
 }
 
 func TestConformance(t *testing.T) { conformance.Run(t, fixture) }

@@ -12,12 +12,13 @@ import (
 func fixture(testing.TB) conformance.Fixture {
 	s := memory.NewStore()
 	return conformance.Fixture{
-		Open: func(testing.TB) backend.Store { return s.Another() },
+		Open:     func(testing.TB) backend.Store { return s.Another() },
+		Volatile: "a store in memory ends with its process",
 	}
 }
 
 func TestConformance(t *testing.T) { conformance.Run(t, fixture) }
 
-func TestParity(t *testing.T) { conformance.Parity(t, fixture) }
+func TestParity(t *testing.T) { conformance.Parity(t, fixture, conformance.Seeds(1, 100)...) }
 
 func BenchmarkStore(b *testing.B) { conformance.Bench(b, fixture) }

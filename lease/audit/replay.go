@@ -244,7 +244,7 @@ func (r *replay) checkLifetime(e lease.Event, l, was *life) {
 	}
 	v := Violation{Lifetime, e.Seq, since, l.id, text("%s is granted at %s with an expiry at %s, and a TTL of %v",
 		l.id, stamp(e.At), stamp(l.expires), e.Lease.TTL)}
-	if len(l.chain) > 0 { // its parent may have been renewed for less than it had left
+	if len(l.chain) > 0 && l.expires.After(e.At) { // its parent may have been renewed for less than it had left
 		parent := r.open[l.chain[0]]
 		parent.unlessRenewed = append(parent.unlessRenewed, v)
 		return
