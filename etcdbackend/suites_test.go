@@ -51,5 +51,7 @@ func TestServer(t *testing.T) {
 	defer all.Wait()
 	all.Go(func() { t.Run("Conformance", func(t *testing.T) { conformance.Run(t, onServer) }) })
 	all.Go(func() { t.Run("Helpers", func(t *testing.T) { conformance.RunHelpers(t, onServer) }) })
-	all.Go(func() { t.Run("Parity", func(t *testing.T) { conformance.Parity(t, onServer, conformance.Seeds(1, 5)...) }) })
+	all.Go(func() {
+		t.Run("Parity", func(t *testing.T) { conformance.Parity(t, onServer, conformance.Seeds(1, 5)...) })
+	})
 }
