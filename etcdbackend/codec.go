@@ -119,7 +119,7 @@ func millis(t time.Time) int64 {
 func decode[T any](key, value []byte) (T, error) {
 	var into T
 	if err := json.Unmarshal(value, &into); err != nil {
-		return into, fmt.Errorf("etcdbackend: the value of %q is not ours: %w", key, err)
+		return into, fmt.Errorf("the value of %q: %w", key, err)
 	}
 	return into, nil
 }

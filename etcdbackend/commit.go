@@ -5,9 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"math/rand/v2"
+	"strings"
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"go.etcd.io/etcd/api/v3/mvccpb"
 
 	"github.com/leasekit/leasekit/backend/rules"
 	"github.com/leasekit/leasekit/internal/groupcommit"
@@ -137,8 +140,11 @@ func (s *Store) commit(ctx context.Context, t *transaction) (done bool, err erro
 			return true, nil
 		case err == nil:
 			return s.overtaken(ctx, t, rev)
-		case certain(err):
+		case certain(err) || isFinal(err):
 			return false, &final{unavailable("commit", err)}
+		}
+		if batch, known := s.mirror.followed(t.base); known { // the watch tells
+			return batch == t.head.Batch, nil
 		}
 		// It may have been committed, or may be yet: the same again tells.
 		if !sleep(ctx, pause+rand.N(pause)) {
@@ -164,11 +170,24 @@ func (s *Store) send(ctx context.Context, base int64, ops []clientv3.Op) (rev in
 	case answer.Succeeded:
 		return answer.Header.Revision, true, nil
 	}
-	if there := answer.Responses[0].GetResponseRange().Kvs; len(there) > 0 {
-		return there[0].ModRevision, false, nil
+	rev, err = s.revision(answer.Responses[0].GetResponseRange().Kvs, base)
+	return rev, false, err
+}
+
+// revision returns that of the head that was read. It is not below one that was
+// seen before.
+func (s *Store) revision(there []*mvccpb.KeyValue, before int64) (int64, error) {
+	var err error
+	switch {
+	case len(there) == 0:
+		err = errNamespaceGone
+	case there[0].ModRevision < before:
+		err = errRestored
+	default:
+		return there[0].ModRevision, nil
 	}
-	s.mirror.fail(errNamespaceGone)
-	return base + 1, false, nil
+	s.mirror.fail(err)
+	return 0, err
 }
 
 // committed takes a transaction of our own into the mirror, unless the watch was
@@ -246,15 +265,14 @@ func (s *Store) mirrored() head {
 
 // headNow returns the revision of the head that is there now.
 func (s *Store) headNow(ctx context.Context) (int64, error) {
+	s.mirror.mutex.RLock()
+	before := s.mirror.rev
+	s.mirror.mutex.RUnlock()
 	answer, err := s.kv.Get(ctx, s.keys.head, clientv3.WithKeysOnly())
 	if err != nil {
 		return 0, err
 	}
-	if len(answer.Kvs) == 0 {
-		s.mirror.fail(errNamespaceGone)
-		return 0, errNamespaceGone
-	}
-	return answer.Kvs[0].ModRevision, nil
+	return s.revision(answer.Kvs, before)
 }
 
 // change returns what the transaction changes: as the mirror takes it in, and as
@@ -336,13 +354,15 @@ type writer struct {
 const perOperation = 16
 
 func (w *writer) put(key string, value any) {
-	text, err := json.Marshal(value)
-	if err != nil {
+	var text strings.Builder
+	encoder := json.NewEncoder(&text)
+	encoder.SetEscapeHTML(false) // it would make some paths six times as long
+	if err := encoder.Encode(value); err != nil {
 		w.err = err
 		return
 	}
-	w.ops = append(w.ops, clientv3.OpPut(key, string(text)))
-	w.bytes += len(key) + len(text) + perOperation
+	w.ops = append(w.ops, clientv3.OpPut(key, text.String()))
+	w.bytes += len(key) + text.Len() + perOperation
 }
 
 func (w *writer) delete(key string) {

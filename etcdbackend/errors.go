@@ -37,15 +37,12 @@ func (e *ClockSkewError) Is(target error) bool { return target == ErrClockSkew }
 
 var (
 	errNamespaceGone = fmt.Errorf("%w: the namespace's keys have been deleted", lease.ErrRegressed)
+	errRestored      = fmt.Errorf("%w, or the newest transactions are missing: a backup was restored", lease.ErrRegressed)
+	errNotOurs       = errors.New("etcdbackend: a key was written by something else")
 	errWatchEnded    = errors.New("etcdbackend: the watch ended")
 	errTooLarge      = errors.New("etcdbackend: the transaction is larger than Options.MaxTxnBytes")
 	errBusy          = errors.New("etcdbackend: other processes were faster each time")
 )
-
-// regressed says that etcd has gone back in time.
-func regressed(token, before lease.Token) error {
-	return fmt.Errorf("%w: it is %d and was %d, or the newest transactions are missing: a backup was restored", lease.ErrRegressed, token, before)
-}
 
 // isFinal reports whether an error is about what is stored, so that trying again
 // is of no use.

@@ -26,6 +26,7 @@ type fakeEtcd struct {
 	compacted int64
 	leases    clientv3.LeaseID
 	expired   map[clientv3.LeaseID]chan struct{}
+	cutOff    chan struct{} // closed and renewed when all watches end
 
 	// lose tells what becomes of a transaction: sent says whether it is to be
 	// applied, answered whether the client hears of it. nil: both.
@@ -34,7 +35,7 @@ type fakeEtcd struct {
 
 func newFake() *fakeEtcd {
 	return &fakeEtcd{
-		rev: 1, moved: make(chan struct{}), keys: map[string]*mvccpb.KeyValue{}, expired: map[clientv3.LeaseID]chan struct{}{},
+		rev: 1, moved: make(chan struct{}), cutOff: make(chan struct{}), keys: map[string]*mvccpb.KeyValue{}, expired: map[clientv3.LeaseID]chan struct{}{},
 	}
 }
 
@@ -130,7 +131,7 @@ func (t *fakeTxn) Commit() (*clientv3.TxnResponse, error) {
 			answer.Responses = append(answer.Responses, &pb.ResponseOp{Response: &pb.ResponseOp_ResponseRange{ResponseRange: got}})
 		}
 	}
-	if !answered {
+	if !sent || !answered {
 		return nil, errors.New("the connection broke")
 	}
 	answer.Header = t.header()
@@ -224,9 +225,46 @@ func (f *fakeEtcd) compact() {
 	f.compacted = f.rev
 }
 
+// cut ends all watches.
+func (f *fakeEtcd) cut() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	close(f.cutOff)
+	f.cutOff = make(chan struct{})
+}
+
+// copy returns all keys as they are; restore goes back to them, at a later
+// revision, as when a backup is restored.
+func (f *fakeEtcd) copy() map[string]*mvccpb.KeyValue { return maps.Clone(f.keys) }
+
+func (f *fakeEtcd) restore(keys map[string]*mvccpb.KeyValue) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var ops []clientv3.Op
+	for key, kv := range keys {
+		ops = append(ops, clientv3.OpPut(key, string(kv.Value)))
+	}
+	for key := range f.keys {
+		if keys[key] == nil {
+			ops = append(ops, clientv3.OpDelete(key))
+		}
+	}
+	f.commit(ops)
+}
+
+func (f *fakeKV) Delete(ctx context.Context, key string, o ...clientv3.OpOption) (*clientv3.DeleteResponse, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.commit([]clientv3.Op{clientv3.OpDelete(key, o...)})
+	return &clientv3.DeleteResponse{Header: f.header()}, ctx.Err()
+}
+
 func (f *fakeWatcher) Watch(ctx context.Context, key string, o ...clientv3.OpOption) clientv3.WatchChan {
 	told := make(chan clientv3.WatchResponse)
 	op := clientv3.OpGet(key, o...)
+	f.mu.Lock()
+	cut := f.cutOff
+	f.mu.Unlock()
 	go func() {
 		defer close(told)
 		for at, rev := 0, op.Rev(); ; {
@@ -255,6 +293,8 @@ func (f *fakeWatcher) Watch(ctx context.Context, key string, o ...clientv3.OpOpt
 			}
 			select {
 			case <-moved:
+			case <-cut:
+				return
 			case <-ctx.Done():
 				return
 			}

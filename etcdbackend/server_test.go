@@ -31,6 +31,9 @@ func serverConfig(t testing.TB, name string) *embed.Config {
 	c.ListenPeerUrls = []url.URL{freeAddress(t)}
 	c.AdvertiseClientUrls, c.AdvertisePeerUrls = c.ListenClientUrls, c.ListenPeerUrls
 	c.InitialCluster = fmt.Sprintf("%s=%s", name, c.ListenPeerUrls[0].String())
+	if _, benchmark := t.(*testing.B); !benchmark {
+		c.UnsafeNoFsync = true // no test loses power
+	}
 	c.ZapLoggerBuilder = embed.NewZapLoggerBuilder(zap.NewNop())
 	return c
 }

@@ -48,42 +48,78 @@ func (s *Store) join(ctx context.Context) (<-chan *clientv3.LeaseKeepAliveRespon
 	if err != nil {
 		return nil, err
 	}
-	alive, err := s.leases.KeepAlive(s.closing, granted.ID)
-	if err != nil {
-		return nil, err
-	}
-	text, err := json.Marshal(hello{Lease: granted.ID})
-	if err != nil {
-		return nil, err
-	}
-	name := string(lease.NewID())
 	s.session.mutex.Lock()
-	s.session.client, s.session.lease, s.session.asked, s.session.told = name, granted.ID, s.clock.now(), make(chan struct{})
+	s.session.client, s.session.lease = string(lease.NewID()), granted.ID
 	s.session.mutex.Unlock()
-	if _, err := s.kv.Put(ctx, s.keys.client(name), string(text), clientv3.WithLease(granted.ID)); err != nil {
-		return nil, err
+	var alive <-chan *clientv3.LeaseKeepAliveResponse
+	if err = s.announce(ctx); err == nil {
+		alive, err = s.leases.KeepAlive(s.closing, granted.ID)
 	}
-	return alive, nil
+	if err != nil {
+		s.session.forget()
+	}
+	return alive, err
 }
 
-// keepSession keeps the key there until the store is closed.
+// forget makes places that are kept from now on nobody's.
+func (s *session) forget() {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	s.client = ""
+}
+
+// announce writes the key.
+func (s *Store) announce(ctx context.Context) error {
+	s.session.mutex.Lock()
+	name, id := s.session.client, s.session.lease
+	s.session.asked, s.session.told = s.clock.now(), make(chan struct{})
+	s.session.mutex.Unlock()
+	text, err := json.Marshal(hello{Lease: id})
+	if err == nil {
+		_, err = s.kv.Put(ctx, s.keys.client(name), string(text), clientv3.WithLease(id))
+	}
+	return err
+}
+
+// askClocksAfter is how long after one comparison of clocks the next one comes.
+const askClocksAfter = time.Minute
+
+// keepSession keeps the key there until the store is closed, and compares clocks
+// from time to time.
 func (s *Store) keepSession(alive <-chan *clientv3.LeaseKeepAliveResponse) {
-	for {
-		for range alive {
-			continue // the client renews it
-		}
-		s.session.mutex.Lock()
-		s.session.client = "" // places that are kept now are nobody's
-		s.session.mutex.Unlock()
-		for alive = nil; alive == nil; {
-			if !sleep(s.closing, rewatch) {
-				return
+	var again <-chan time.Time
+	if s.options.MaxSkew != OneClock {
+		ticker := time.NewTicker(askClocksAfter)
+		defer ticker.Stop()
+		again = ticker.C
+	}
+	for s.closing.Err() == nil {
+		select {
+		case _, lives := <-alive: // the client renews it
+			if lives {
+				continue
 			}
+			s.session.forget()
+			alive = s.rejoin()
+		case <-again:
 			ctx, cancel := context.WithTimeout(s.closing, txnTry)
-			alive, _ = s.join(ctx) // until it succeeds
+			_ = s.announce(ctx) // until the next time
 			cancel()
 		}
 	}
+}
+
+// rejoin makes another key in place of one that is gone.
+func (s *Store) rejoin() <-chan *clientv3.LeaseKeepAliveResponse {
+	for sleep(s.closing, rewatch) {
+		ctx, cancel := context.WithTimeout(s.closing, txnTry)
+		alive, err := s.join(ctx)
+		cancel()
+		if err == nil {
+			return alive
+		}
+	}
+	return nil
 }
 
 // leave lets others pass our waiters at once.
@@ -164,7 +200,9 @@ func (s *Store) compareClocks(ctx context.Context) error {
 		return nil
 	}
 	s.mirror.mutex.RLock()
-	own := s.session.name()
+	s.session.mutex.Lock()
+	own, told := s.session.client, s.session.told
+	s.session.mutex.Unlock()
 	others := len(s.mirror.clients)
 	if s.mirror.clients[own] {
 		others--
@@ -174,7 +212,7 @@ func (s *Store) compareClocks(ctx context.Context) error {
 		timer := time.NewTimer(clockPatience)
 		defer timer.Stop()
 		select {
-		case <-s.session.told:
+		case <-told:
 		case <-timer.C:
 		case <-ctx.Done():
 			return ctx.Err()

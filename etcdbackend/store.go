@@ -56,11 +56,15 @@ func (s *Store) do(ctx context.Context, op groupcommit.Operation[*transaction]) 
 
 // run runs f as one step.
 func run[T any](ctx context.Context, s *Store, f func(*rules.Step) (T, error)) (T, error) {
+	return runIn(ctx, s, func(_ *transaction, step *rules.Step) (T, error) { return f(step) })
+}
+
+func runIn[T any](ctx context.Context, s *Store, f func(*transaction, *rules.Step) (T, error)) (T, error) {
 	var reply, none T
 	err := s.do(ctx, func(t *transaction) error {
 		step, err := rules.Begin(t)
 		if err == nil {
-			reply, err = f(step)
+			reply, err = f(t, step)
 		}
 		return err
 	})
@@ -122,12 +126,16 @@ func (s *Store) Force(ctx context.Context, a backend.ForceArgs) (backend.ForceRe
 	return run(ctx, s, func(st *rules.Step) (backend.ForceReply, error) { return st.Force(a) })
 }
 
-// maxSwept is how much one step of a sweep does, as a transaction has room for.
-const maxSwept = 100
-
-// Sweep implements [backend.Store].
+// Sweep implements [backend.Store]. One step does as much as a transaction has
+// room for.
 func (s *Store) Sweep(ctx context.Context, limit int) (backend.SweepReply, error) {
-	return run(ctx, s, func(st *rules.Step) (backend.SweepReply, error) { return st.Sweep(min(limit, maxSwept)) })
+	limit = min(limit, s.options.MaxTxnOps/2)
+	return runIn(ctx, s, func(t *transaction, st *rules.Step) (backend.SweepReply, error) {
+		if most := t.state.MaxEnds; most > 0 {
+			return st.Sweep(min(limit, most))
+		}
+		return st.Sweep(limit)
+	})
 }
 
 // SetConfig implements [backend.Store].

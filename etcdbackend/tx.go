@@ -275,10 +275,6 @@ func (t *transaction) Tombstone(name string) (int64, error) {
 	return t.tombstones[name], nil
 }
 
-// maxDug is how many tombstones one transaction removes: they are small, and
-// others wait.
-const maxDug = 256
-
 // Forget implements [rules.Tx].
 func (t *transaction) Forget(f rules.Forget) (int, error) {
 	t.digUp(f.Now)
@@ -314,6 +310,9 @@ func (t *transaction) forget(id lease.ID) {
 	t.written = true
 	t.size += len(id) + 50
 }
+
+// maxDug is how many tombstones one sweep removes; others wait.
+const maxDug = minTxnOps
 
 // digUp removes tombstones whose time is over.
 func (t *transaction) digUp(now int64) {

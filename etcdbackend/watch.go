@@ -3,12 +3,15 @@ package etcdbackend
 import (
 	"bytes"
 	"context"
+	"errors"
+	"fmt"
 	"strings"
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"go.etcd.io/etcd/api/v3/mvccpb"
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 
 	"github.com/leasekit/leasekit/backend/rules"
 	"github.com/leasekit/leasekit/lease"
@@ -18,26 +21,29 @@ import (
 const rewatch = 50 * time.Millisecond
 
 // follow keeps the mirror up to date from this revision of etcd on, until the
-// store is closed. Where the watch is cut off it goes on; where what it would
-// have told is compacted, the whole is read again.
+// store is closed. A watch that ends is begun again where it was. If what it
+// would have told is compacted, or makes no sense, the whole is read anew.
 func (s *Store) follow(from int64) {
-	for s.closing.Err() == nil {
+	for {
 		reached, err := s.watch(from)
-		if from = reached; err == nil {
-			continue
+		from = reached
+		pause := rewatch
+		if errors.Is(err, rpctypes.ErrCompacted) || errors.Is(err, errNotOurs) {
+			at, err := s.resync(s.closing)
+			if err == nil {
+				from = at + 1
+				continue
+			}
+			pause = behind
 		}
-		if !sleep(s.closing, rewatch) {
+		if !sleep(s.closing, pause) {
 			return
-		}
-		if at, err := s.resync(s.closing); err == nil {
-			from = at + 1
 		}
 	}
 }
 
 // watch takes in what is told from a revision on, until the watch ends. It
-// returns the revision to go on from. An error means that the watch cannot go
-// on from there, or that it is not known why it ended.
+// returns the revision to go on from, and why it ended.
 func (s *Store) watch(from int64) (int64, error) {
 	ctx, cancel := context.WithCancel(clientv3.WithRequireLeader(s.closing))
 	defer cancel()
@@ -51,6 +57,7 @@ func (s *Store) watch(from int64) (int64, error) {
 				n++
 			}
 			if err := s.take(rev, told.Events[:n]); err != nil {
+				err = fmt.Errorf("%w: %w", errNotOurs, err)
 				s.mirror.fail(err)
 				return from, err
 			}
@@ -74,8 +81,7 @@ func (s *Store) resync(ctx context.Context) (int64, error) {
 	m.mutex.Lock()
 	switch {
 	case shot.head.Counters.Token < m.head.Counters.Token || shot.rev < m.rev && shot.head.Batch != m.head.Batch:
-		m.err = regressed(shot.head.Counters.Token, m.head.Counters.Token)
-		err = m.err
+		m.err, err = errRestored, errRestored
 		m.signal()
 	case shot.rev > m.rev || m.err != nil:
 		m.reset(shot)
@@ -111,7 +117,11 @@ func (s *Store) take(rev int64, events []*clientv3.Event) error {
 			}
 		}
 	}
-	if written {
+	switch {
+	case !written:
+	case c.head.Counters.Token < m.head.Counters.Token:
+		return errRestored
+	default:
 		m.apply(&c)
 		s.waiters.Notify(c.head.Woken...)
 	}
