@@ -6,11 +6,11 @@ import (
 )
 
 // maxEnds bounds how many leases and waiters one step ends before it replies
-// Again.
+// Again, unless State.MaxEnds is lower.
 const maxEnds = 100
 
 // full reports whether the step may end no more.
-func (s *Step) full() bool { return s.ends >= maxEnds }
+func (s *Step) full() bool { return s.ends >= s.maxEnds }
 
 // expire records the end of r if its time is over. It took effect at the
 // deadline.

@@ -18,6 +18,7 @@ type Step struct {
 	now      int64 // the store's clock, ms, rounded down: what is over is judged by it
 	up       int64 // the same, rounded up: what is granted lasts from it
 
+	maxEnds int
 	ends    int                  // how many leases and waiters it has ended
 	ended   map[lease.ID]bool    // which
 	gone    map[string]bool      // answers of Tx.Gone
@@ -34,7 +35,10 @@ func Begin(tx Tx) (*Step, error) {
 	}
 	s := &Step{
 		tx: &meter{Tx: tx}, counters: state.Counters, config: state.Config,
-		client: state.Client, dates: state.Dates,
+		client: state.Client, dates: state.Dates, maxEnds: maxEnds,
+	}
+	if state.MaxEnds > 0 {
+		s.maxEnds = min(s.maxEnds, state.MaxEnds)
 	}
 	s.now, s.up = state.clock()
 	s.counters.Now = s.now

@@ -121,6 +121,11 @@ type State struct {
 	// that somebody is gone.
 	Client string
 
+	// MaxEnds is how many leases and waiters the step may end before it replies
+	// Again; 0 means 100. A store whose transactions are bounded in size lowers it
+	// for a step that was too large.
+	MaxEnds int
+
 	// Dates is what is added to the store's clock to show it to people.
 	Dates time.Duration
 }

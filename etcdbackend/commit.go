@@ -1,0 +1,371 @@
+package etcdbackend
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"math/rand/v2"
+	"strings"
+	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"go.etcd.io/etcd/api/v3/mvccpb"
+
+	"github.com/leasekit/leasekit/backend/rules"
+	"github.com/leasekit/leasekit/internal/groupcommit"
+	"github.com/leasekit/leasekit/lease"
+)
+
+const (
+	// commitBound is how long a batch is tried for, txnTry one try of sending it.
+	commitBound = 5 * time.Second
+	txnTry      = 2 * time.Second
+	// behind is how long the watch may take to tell what etcd already has; after
+	// that the namespace is read anew.
+	behind = time.Second
+
+	minTxnOps   = 16
+	minTxnBytes = 400_000 // twice the largest record and its event
+	// batchBytes is when a batch takes no more steps.
+	batchBytes = 256 << 10
+)
+
+// transact runs the operations of one batch on the mirror and commits what they
+// changed in one transaction of etcd, which holds if the head is still the one
+// that the mirror shows. If another process was faster, it waits until the mirror
+// has caught up, and runs them again.
+//
+//  1. What is not committed is never seen by anybody, this process included.
+//  2. A batch that changes nothing is answered only if the head is still the
+//     same: so a refusal is never older than the call.
+//  3. Of the transactions that stand on one revision of the head at most one is
+//     ever committed. So sending the same again is safe, and whether a lost one
+//     was committed is known as soon as one that follows is.
+func (s *Store) transact(_ context.Context, batch *groupcommit.Batch[*transaction]) ([]*groupcommit.Call[*transaction], error) {
+	ctx, cancel := context.WithTimeout(s.closing, commitBound)
+	defer cancel()
+	var calls []*groupcommit.Call[*transaction]
+	maxEnds := 0
+	for ctx.Err() == nil {
+		t, err := s.attempt(ctx, batch, &calls, maxEnds)
+		if err != nil || len(calls) == 0 {
+			return calls, err
+		}
+		done, err := s.commit(ctx, t)
+		switch {
+		case errors.Is(err, errTooLarge) && len(calls) == 1 && maxEnds != 1:
+			if maxEnds /= 2; maxEnds == 0 {
+				maxEnds = 50
+			}
+		case err != nil || done:
+			return calls, err
+		}
+	}
+	if s.closing.Err() != nil {
+		return calls, lease.ErrClosed
+	}
+	return calls, &final{unavailable("commit", errBusy)}
+}
+
+// final marks an error that concerns all operations of a batch alike.
+type final struct{ error }
+
+func (f *final) Unwrap() error { return f.error }
+
+func isFinalBatch(err error) bool {
+	var f *final
+	return errors.As(err, &f) || errors.Is(err, lease.ErrClosed)
+}
+
+// attempt runs the operations of the batch, those that have been taken from it
+// and more while there is room, on the mirror as it is.
+func (s *Store) attempt(ctx context.Context, batch *groupcommit.Batch[*transaction], calls *[]*groupcommit.Call[*transaction], maxEnds int) (*transaction, error) {
+	m := &s.mirror
+	m.mutex.RLock()
+	defer m.mutex.RUnlock()
+	now := s.clock.now()
+	err := m.err
+	if err == nil {
+		err = s.checkClock(now, m.head.Counters.Now)
+	}
+	if err != nil {
+		return nil, &final{unavailable("commit", err)}
+	}
+	t := m.begin()
+	t.state = rules.State{Clock: now, Client: s.session.name(), MaxEnds: maxEnds}
+	t.read = s.readHistory(ctx)
+	t.head.Batch, t.head.Client = string(lease.NewID()), t.state.Client
+	t.head.Counters.Refused += s.refused.Load()
+	for _, c := range *calls {
+		if err := c.Run(t); err != nil {
+			return nil, err
+		}
+	}
+	for !t.full(s.options) {
+		c := batch.Next()
+		if c == nil {
+			break
+		}
+		*calls = append(*calls, c)
+		if err := c.Run(t); err != nil {
+			return nil, err
+		}
+	}
+	return t, nil
+}
+
+// full reports whether no more steps are to be taken.
+func (t *transaction) full(o Options) bool {
+	return t.size >= batchBytes || len(t.changed.byID)+len(t.removed)+len(t.buried) >= o.MaxTxnOps-minTxnOps/2
+}
+
+// commit reports whether etcd has taken the transaction. If it has, so has the
+// mirror; if not, the mirror has moved on and the steps must run again.
+func (s *Store) commit(ctx context.Context, t *transaction) (done bool, err error) {
+	if !t.written {
+		return s.confirm(ctx, t)
+	}
+	c, ops, err := t.change(s.keys, s.options)
+	if err != nil {
+		return false, err
+	}
+	pause := 5 * time.Millisecond
+	for {
+		rev, done, err := s.send(ctx, t.base, ops)
+		switch {
+		case err == nil && done:
+			c.rev = rev
+			s.committed(t, c)
+			return true, nil
+		case err == nil:
+			return s.overtaken(ctx, t, rev)
+		case certain(err) || isFinal(err):
+			return false, &final{unavailable("commit", err)}
+		}
+		if batch, known := s.mirror.followed(t.base); known { // the watch tells
+			return batch == t.head.Batch, nil
+		}
+		// It may have been committed, or may be yet: the same again tells.
+		if !sleep(ctx, pause+rand.N(pause)) {
+			return false, &final{unavailable("commit", err)}
+		}
+		pause = min(2*pause, 200*time.Millisecond)
+	}
+}
+
+// send sends the transaction once. It returns the revision of the head: of the
+// one that it wrote, or of the one that is there instead.
+func (s *Store) send(ctx context.Context, base int64, ops []clientv3.Op) (rev int64, done bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, txnTry)
+	defer cancel()
+	answer, err := s.kv.Txn(ctx).
+		If(clientv3.Compare(clientv3.ModRevision(s.keys.head), "=", base)).
+		Then(ops...).
+		Else(clientv3.OpGet(s.keys.head, clientv3.WithKeysOnly())).
+		Commit()
+	switch {
+	case err != nil:
+		return 0, false, err
+	case answer.Succeeded:
+		return answer.Header.Revision, true, nil
+	}
+	rev, err = s.revision(answer.Responses[0].GetResponseRange().Kvs, base)
+	return rev, false, err
+}
+
+// revision returns that of the head that was read. It is not below one that was
+// seen before.
+func (s *Store) revision(there []*mvccpb.KeyValue, before int64) (int64, error) {
+	var err error
+	switch {
+	case len(there) == 0:
+		err = errNamespaceGone
+	case there[0].ModRevision < before:
+		err = errRestored
+	default:
+		return there[0].ModRevision, nil
+	}
+	s.mirror.fail(err)
+	return 0, err
+}
+
+// committed takes a transaction of our own into the mirror, unless the watch was
+// faster.
+func (s *Store) committed(t *transaction, c *change) {
+	s.refused.Store(0)
+	m := &s.mirror
+	m.mutex.Lock()
+	defer m.mutex.Unlock()
+	if m.rev == t.base {
+		m.apply(c)
+		s.waiters.Notify(c.head.Woken...)
+	}
+}
+
+// overtaken waits until the mirror has come to this revision of the head. It
+// reports whether it was the transaction itself that was faster: one that was
+// sent before, and whose answer was lost.
+func (s *Store) overtaken(ctx context.Context, t *transaction, rev int64) (bool, error) {
+	if err := s.catchUp(ctx, rev); err != nil {
+		return false, &final{unavailable("commit", err)}
+	}
+	batch, known := s.mirror.followed(t.base)
+	if !known { // the namespace was read anew meanwhile
+		return false, &final{unavailable("commit", errUnknown)}
+	}
+	return batch == t.head.Batch, nil
+}
+
+var errUnknown = errors.New("etcdbackend: another process was faster, or the answer was lost: what has become of the transaction is not known")
+
+// catchUp returns when the mirror has come to this revision of the head.
+func (s *Store) catchUp(ctx context.Context, rev int64) error {
+	for {
+		some, cancel := context.WithTimeout(ctx, behind)
+		err := s.mirror.wait(some, rev)
+		cancel()
+		if err == nil || ctx.Err() != nil || isFinal(err) {
+			return err
+		}
+		if _, err := s.resync(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+// confirm reports whether the head is still the one that a transaction stands on
+// that changes nothing.
+func (s *Store) confirm(ctx context.Context, t *transaction) (bool, error) {
+	rev, err := s.headNow(ctx)
+	if err == nil && rev != t.base {
+		return false, s.catchUpFinal(ctx, rev)
+	}
+	if err != nil {
+		return false, &final{unavailable("commit", err)}
+	}
+	// A refusal is no reason to write: what it counted is kept for the next
+	// transaction.
+	s.refused.Store(t.head.Counters.Refused - s.mirrored().Counters.Refused)
+	return true, nil
+}
+
+func (s *Store) catchUpFinal(ctx context.Context, rev int64) error {
+	if err := s.catchUp(ctx, rev); err != nil {
+		return &final{unavailable("commit", err)}
+	}
+	return nil
+}
+
+func (s *Store) mirrored() head {
+	s.mirror.mutex.RLock()
+	defer s.mirror.mutex.RUnlock()
+	return s.mirror.head
+}
+
+// headNow returns the revision of the head that is there now.
+func (s *Store) headNow(ctx context.Context) (int64, error) {
+	s.mirror.mutex.RLock()
+	before := s.mirror.rev
+	s.mirror.mutex.RUnlock()
+	answer, err := s.kv.Get(ctx, s.keys.head, clientv3.WithKeysOnly())
+	if err != nil {
+		return 0, err
+	}
+	return s.revision(answer.Kvs, before)
+}
+
+// change returns what the transaction changes: as the mirror takes it in, and as
+// etcd does.
+func (t *transaction) change(k keyspace, o Options) (*change, []clientv3.Op, error) {
+	c := &change{head: t.head, buried: t.buried, events: t.events}
+	w := writer{}
+	w.put(k.head, t.head)
+	if t.saved {
+		c.config = &t.config
+		w.put(k.config(), t.config)
+	}
+	for id, r := range t.changed.byID {
+		c.records = append(c.records, r)
+		w.put(k.record(id), (*record)(r))
+	}
+	for id := range t.removed {
+		if t.changed.byID[id] == nil {
+			c.removed = append(c.removed, id)
+			w.delete(k.record(id))
+		}
+	}
+	for name, until := range t.buried {
+		if until == 0 {
+			w.delete(k.tombstone(name))
+		} else {
+			w.put(k.tombstone(name), until)
+		}
+	}
+	if len(t.events) > 0 {
+		for i := range t.events {
+			t.events[i].first = t.events[0].Seq
+		}
+		w.put(k.history(t.events[0].Seq), t.events)
+	}
+	if t.trimTo > 0 {
+		w.ops = append(w.ops, clientv3.OpDelete(k.history(0), clientv3.WithRange(k.history(t.trimTo))))
+	}
+	switch {
+	case w.err != nil:
+		return nil, nil, w.err
+	case w.bytes > o.MaxTxnBytes:
+		return nil, nil, errTooLarge
+	}
+	ops, err := nested(w.ops, o.MaxTxnOps)
+	return c, ops, err
+}
+
+// nested returns the operations as those of a transaction that a server which
+// allows this many accepts: what is too many goes into transactions inside of
+// it, of which it allows as many as are left.
+func nested(ops []clientv3.Op, most int) ([]clientv3.Op, error) {
+	if len(ops) <= most {
+		return ops, nil
+	}
+	groups := 1
+	for groups*(most-groups) < len(ops) {
+		if groups++; groups > most/2 {
+			return nil, errTooLarge
+		}
+	}
+	var outer []clientv3.Op
+	for len(ops) > 0 {
+		n := min(most-groups, len(ops))
+		outer = append(outer, clientv3.OpTxn(nil, ops[:n], nil))
+		ops = ops[n:]
+	}
+	return outer, nil
+}
+
+// writer collects the operations of a transaction.
+type writer struct {
+	ops   []clientv3.Op
+	bytes int
+	err   error
+}
+
+// each operation has a few bytes around its key and value.
+const perOperation = 16
+
+func (w *writer) put(key string, value any) {
+	var text strings.Builder
+	encoder := json.NewEncoder(&text)
+	encoder.SetEscapeHTML(false) // it would make some paths six times as long
+	if err := encoder.Encode(value); err != nil {
+		w.err = err
+		return
+	}
+	w.ops = append(w.ops, clientv3.OpPut(key, text.String()))
+	w.bytes += len(key) + text.Len() + perOperation
+}
+
+func (w *writer) delete(key string) {
+	w.ops = append(w.ops, clientv3.OpDelete(key))
+	w.bytes += len(key) + perOperation
+}

@@ -1,0 +1,59 @@
+package etcdbackend
+
+import (
+	"fmt"
+	"net/url"
+
+	"github.com/leasekit/leasekit/lease"
+)
+
+// keyspace names the keys of a namespace, which share one prefix:
+//
+//	head             what there is one of; every transaction writes it
+//	config           the configuration
+//	record/ID        a lease or waiter, until it is forgotten
+//	tombstone/NAME   until when a name is remembered
+//	history/SEQ      events, from this one on, of one transaction
+//	client/CLIENT    a process that is alive; gone with its etcd lease
+//	clock/CLIENT/PEER  what the clock of a peer showed when the client asked
+type keyspace struct {
+	prefix string
+	head   string
+}
+
+func newKeyspace(namespace string) keyspace {
+	prefix := "leasekit/" + url.PathEscape(namespace) + "/"
+	return keyspace{prefix: prefix, head: prefix + headKey}
+}
+
+// The first parts of keys.
+const (
+	headKey      = "head"
+	configKey    = "config"
+	recordKey    = "record/"
+	tombstoneKey = "tombstone/"
+	historyKey   = "history/"
+	clientKey    = "client/"
+	clockKey     = "clock/"
+)
+
+func (k keyspace) config() string                 { return k.prefix + configKey }
+func (k keyspace) record(id lease.ID) string      { return k.prefix + recordKey + string(id) }
+func (k keyspace) tombstone(name string) string   { return k.prefix + tombstoneKey + name }
+func (k keyspace) client(name string) string      { return k.prefix + clientKey + name }
+func (k keyspace) clock(client, of string) string { return k.prefix + clockKey + client + "/" + of }
+
+// history names the key of the events from this one on: in the order of their
+// numbers.
+func (k keyspace) history(first lease.Seq) string {
+	return fmt.Sprintf("%s%s%016x", k.prefix, historyKey, uint64(first))
+}
+
+// mirrored returns the ranges of keys that every process keeps a copy of: all
+// but the history.
+func (k keyspace) mirrored() [2][2]string {
+	return [2][2]string{
+		{k.prefix, k.prefix + historyKey},
+		{k.prefix + recordKey, k.prefix + "~"},
+	}
+}

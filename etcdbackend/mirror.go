@@ -1,0 +1,136 @@
+package etcdbackend
+
+import (
+	"context"
+	"sync"
+
+	"github.com/leasekit/leasekit/backend/rules"
+	"github.com/leasekit/leasekit/lease"
+)
+
+// mirror is a copy of the namespace in this process, as it is at one revision of
+// its head: as the watch tells, or a transaction of our own that was committed.
+// It may be behind; what is decided by it is compared with the head in etcd
+// before anybody is told.
+type mirror struct {
+	mutex sync.RWMutex  // guards what follows
+	moved chan struct{} // closed, and made anew, when something changes
+
+	rev        int64 // of the head
+	head       head
+	config     lease.Config
+	records    *index
+	tombstones map[string]int64
+	clients    map[string]bool // that are alive
+	recent     []event         // the newest events, without a gap up to Counters.Seq; elements are never changed
+	links      []link          // the newest transactions
+	err        error           // why the mirror cannot be used
+}
+
+// link says which transaction followed that with this revision.
+type link struct {
+	base  int64
+	batch string
+}
+
+const (
+	maxRecent = 4096 // events in memory
+	maxLinks  = 256
+)
+
+// change is what one transaction has changed.
+type change struct {
+	rev     int64 // of the head
+	head    head
+	config  *lease.Config
+	records []*rules.Record
+	removed []lease.ID
+	buried  map[string]int64 // 0: dug up
+	events  []event
+}
+
+// apply takes in the transaction that follows. The mutex is held.
+func (m *mirror) apply(c *change) {
+	m.links = append(m.links, link{base: m.rev, batch: c.head.Batch})
+	if len(m.links) > maxLinks {
+		m.links = append([]link(nil), m.links[maxLinks/2:]...)
+	}
+	m.rev, m.head = c.rev, c.head
+	if c.config != nil {
+		m.config = *c.config
+	}
+	for _, id := range c.removed {
+		m.records.remove(id)
+	}
+	for _, r := range c.records {
+		m.records.put(r)
+	}
+	for name, until := range c.buried {
+		if until == 0 {
+			delete(m.tombstones, name)
+		} else {
+			m.tombstones[name] = until
+		}
+	}
+	m.recent = append(m.recent, c.events...)
+	if len(m.recent) > 2*maxRecent {
+		m.recent = append([]event(nil), m.recent[len(m.recent)-maxRecent:]...)
+	}
+	m.signal()
+}
+
+// reset takes in a snapshot. The mutex is held.
+func (m *mirror) reset(s *snapshot) {
+	m.rev, m.head, m.config = s.rev, s.head, s.config
+	m.records, m.tombstones, m.clients = s.records, s.tombstones, s.clients
+	m.recent, m.links, m.err = nil, nil, nil
+	m.signal()
+}
+
+func (m *mirror) signal() {
+	if m.moved != nil {
+		close(m.moved)
+	}
+	m.moved = make(chan struct{})
+}
+
+// fail makes the mirror unusable until it is reset.
+func (m *mirror) fail(err error) {
+	m.mutex.Lock()
+	defer m.mutex.Unlock()
+	m.err = err
+	m.signal()
+}
+
+// wait returns when the mirror has come to this revision of the head.
+func (m *mirror) wait(ctx context.Context, rev int64) error {
+	for {
+		m.mutex.RLock()
+		now, moved, err := m.rev, m.moved, m.err
+		m.mutex.RUnlock()
+		switch {
+		case err != nil:
+			return err
+		case now >= rev:
+			return nil
+		}
+		select {
+		case <-moved:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// followed returns the name of the transaction that came after the one with this
+// revision, and false if that is not known.
+func (m *mirror) followed(base int64) (batch string, known bool) {
+	m.mutex.RLock()
+	defer m.mutex.RUnlock()
+	for _, l := range m.links {
+		if l.base == base {
+			return l.batch, true
+		}
+	}
+	return "", false
+}

@@ -1,0 +1,112 @@
+package etcdbackend
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"strings"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"go.etcd.io/etcd/api/v3/mvccpb"
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+
+	"github.com/leasekit/leasekit/backend/rules"
+	"github.com/leasekit/leasekit/lease"
+)
+
+// snapshot is all that is mirrored, at one revision of etcd.
+type snapshot struct {
+	at         int64 // the revision of etcd
+	rev        int64 // of the head
+	head       head
+	config     lease.Config
+	records    *index
+	tombstones map[string]int64
+	clients    map[string]bool
+}
+
+// snapshotPage is how many keys are read at a time.
+const snapshotPage = 500
+
+// snapshot reads the namespace. One that is compacted meanwhile is read again.
+func (s *Store) snapshot(ctx context.Context) (*snapshot, error) {
+	for {
+		shot, err := s.readSnapshot(ctx)
+		if !errors.Is(err, rpctypes.ErrCompacted) {
+			return shot, err
+		}
+	}
+}
+
+func (s *Store) readSnapshot(ctx context.Context) (*snapshot, error) {
+	shot := &snapshot{records: newIndex(), tombstones: map[string]int64{}, clients: map[string]bool{}}
+	for _, span := range s.keys.mirrored() {
+		for start := span[0]; ; {
+			page, err := s.kv.Get(ctx, start, clientv3.WithRange(span[1]), clientv3.WithLimit(snapshotPage), clientv3.WithRev(shot.at))
+			if err != nil {
+				return nil, err
+			}
+			shot.at = max(shot.at, page.Header.Revision)
+			for _, kv := range page.Kvs {
+				if err := shot.take(s.keys, kv); err != nil {
+					return nil, err
+				}
+			}
+			if !page.More {
+				break
+			}
+			start = string(page.Kvs[len(page.Kvs)-1].Key) + "\x00"
+		}
+	}
+	if shot.rev == 0 {
+		return nil, errNamespaceGone
+	}
+	return shot, nil
+}
+
+// take takes in one key.
+func (s *snapshot) take(keys keyspace, kv *mvccpb.KeyValue) error {
+	name, ok := bytes.CutPrefix(kv.Key, []byte(keys.prefix))
+	if !ok {
+		return nil
+	}
+	var err error
+	switch text := string(name); {
+	case text == headKey:
+		s.rev = kv.ModRevision
+		s.head, err = decodeHead(kv.Key, kv.Value)
+	case text == configKey:
+		s.config, err = decode[lease.Config](kv.Key, kv.Value)
+	case strings.HasPrefix(text, recordKey):
+		var r record
+		if r, err = decode[record](kv.Key, kv.Value); err == nil {
+			s.records.put((*rules.Record)(&r))
+		}
+	case strings.HasPrefix(text, tombstoneKey):
+		s.tombstones[text[len(tombstoneKey):]], err = decode[int64](kv.Key, kv.Value)
+	case strings.HasPrefix(text, clientKey):
+		s.clients[text[len(clientKey):]] = true
+	}
+	return err
+}
+
+// create makes the namespace, if there is none.
+func (s *Store) create(ctx context.Context) error {
+	config := lease.DefaultConfig()
+	config.Version = 1
+	text, err := json.Marshal(config)
+	if err != nil {
+		return err
+	}
+	first, err := json.Marshal(head{Layout: layout, Batch: string(lease.NewID()), Oldest: 1})
+	if err != nil {
+		return err
+	}
+	_, err = s.kv.Txn(ctx).
+		If(clientv3.Compare(clientv3.CreateRevision(s.keys.head), "=", 0)).
+		Then(clientv3.OpPut(s.keys.head, string(first)), clientv3.OpPut(s.keys.config(), string(text))).
+		Commit()
+	return err
+}
