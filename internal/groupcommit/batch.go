@@ -45,20 +45,34 @@ func pop[T any](list *[]*Call[T]) *Call[T] {
 // Subjects returns those of the operations that are queued, at most so many
 // operations. Some of them may leave before they start.
 func (b *Batch[T]) Subjects(most int) []lease.ID {
+	var ids []lease.ID
+	b.each(most, func(c *Call[T]) {
+		if c.Subject != "" {
+			ids = append(ids, c.Subject)
+		}
+	})
+	return ids
+}
+
+// Ahead is Subjects that returns all that the operations will ask for.
+func (b *Batch[T]) Ahead(most int) []Options {
+	var asks []Options
+	b.each(most, func(c *Call[T]) { asks = append(asks, c.Options) })
+	return asks
+}
+
+// each yields up to so many of the operations that are queued.
+func (b *Batch[T]) each(most int, yield func(*Call[T])) {
 	if b.queue == nil {
-		return nil
+		return
 	}
 	b.queue.mutex.Lock()
 	defer b.queue.mutex.Unlock()
-	var ids []lease.ID
 	for _, list := range [][]*Call[T]{b.queue.urgent, b.queue.others} {
 		list = list[:min(most, len(list))]
 		most -= len(list)
 		for _, c := range list {
-			if c.Subject != "" {
-				ids = append(ids, c.Subject)
-			}
+			yield(c)
 		}
 	}
-	return ids
 }

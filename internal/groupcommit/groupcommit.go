@@ -64,10 +64,9 @@ type Transact[T any] func(ctx context.Context, batch *Batch[T]) (calls []*Call[T
 
 // Call is an operation in the queue.
 type Call[T any] struct {
-	Run     Operation[T]
-	Subject lease.ID // what it asks for; "" if it is about no single one
+	Run Operation[T]
+	Options
 
-	urgent bool
 	err    error         // set before done is closed
 	done   chan struct{} // closed when the outcome is known
 }
@@ -84,8 +83,12 @@ func New[T any](transact Transact[T], final func(error) bool) *Queue[T] {
 
 // Options of one call.
 type Options struct {
-	Subject lease.ID // of the call, for Batch.Subjects
+	Subject lease.ID // what it asks for; "" if it is about no single one
 	Urgent  bool     // comes before those that are not
+
+	// For a store that reads ahead more than the Subject; see Batch.Ahead.
+	Holder string
+	Claims []lease.Claim
 }
 
 // Do runs the operation in a transaction that it may share with others and
@@ -93,7 +96,7 @@ type Options struct {
 // transaction's, ctx's if the operation was not started, or [lease.ErrClosed]
 // likewise.
 func (q *Queue[T]) Do(ctx context.Context, o Options, op Operation[T]) error {
-	c := &Call[T]{Run: op, Subject: o.Subject, urgent: o.Urgent, done: make(chan struct{})}
+	c := &Call[T]{Run: op, Options: o, done: make(chan struct{})}
 	q.mutex.Lock()
 	if q.closed {
 		q.mutex.Unlock()
@@ -120,7 +123,7 @@ func (q *Queue[T]) Do(ctx context.Context, o Options, op Operation[T]) error {
 }
 
 func (q *Queue[T]) list(c *Call[T]) *[]*Call[T] {
-	if c.urgent {
+	if c.Urgent {
 		return &q.urgent
 	}
 	return &q.others
