@@ -45,34 +45,57 @@ func pop[T any](list *[]*Call[T]) *Call[T] {
 // Subjects returns those of the operations that are queued, at most so many
 // operations. Some of them may leave before they start.
 func (b *Batch[T]) Subjects(most int) []lease.ID {
-	var ids []lease.ID
-	b.each(most, func(c *Call[T]) {
-		if c.Subject != "" {
-			ids = append(ids, c.Subject)
-		}
-	})
-	return ids
-}
-
-// Ahead is Subjects that returns all that the operations will ask for.
-func (b *Batch[T]) Ahead(most int) []Options {
-	var asks []Options
-	b.each(most, func(c *Call[T]) { asks = append(asks, c.Options) })
-	return asks
-}
-
-// each yields up to so many of the operations that are queued.
-func (b *Batch[T]) each(most int, yield func(*Call[T])) {
 	if b.queue == nil {
-		return
+		return nil
 	}
 	b.queue.mutex.Lock()
 	defer b.queue.mutex.Unlock()
+	var ids []lease.ID
 	for _, list := range [][]*Call[T]{b.queue.urgent, b.queue.others} {
 		list = list[:min(most, len(list))]
 		most -= len(list)
 		for _, c := range list {
-			yield(c)
+			if c.Subject != "" {
+				ids = append(ids, c.Subject)
+			}
 		}
 	}
+	return ids
+}
+
+// Queued returns the operations that Next would yield, at most so many, and
+// leaves them in the queue: for a store that prepares for all of them before it
+// takes each with Take.
+func (b *Batch[T]) Queued(most int) []*Call[T] {
+	if b.queue == nil {
+		if b.only == nil {
+			return nil
+		}
+		return []*Call[T]{b.only}
+	}
+	b.queue.mutex.Lock()
+	defer b.queue.mutex.Unlock()
+	urgent, others := b.queue.urgent, b.queue.others
+	calls := make([]*Call[T], 0, min(most, len(urgent)+len(others)))
+	for taken := b.taken; len(calls) < most && len(urgent)+len(others) > 0; {
+		if len(urgent) > 0 && (taken < share || len(others) == 0) {
+			taken++
+			calls, urgent = append(calls, urgent[0]), urgent[1:]
+			continue
+		}
+		taken = 0
+		calls, others = append(calls, others[0]), others[1:]
+	}
+	return calls
+}
+
+// Take takes one of those that Queued has returned, and reports whether it was
+// still there.
+func (b *Batch[T]) Take(c *Call[T]) bool {
+	if b.queue == nil {
+		was := b.only == c
+		b.only = nil
+		return was
+	}
+	return b.queue.withdraw(c)
 }

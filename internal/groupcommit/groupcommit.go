@@ -86,9 +86,9 @@ type Options struct {
 	Subject lease.ID // what it asks for; "" if it is about no single one
 	Urgent  bool     // comes before those that are not
 
-	// For a store that reads ahead more than the Subject; see Batch.Ahead.
-	Holder string
-	Claims []lease.Claim
+	// For a store that reads ahead more than the Subject; see Batch.Queued.
+	Attempt string
+	Claims  []lease.Claim
 }
 
 // Do runs the operation in a transaction that it may share with others and
@@ -130,7 +130,7 @@ func (q *Queue[T]) list(c *Call[T]) *[]*Call[T] {
 }
 
 // withdraw takes the call out of the queue, and reports whether it was there:
-// if not, it has been started.
+// if not, it has been started, or answered.
 func (q *Queue[T]) withdraw(c *Call[T]) bool {
 	q.mutex.Lock()
 	defer q.mutex.Unlock()
