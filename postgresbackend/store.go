@@ -137,6 +137,7 @@ func (s *Store) check(ctx context.Context) error {
 	err := s.withConn(ctx, func(conn *pgx.Conn) error {
 		c := conn.Config()
 		s.database = fmt.Sprintf("%s:%d/%s, schema %s", c.Host, c.Port, c.Database, s.options.Schema)
+		c.OnNotification = nil // that connection's
 		s.listener.config = c
 		return conn.QueryRow(ctx, `SELECT current_setting('server_version_num')::int, current_setting('server_encoding'), pg_is_in_recovery()`).
 			Scan(&version, &encoding, &replica)

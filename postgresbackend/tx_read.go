@@ -256,7 +256,8 @@ func (t *transaction) Select(q lease.Query, after int64, limit int) ([]*rules.Re
 	if len(q.Status) == 1 {
 		f.add(` AND status = `, q.Status[0].String())
 	}
-	return t.records(f.page(after, limit))
+	query, args := f.page(after, limit)
+	return t.records(query, args...)
 }
 
 const (
