@@ -10,6 +10,7 @@ import (
 
 	"github.com/leasekit/leasekit/backend"
 	"github.com/leasekit/leasekit/backend/rules"
+	"github.com/leasekit/leasekit/internal/rowtext"
 	"github.com/leasekit/leasekit/lease"
 )
 
@@ -84,17 +85,7 @@ func (row event) event() (lease.Event, error) {
 	if len(row.Lease) == 0 {
 		return e, nil
 	}
-	var p past
-	if err := json.Unmarshal(row.Lease, &p); err != nil {
-		return e, err
-	}
-	r := rules.Record{
-		ID: lease.ID(row.LeaseID.String), Token: p.Token, Holder: p.Holder, Claims: claimsOf(p.Claims), EndReason: p.EndReason,
-		TTL: p.TTL, Renewals: p.Renewals, MaxRenewals: p.MaxRenewals, Priority: p.Priority, Labels: p.Labels,
-		Distinct: p.Distinct, Replace: lease.Ref{ID: p.Replaced}, Parent: lease.Ref{ID: p.Parent}, Successor: p.ReplacedBy, Actor: p.Actor, Reason: p.Reason,
-		Created: p.Created, Granted: p.Granted, Deadline: p.Deadline, Updated: p.Updated,
-	}
-	err := r.Status.UnmarshalText([]byte(p.Status))
-	e.Lease = r.Lease()
+	var err error
+	e.Lease, err = rowtext.ReadLease(lease.ID(row.LeaseID.String), row.Lease)
 	return e, err
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/leasekit/leasekit/backend"
 	"github.com/leasekit/leasekit/backend/rules"
+	"github.com/leasekit/leasekit/internal/claimkeys"
 	"github.com/leasekit/leasekit/lease"
 )
 
@@ -42,7 +43,7 @@ func selection(q lease.Query, namespace int64) *query {
 	}
 	if q.Path != "" {
 		f.add(` AND arrival IN (SELECT arrival FROM lease_claims WHERE namespace = ? AND waiting IN (0, 1) AND path = ?`, namespace, q.Path)
-		for _, p := range above(q.Path) {
+		for _, p := range claimkeys.Above(q.Path) {
 			f.add(` UNION ALL SELECT arrival FROM lease_claims WHERE namespace = ? AND waiting IN (0, 1) AND path = ? AND kind IN (2, 3)`, namespace, p)
 		}
 		f.add(`)`)
@@ -114,7 +115,7 @@ func recordsOf(rows []row) ([]*rules.Record, error) {
 
 // places returns the places of the first waiters that conflict with a claim.
 func (v *view) places(c lease.Claim, o rules.Overlap) ([]rules.Place, error) {
-	up := above(c.Path)
+	up := claimkeys.Above(c.Path)
 	text := shape{above: len(up), shared: o.Shared}.merged(c)
 	rows, err := v.tx.Tx.QueryContext(v.ctx, text, waitersArgs(v.namespace, c, o, up, o.Limit)...)
 	if err != nil {

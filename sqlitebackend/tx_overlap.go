@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/leasekit/leasekit/backend/rules"
+	"github.com/leasekit/leasekit/internal/claimkeys"
 	"github.com/leasekit/leasekit/lease"
 )
 
@@ -16,29 +17,6 @@ import (
 // (namespace, waiting, path, kind, key, arrival): claims at its own path, trees
 // at each path above, and, if it is a tree, everything below. So a conflict
 // check costs the same whatever else is held.
-
-// kindsAt returns the kinds that conflict with c at its own path and below,
-// kindsAbove those above it; with shared, of the shared ones, of which none
-// conflicts with a shared c.
-func kindsAt(c lease.Claim, shared bool) []int {
-	switch {
-	case c.Mode == lease.Shared:
-		return []int{0, 2}
-	case shared:
-		return []int{1, 3}
-	}
-	return []int{0, 1, 2, 3}
-}
-
-func kindsAbove(c lease.Claim, shared bool) []int {
-	switch {
-	case c.Mode == lease.Shared:
-		return []int{2}
-	case shared:
-		return []int{3}
-	}
-	return []int{2, 3}
-}
 
 // below returns the bounds, both exclusive, of the paths below a path; those of
 // the root include the root itself.
@@ -55,15 +33,6 @@ func bounds(c lease.Claim) (low, high any) {
 		return nil, nil
 	}
 	return below(c.Path)
-}
-
-// above returns the paths above a path, nearest first.
-func above(path string) []string {
-	var paths []string
-	for up, ok := lease.Parent(path); ok; up, ok = lease.Parent(up) {
-		paths = append(paths, up)
-	}
-	return paths
 }
 
 // shape is what the text of a query for overlaps depends on: there are few, so
@@ -87,7 +56,7 @@ const (
 
 // overlapText returns the text of a query for overlaps.
 func (t *transaction) overlapText(of overlapping, c lease.Claim, o rules.Overlap, above int) string {
-	s := shape{of: of, kind: kind(c), above: above, shared: o.Shared, only: o.Only != ""}
+	s := shape{of: of, kind: claimkeys.Kind(c), above: above, shared: o.Shared, only: o.Only != ""}
 	text, known := t.store.overlaps[s]
 	if !known {
 		text = s.text(c)
@@ -123,16 +92,16 @@ func (s shape) ranges(each string, firstAbove int, c lease.Claim) string {
 		}
 		b.WriteString(each + ` AND ` + where + ` AND kind IN (` + joined(kinds) + `)`)
 	}
-	part(`path = ?3`, kindsAt(c, s.shared))
+	part(`path = ?3`, claimkeys.At(c, s.shared))
 	if s.above > 0 {
 		paths := make([]string, s.above)
 		for i := range paths {
 			paths[i] = `?` + strconv.Itoa(firstAbove+i)
 		}
-		part(`path IN (`+strings.Join(paths, `, `)+`)`, kindsAbove(c, s.shared))
+		part(`path IN (`+strings.Join(paths, `, `)+`)`, claimkeys.Over(c, s.shared))
 	}
 	if c.Scope == lease.Tree {
-		part(`path > ?4 AND path < ?5`, kindsAt(c, s.shared))
+		part(`path > ?4 AND path < ?5`, claimkeys.At(c, s.shared))
 	}
 	return b.String()
 }
@@ -153,12 +122,12 @@ func (s shape) merged(c lease.Claim) string {
 				betweenPlaces + ` AND ` + where + ` AND kind = ` + strconv.Itoa(k))
 		}
 	}
-	part(`path = ?3`, kindsAt(c, s.shared))
+	part(`path = ?3`, claimkeys.At(c, s.shared))
 	for i := range s.above {
-		part(`path = ?`+strconv.Itoa(11+i), kindsAbove(c, s.shared))
+		part(`path = ?`+strconv.Itoa(11+i), claimkeys.Over(c, s.shared))
 	}
 	if c.Scope == lease.Tree {
-		part(`path > ?4 AND path < ?5`, kindsAt(c, s.shared))
+		part(`path > ?4 AND path < ?5`, claimkeys.At(c, s.shared))
 	}
 	b.WriteString(` ORDER BY 1, 2 LIMIT ?10`)
 	return b.String()
@@ -229,7 +198,7 @@ func (t *transaction) Leases(o rules.Overlap) ([]*rules.Record, error) {
 // leasesOne adds the arrivals of leases that overlap with a claim to those that
 // were found, up to o.Limit of them.
 func (t *transaction) leasesOne(found []int64, c lease.Claim, o rules.Overlap) ([]int64, error) {
-	up := above(c.Path)
+	up := claimkeys.Above(c.Path)
 	return t.arrivals(found, o.Limit, t.overlapText(leasesOver, c, o, len(up)), leasesArgs(t.namespace, c, o, up))
 }
 
@@ -306,7 +275,7 @@ const fewWaiters = 64
 
 // places returns the places of the first waiters that overlap with a claim.
 func (t *transaction) places(c lease.Claim, o rules.Overlap) ([]rules.Place, error) {
-	up := above(c.Path)
+	up := claimkeys.Above(c.Path)
 	var found []rules.Place
 	read := func(of overlapping, limit int) error {
 		found = found[:0]

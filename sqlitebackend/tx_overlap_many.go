@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 
 	"github.com/leasekit/leasekit/backend/rules"
+	"github.com/leasekit/leasekit/internal/claimkeys"
 	"github.com/leasekit/leasekit/lease"
 )
 
@@ -49,9 +50,9 @@ func keysOver(o rules.Overlap) (points, ranges string, err error) {
 		}
 	}
 	for _, c := range o.Claims {
-		add(c.Path, kindsAt(c, o.Shared))
-		for _, up := range above(c.Path) {
-			add(up, kindsAbove(c, o.Shared))
+		add(c.Path, claimkeys.At(c, o.Shared))
+		for _, up := range claimkeys.Above(c.Path) {
+			add(up, claimkeys.Over(c, o.Shared))
 		}
 		if c.Scope != lease.Tree {
 			continue
@@ -60,7 +61,7 @@ func keysOver(o rules.Overlap) (points, ranges string, err error) {
 		if c.Path == lease.Root {
 			high = nil // a blob in SQL, which JSON has none of
 		}
-		for _, k := range kindsAt(c, o.Shared) {
+		for _, k := range claimkeys.At(c, o.Shared) {
 			trees = append(trees, [3]any{low, high, k})
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/uptrace/bun"
 
 	"github.com/leasekit/leasekit/backend/rules"
+	"github.com/leasekit/leasekit/internal/rowtext"
 	"github.com/leasekit/leasekit/lease"
 )
 
@@ -89,7 +90,7 @@ func (w *row) record() (*rules.Record, error) {
 		Created: w.Created, Granted: w.Granted, Deadline: w.Deadline, Updated: w.Updated, Ended: w.Ended,
 	}
 	var err error
-	if r.Claims, err = readClaims(w.Claims); err == nil {
+	if r.Claims, err = rowtext.ReadClaims(w.Claims); err == nil {
 		err = r.Status.UnmarshalText([]byte(w.Status))
 	}
 	if err == nil && w.Labels.Valid {
@@ -201,7 +202,7 @@ func (t *transaction) Put(r *rules.Record) error {
 		return err
 	}
 	values := t.store.room.values[:0]
-	values = append(values, t.namespace, r.Arrival, string(r.ID), r.Holder, r.Status.String(), string(appendClaims(nil, r.Claims)), labels, r.TTL, r.MaxRenewals,
+	values = append(values, t.namespace, r.Arrival, string(r.ID), r.Holder, r.Status.String(), string(rowtext.AppendClaims(nil, r.Claims)), labels, r.TTL, r.MaxRenewals,
 		r.Priority, r.Distinct, text(r.Replace.ID), text(r.Replace.Holder), int64(r.Replace.Token),
 		text(r.Parent.ID), text(r.Parent.Holder), int64(r.Parent.Token), chain, text(r.Client), r.Attempts, r.Key, r.Created,
 		text(r.EndReason), text(r.Successor), text(r.Actor), text(r.Reason), int64(r.Token), r.Renewals, text(r.RenewOp),

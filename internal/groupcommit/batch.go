@@ -24,23 +24,32 @@ func (b *Batch[T]) Next() *Call[T] {
 	q := b.queue
 	q.mutex.Lock()
 	defer q.mutex.Unlock()
-	next := -1
-	for u := range q.lists {
-		if len(q.lists[u]) == 0 {
+	u := next(&q.lists, &b.taken)
+	if u < 0 {
+		return nil
+	}
+	return pop(&q.lists[u])
+}
+
+// next returns which of the lists the next operation comes from, and counts it;
+// -1 if all are empty.
+func next[T any](lists *[urgencies][]*Call[T], taken *[urgencies]int) int {
+	chosen := -1
+	for u := range lists {
+		if len(lists[u]) == 0 {
 			continue
 		}
-		if next >= 0 {
-			b.taken[next] = 0 // its share is used up, and so this one is next
+		if chosen >= 0 {
+			taken[chosen] = 0 // its share is used up, and so this one is next
 		}
-		if next = u; b.taken[u] < share {
+		if chosen = u; taken[u] < share {
 			break
 		}
 	}
-	if next < 0 {
-		return nil
+	if chosen >= 0 {
+		taken[chosen]++
 	}
-	b.taken[next]++
-	return pop(&q.lists[next])
+	return chosen
 }
 
 func pop[T any](list *[]*Call[T]) *Call[T] {
@@ -69,4 +78,39 @@ func (b *Batch[T]) Subjects(most int) []lease.ID {
 		}
 	}
 	return ids
+}
+
+// Queued returns the operations that Next would yield, at most so many, and
+// leaves them in the queue: for a store that prepares for all of them before it
+// takes each with Take.
+func (b *Batch[T]) Queued(most int) []*Call[T] {
+	if b.queue == nil {
+		if b.only == nil {
+			return nil
+		}
+		return []*Call[T]{b.only}
+	}
+	b.queue.mutex.Lock()
+	defer b.queue.mutex.Unlock()
+	lists, taken := b.queue.lists, b.taken
+	var calls []*Call[T]
+	for len(calls) < most {
+		u := next(&lists, &taken)
+		if u < 0 {
+			break
+		}
+		calls, lists[u] = append(calls, lists[u][0]), lists[u][1:]
+	}
+	return calls
+}
+
+// Take takes one of those that Queued has returned, and reports whether it was
+// still there.
+func (b *Batch[T]) Take(c *Call[T]) bool {
+	if b.queue == nil {
+		was := b.only == c
+		b.only = nil
+		return was
+	}
+	return b.queue.withdraw(c)
 }

@@ -63,12 +63,11 @@ type Transact[T any] func(ctx context.Context, batch *Batch[T]) (calls []*Call[T
 
 // Call is an operation in the queue.
 type Call[T any] struct {
-	Run     Operation[T]
-	Subject lease.ID // what it asks for; "" if it is about no single one
+	Run Operation[T]
+	Options
 
-	urgency Urgency
-	err     error         // set before done is closed
-	done    chan struct{} // closed when the outcome is known
+	err  error         // set before done is closed
+	done chan struct{} // closed when the outcome is known
 }
 
 // New returns an empty queue. final tells errors of transact that concern all
@@ -83,8 +82,12 @@ func New[T any](transact Transact[T], final func(error) bool) *Queue[T] {
 
 // Options of one call.
 type Options struct {
-	Subject lease.ID // of the call, for Batch.Subjects
+	Subject lease.ID // what it asks for; "" if it is about no single one
 	Urgency Urgency
+
+	// For a store that reads ahead more than the Subject; see Batch.Queued.
+	Attempt string
+	Claims  []lease.Claim
 }
 
 // Urgency says which of the queued operations come first.
@@ -104,13 +107,13 @@ const (
 // transaction's, ctx's if the operation was not started, or [lease.ErrClosed]
 // likewise.
 func (q *Queue[T]) Do(ctx context.Context, o Options, op Operation[T]) error {
-	c := &Call[T]{Run: op, Subject: o.Subject, urgency: o.Urgency, done: make(chan struct{})}
+	c := &Call[T]{Run: op, Options: o, done: make(chan struct{})}
 	q.mutex.Lock()
 	if q.closed {
 		q.mutex.Unlock()
 		return lease.ErrClosed
 	}
-	q.lists[c.urgency] = append(q.lists[c.urgency], c)
+	q.lists[c.Urgency] = append(q.lists[c.Urgency], c)
 	q.mutex.Unlock()
 
 	for {
@@ -130,11 +133,11 @@ func (q *Queue[T]) Do(ctx context.Context, o Options, op Operation[T]) error {
 }
 
 // withdraw takes the call out of the queue, and reports whether it was there:
-// if not, it has been started.
+// if not, it has been started, or answered.
 func (q *Queue[T]) withdraw(c *Call[T]) bool {
 	q.mutex.Lock()
 	defer q.mutex.Unlock()
-	list := &q.lists[c.urgency]
+	list := &q.lists[c.Urgency]
 	at := slices.Index(*list, c)
 	if at < 0 {
 		return false

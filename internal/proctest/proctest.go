@@ -25,8 +25,8 @@ const (
 type Roles map[string]func(path string, orders *bufio.Scanner) error
 
 // Main is for TestMain: it plays the role of a child and exits, or runs the
-// tests.
-func Main(m *testing.M, roles Roles) {
+// tests, which m does ([testing.M]).
+func Main(m interface{ Run() int }, roles Roles) {
 	role := os.Getenv(roleVariable)
 	if role == "" {
 		os.Exit(m.Run())

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/leasekit/leasekit/internal/childproc"
 )
 
 const (
@@ -89,7 +91,7 @@ func joinCluster(nodes []*Server) error {
 			return err
 		}
 		// The replica must have heard from its master first, so this too may have to be said again.
-		if err := poll(topologyTimeout, func() error {
+		if err := childproc.Poll(topologyTimeout, func() error {
 			_, err := replica.do("CLUSTER", "REPLICATE", id)
 			return err
 		}); err != nil {
@@ -97,7 +99,7 @@ func joinCluster(nodes []*Server) error {
 		}
 	}
 	for _, replica := range nodes[clusterMasters:] {
-		if err := poll(topologyTimeout, func() error { return inStep(replica) }); err != nil {
+		if err := childproc.Poll(topologyTimeout, func() error { return inStep(replica) }); err != nil {
 			return err
 		}
 	}
@@ -118,7 +120,7 @@ func joinCluster(nodes []*Server) error {
 
 func eachNode(nodes []*Server, check func(*Server) error) error {
 	for _, node := range nodes {
-		if err := poll(topologyTimeout, func() error { return check(node) }); err != nil {
+		if err := childproc.Poll(topologyTimeout, func() error { return check(node) }); err != nil {
 			return err
 		}
 	}

@@ -1,36 +1,9 @@
 package redistest
 
 import (
-	"errors"
-	"fmt"
-	"math/rand/v2"
 	"net"
 	"time"
 )
-
-// fatalError ends a poll at once.
-type fatalError struct{ error }
-
-func fatal(err error) error { return fatalError{err} }
-
-// poll asks until check returns nil, a fatal error, or the time is over. Another process can only be polled.
-func poll(timeout time.Duration, check func() error) error {
-	const interval = 5 * time.Millisecond
-	deadline := time.Now().Add(timeout)
-	for {
-		err := check()
-		var end fatalError
-		switch {
-		case err == nil:
-			return nil
-		case errors.As(err, &end):
-			return end.error
-		case time.Now().After(deadline):
-			return fmt.Errorf("not after %v: %w", timeout, err)
-		}
-		time.Sleep(interval)
-	}
-}
 
 // listening says whether somebody accepts connections at the address. A go-redis client that meets a closed port
 // waits a whole second before it dials again.
@@ -40,18 +13,4 @@ func listening(addr string) error {
 		return err
 	}
 	return conn.Close()
-}
-
-// freePort returns a port that nobody listens on just now. It stays below the range from which the kernel takes
-// ports for outgoing connections, so that a server that is down for a moment does not lose its port to a client.
-func freePort() (int, error) {
-	const lowest, highest, attempts = 20000, 32000, 100
-	for range attempts {
-		port := lowest + rand.IntN(highest-lowest)
-		listener, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
-		if err == nil {
-			return port, listener.Close()
-		}
-	}
-	return 0, errors.New("found no free port on 127.0.0.1")
 }

@@ -8,6 +8,8 @@ import (
 
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
+
+	"github.com/leasekit/leasekit/internal/childproc"
 )
 
 func TestSingleKeepsOrLosesItsData(t *testing.T) {
@@ -44,7 +46,7 @@ func TestClusterReplacesADeadMaster(t *testing.T) {
 	}
 	old := cluster.MasterOf("a")
 	old.Kill()
-	require.NoError(t, poll(topologyTimeout, func() error {
+	require.NoError(t, childproc.Poll(topologyTimeout, func() error {
 		client.ReloadState(ctx) // go-redis itself asks once a minute, or when a node answers MOVED; a dead one does not
 		return client.Set(ctx, "a", "2", 0).Err()
 	}))
@@ -61,7 +63,7 @@ func TestSentinelReplacesADeadMaster(t *testing.T) {
 	require.Equal(t, servers.Data[0], old)
 	old.Kill()
 	require.NotEqual(t, old.Addr(), servers.Master().Addr())
-	require.NoError(t, poll(topologyTimeout, func() error { return client.Set(ctx, "a", "2", 0).Err() }))
+	require.NoError(t, childproc.Poll(topologyTimeout, func() error { return client.Set(ctx, "a", "2", 0).Err() }))
 }
 
 func TestMiniRunsInVirtualTime(t *testing.T) {

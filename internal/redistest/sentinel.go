@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/leasekit/leasekit/internal/childproc"
 )
 
 // MasterName is the name by which the Sentinels of this package know their master.
@@ -81,7 +83,7 @@ func (s *SentinelServers) Client() *redis.Client {
 func (s *SentinelServers) Master() *Server {
 	s.tb.Helper()
 	var master *Server
-	err := poll(topologyTimeout, func() error {
+	err := childproc.Poll(topologyTimeout, func() error {
 		master = nil
 		for _, sentinel := range s.Sentinels {
 			if !sentinel.Running() {

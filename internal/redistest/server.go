@@ -20,6 +20,8 @@ import (
 
 	"github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/logging"
+
+	"github.com/leasekit/leasekit/internal/childproc"
 )
 
 const (
@@ -50,7 +52,7 @@ type Server struct {
 	mode   []string // extra arguments of the command line, such as --sentinel
 
 	mu      sync.Mutex
-	process *process
+	process *childproc.Process
 	admin   *redis.Client
 }
 
@@ -97,14 +99,14 @@ func launch(tb testing.TB, dir string, config, mode []string) (*Server, error) {
 }
 
 func (s *Server) choosePorts() (err error) {
-	if s.port, err = freePort(); err != nil {
+	if s.port, err = childproc.FreePort(); err != nil {
 		return err
 	}
 	s.addr = fmt.Sprintf("127.0.0.1:%d", s.port)
 	s.bus = 0
 	for _, line := range s.config {
 		if strings.HasPrefix(line, "cluster-enabled yes") {
-			s.bus, err = freePort()
+			s.bus, err = childproc.FreePort()
 		}
 	}
 	return err
@@ -122,15 +124,15 @@ func (s *Server) start() error {
 	defer log.Close()
 	command := exec.Command("redis-server", append([]string{"redis.conf"}, s.mode...)...)
 	command.Dir, command.Stdout, command.Stderr = s.dir, log, log
-	running, err := startProcess(command)
+	running, err := childproc.Start(command)
 	if err != nil {
 		return err
 	}
 	admin := redis.NewClient(s.adminOptions())
-	err = poll(startTimeout, func() error {
+	err = childproc.Poll(startTimeout, func() error {
 		select {
-		case <-running.gone:
-			return fatal(fmt.Errorf("redis-server on %s ended: %s", s.addr, s.logTail()))
+		case <-running.Gone:
+			return childproc.Fatal(fmt.Errorf("redis-server on %s ended: %s", s.addr, s.logTail()))
 		default:
 		}
 		if err := listening(s.addr); err != nil {
@@ -140,14 +142,14 @@ func (s *Server) start() error {
 		if err != nil {
 			return err
 		}
-		if want := fmt.Sprintf("process_id:%d\r\n", running.pid()); !strings.Contains(info, want) {
-			return fatal(fmt.Errorf("another server answers on %s", s.addr))
+		if want := fmt.Sprintf("process_id:%d\r\n", running.Pid()); !strings.Contains(info, want) {
+			return childproc.Fatal(fmt.Errorf("another server answers on %s", s.addr))
 		}
 		return admin.Ping(context.Background()).Err() // refused while a data set is being loaded
 	})
 	if err != nil {
 		_ = admin.Close()
-		running.kill()
+		running.Kill()
 		return err
 	}
 	s.mu.Lock()
@@ -178,7 +180,7 @@ func (s *Server) writeConfig() error {
 }
 
 // current is the last process that came up, nil before the first.
-func (s *Server) current() *process {
+func (s *Server) current() *childproc.Process {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.process
@@ -187,7 +189,7 @@ func (s *Server) current() *process {
 // Running says whether the process is there.
 func (s *Server) Running() bool {
 	running := s.current()
-	return running != nil && !running.ended()
+	return running != nil && !running.Ended()
 }
 
 func (s *Server) logTail() string {
@@ -253,7 +255,7 @@ func (s *Server) Kill() {
 	s.mu.Lock()
 	running, admin := s.process, s.admin
 	s.mu.Unlock()
-	running.kill()
+	running.Kill()
 	_ = admin.Close()
 }
 
@@ -265,9 +267,9 @@ func (s *Server) Stop() {
 	s.mu.Unlock()
 	_ = admin.ShutdownSave(context.Background()).Err() // the reply to success is a closed connection
 	select {
-	case <-running.gone:
+	case <-running.Gone:
 	case <-time.After(startTimeout):
-		running.kill()
+		running.Kill()
 		s.tb.Fatalf("redistest: redis-server on %s did not stop: %s", s.addr, s.logTail())
 	}
 	_ = admin.Close()

@@ -5,58 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/uptrace/bun"
+
+	"github.com/leasekit/leasekit/internal/migrations"
 )
-
-// migration is one numbered SQL file: 0001_leases.sql. It runs inside a
-// transaction and so has no BEGIN or COMMIT of its own.
-type migration struct {
-	version int
-	name    string
-	sql     string
-}
-
-// loadMigrations reads the numbered files of a folder. They count from 1
-// without a gap, and nothing else lies there: a file that would be overlooked
-// is a mistake.
-func loadMigrations(folder fs.FS) ([]migration, error) {
-	entries, err := fs.ReadDir(folder, ".")
-	if err != nil {
-		return nil, err
-	}
-	migrations := make([]migration, 0, len(entries))
-	for _, entry := range entries { // sorted by name, so by version
-		version, name, ok := parseMigrationName(entry.Name())
-		if !ok {
-			return nil, fmt.Errorf("migration file %q: want a name like 0001_leases.sql", entry.Name())
-		}
-		if version != len(migrations)+1 {
-			return nil, fmt.Errorf("migration file %q: want number %04d", entry.Name(), len(migrations)+1)
-		}
-		text, err := fs.ReadFile(folder, entry.Name())
-		if err != nil {
-			return nil, err
-		}
-		migrations = append(migrations, migration{version: version, name: name, sql: string(text)})
-	}
-	return migrations, nil
-}
-
-// parseMigrationName splits a name like 0001_leases.sql. It is not a regular
-// expression, since compiling one would be a part of what each open costs.
-func parseMigrationName(file string) (version int, name string, ok bool) {
-	number, rest, _ := strings.Cut(file, "_")
-	name, ok = strings.CutSuffix(rest, ".sql")
-	if !ok || name == "" || strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789_") != "" {
-		return 0, "", false
-	}
-	n, err := strconv.ParseUint(number, 10, 16)
-	return int(n), name, err == nil && len(number) == 4
-}
 
 // migrationsTable has a name of its own because the application's database may
 // have a "migrations" already. A failed migration keeps its row until a later
@@ -88,7 +42,7 @@ WHERE lease_migrations.status = 'failed' -- by now another process may have appl
 // A ctx that ends stops the waiting and the step to the next migration, never
 // a migration half-way.
 func (d *Database) Migrate(ctx context.Context, folder fs.FS) error {
-	migrations, err := loadMigrations(folder)
+	list, err := migrations.Load(folder)
 	if err != nil {
 		return err
 	}
@@ -96,7 +50,7 @@ func (d *Database) Migrate(ctx context.Context, folder fs.FS) error {
 	if err != nil {
 		return err
 	}
-	m := migrator{connection: connection, migrations: migrations, lock: d.lock}
+	m := migrator{connection: connection, migrations: list, lock: d.lock}
 	err = m.run(ctx)
 	d.giveBack(connection, m.broken)
 	return err
@@ -104,7 +58,7 @@ func (d *Database) Migrate(ctx context.Context, folder fs.FS) error {
 
 type migrator struct {
 	connection bun.Conn
-	migrations []migration
+	migrations []migrations.Migration
 	lock       *fileLock
 	broken     bool // the connection may be inside a transaction
 }
@@ -146,7 +100,7 @@ func (m *migrator) applied(ctx context.Context) (int, error) {
 // meanwhile, and returns the version reached.
 func (m *migrator) step(ctx context.Context) (int, error) {
 	var applied int
-	var failed *migration
+	var failed *migrations.Migration
 	err := m.transaction(ctx, func(ctx context.Context) error {
 		var err error
 		if applied, err = m.applied(ctx); err != nil || applied == len(m.migrations) {
@@ -156,11 +110,11 @@ func (m *migrator) step(ctx context.Context) (int, error) {
 		if err := m.exec(ctx, migrationsTable); err != nil {
 			return err
 		}
-		if err := m.exec(ctx, next.sql); err != nil {
+		if err := m.exec(ctx, next.SQL); err != nil {
 			failed = &next
 			return err
 		}
-		applied = next.version
+		applied = next.Version
 		return m.record(ctx, next, "applied", "")
 	})
 	if failed == nil || err == nil {
@@ -172,12 +126,12 @@ func (m *migrator) step(ctx context.Context) (int, error) {
 		}
 		return m.record(ctx, *failed, "failed", err.Error())
 	})
-	return 0, errors.Join(&MigrationError{Version: failed.version, Name: failed.name, Err: err}, recordErr)
+	return 0, errors.Join(&MigrationError{Version: failed.Version, Name: failed.Name, Err: err}, recordErr)
 }
 
-func (m *migrator) record(ctx context.Context, of migration, status, failure string) error {
+func (m *migrator) record(ctx context.Context, of migrations.Migration, status, failure string) error {
 	_, err := m.connection.Conn.ExecContext(ctx, recordMigration,
-		of.version, of.name, time.Now().UnixMilli(), status, failure)
+		of.Version, of.Name, time.Now().UnixMilli(), status, failure)
 	return err
 }
 

@@ -11,6 +11,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/leasekit/leasekit/internal/migrations"
+
 	"github.com/leasekit/leasekit/internal/proctest"
 )
 
@@ -126,7 +128,7 @@ func TestMigrateKeepsAppliedRecord(t *testing.T) {
 	connection, err := d.takeWriter(t.Context())
 	require.NoError(t, err)
 	m := migrator{connection: connection}
-	require.NoError(t, m.record(t.Context(), migration{version: 1, name: "step"}, "failed", "late"))
+	require.NoError(t, m.record(t.Context(), migrations.Migration{Version: 1, Name: "step"}, "failed", "late"))
 	d.giveBack(connection, false)
 	require.Equal(t, "applied", migrationRows(t, d)[0].Status)
 }
@@ -155,7 +157,7 @@ func TestLoadMigrations(t *testing.T) {
 		"a bad name":  {"0001_a.sql": {}, "2_b.sql": {}},
 		"a leftover":  {"0001_a.sql": {}, "0001_a.sql.orig": {}},
 	} {
-		_, err := loadMigrations(folder)
+		_, err := migrations.Load(folder)
 		require.Error(t, err, name)
 	}
 }

@@ -1,4 +1,4 @@
-package sqlitebackend
+package rowtext
 
 import (
 	"encoding/json"
@@ -16,8 +16,8 @@ func TestClaimText(t *testing.T) {
 		for _, claims := range [][]lease.Claim{
 			lease.Paths(path), lease.SharedPaths(path), lease.Trees(path), lease.SharedTrees(path), lease.Paths(path, "z"),
 		} {
-			text := appendClaims(nil, claims)
-			got, err := readClaims(string(text))
+			text := AppendClaims(nil, claims)
+			got, err := ReadClaims(string(text))
 			require.NoError(t, err)
 			require.Equal(t, claims, got, "%s", text)
 			var texts []claimText
@@ -26,7 +26,7 @@ func TestClaimText(t *testing.T) {
 		}
 	}
 	for _, text := range []string{``, `[`, `[{"path":"a`, `[{"path":"a"`, `[{"path":"a\"}]`} {
-		_, err := readClaims(text)
+		_, err := ReadClaims(text)
 		require.Error(t, err, text)
 	}
 }

@@ -1,7 +1,6 @@
-package sqlitebackend
+package rowtext
 
 import (
-	"database/sql"
 	"testing"
 	"time"
 
@@ -10,8 +9,8 @@ import (
 	"github.com/leasekit/leasekit/lease"
 )
 
-// What Append writes by hand, Events reads: every field, and none at all.
-func TestPastRoundTrip(t *testing.T) {
+// What AppendLease writes by hand, ReadLease reads: every field, and none at all.
+func TestLeaseRoundTrip(t *testing.T) {
 	at := func(ms int64) time.Time { return time.UnixMilli(ms).UTC() }
 	full := lease.Lease{
 		ID: "id", Token: 1 << 62, Holder: "a \"b\"\n\\ ä\u2028 <c>", Claims: lease.Trees("x", `y"`), Status: lease.Released,
@@ -22,10 +21,10 @@ func TestPastRoundTrip(t *testing.T) {
 	}
 	least := lease.Lease{ID: "id", Holder: "h", Claims: lease.Paths("x"), Status: lease.Pending}
 	for _, l := range []lease.Lease{full, least} {
-		text, err := appendPast(nil, &l)
+		text, err := AppendLease(nil, &l)
 		require.NoError(t, err)
-		e, err := event{LeaseID: sql.NullString{String: "id", Valid: true}, Lease: text}.event()
+		got, err := ReadLease("id", text)
 		require.NoError(t, err, "%s", text)
-		require.Equal(t, l, e.Lease, "%s", text)
+		require.Equal(t, l, got, "%s", text)
 	}
 }

@@ -1,0 +1,2 @@
+// Package postgresbackend keeps leases in a PostgreSQL database (13 or newer).
+package postgresbackend

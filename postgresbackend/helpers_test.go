@@ -1,0 +1,10 @@
+package postgresbackend
+
+import (
+	"testing"
+
+	"github.com/leasekit/leasekit/conformance"
+	"github.com/leasekit/leasekit/postgresbackend/internal/pgtest"
+)
+
+func TestHelpers(t *testing.T) { conformance.RunHelpers(t, fixtureAt(pgtest.Shared().URL())) }

@@ -1,0 +1,138 @@
+package postgresbackend
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/leasekit/leasekit/backend/rules"
+	"github.com/leasekit/leasekit/internal/claimkeys"
+	"github.com/leasekit/leasekit/lease"
+)
+
+// known is what a transaction knows of the namespace: records as they now are,
+// with the changes that are not written yet, and of which claims it knows every
+// lease and waiter that conflicts with them. So the steps of a batch ask the
+// server little: most of what they need was read ahead in one query.
+type known struct {
+	entries map[lease.ID]*entry // nil for what does not exist
+	byPath  map[string][]*entry // by the paths of their claims
+	covered map[area]bool       // true: all is known that conflicts; false: there is too much
+}
+
+// entry is a record that is known.
+type entry struct {
+	r      *rules.Record
+	stored lease.Status // as the tables have it
+	exists bool         // in the tables
+	dirty  bool
+	gone   bool // another record has taken its ID, or it was removed
+}
+
+// area is a path, or all that is at and below it.
+type area struct {
+	path  string
+	scope lease.Scope
+}
+
+func newKnown() known {
+	return known{entries: map[lease.ID]*entry{}, byPath: map[string][]*entry{}, covered: map[area]bool{}}
+}
+
+// add takes in a record that was read. What is known already is newer.
+func (k *known) add(r *rules.Record) *entry {
+	if e := k.entries[r.ID]; e != nil {
+		return e
+	}
+	e := &entry{r: r, stored: r.Status, exists: true}
+	k.put(e)
+	return e
+}
+
+func (k *known) put(e *entry) {
+	if old := k.entries[e.r.ID]; old != nil {
+		old.gone = true
+	}
+	k.entries[e.r.ID] = e
+	for _, c := range e.r.Claims {
+		k.byPath[c.Path] = append(k.byPath[c.Path], e)
+	}
+}
+
+// covers reports whether all is known that conflicts with one of the claims.
+func (k *known) covers(claims []lease.Claim) bool {
+	for _, c := range claims {
+		if !k.covered[area{c.Path, c.Scope}] {
+			return false
+		}
+	}
+	return true
+}
+
+// asked reports whether it was tried to cover all of the claims.
+func (k *known) asked(claims []lease.Claim) bool {
+	for _, c := range claims {
+		if _, asked := k.covered[area{c.Path, c.Scope}]; !asked {
+			return false
+		}
+	}
+	return true
+}
+
+// overlapping returns copies of the records in this status that o selects.
+func (k *known) overlapping(status lease.Status, o rules.Overlap) []*rules.Record {
+	var found []*rules.Record
+	add := func(e *entry) {
+		if !e.gone && e.r.Status == status && selects(o, e.r) && !slices.ContainsFunc(found, func(r *rules.Record) bool { return r.ID == e.r.ID }) {
+			found = append(found, copied(e.r))
+		}
+	}
+	for _, c := range o.Claims {
+		if c.Scope == lease.Tree {
+			for _, e := range k.entries {
+				if e != nil {
+					add(e)
+				}
+			}
+			break
+		}
+		for _, e := range k.byPath[c.Path] {
+			add(e)
+		}
+		for _, up := range claimkeys.Above(c.Path) {
+			for _, e := range k.byPath[up] {
+				add(e)
+			}
+		}
+	}
+	return sorted(found, status, o.Limit)
+}
+
+// sorted returns the first of the records, in the order of leases or of waiters.
+func sorted(rs []*rules.Record, status lease.Status, limit int) []*rules.Record {
+	if status == lease.Pending {
+		slices.SortFunc(rs, func(a, b *rules.Record) int { return a.Place().Compare(b.Place()) })
+	} else {
+		slices.SortFunc(rs, func(a, b *rules.Record) int { return cmp.Compare(a.Arrival, b.Arrival) })
+	}
+	return rs[:min(len(rs), limit)]
+}
+
+// selects reports whether o selects r, whatever its status.
+func selects(o rules.Overlap, r *rules.Record) bool {
+	if o.Skip != "" && r.Holder == o.Skip || o.Only != "" && r.Holder != o.Only {
+		return false
+	}
+	if o.Before != nil && !r.Place().Before(*o.Before) || o.After != nil && !o.After.Before(r.Place()) {
+		return false
+	}
+	return slices.ContainsFunc(r.Claims, func(c lease.Claim) bool {
+		return (!o.Shared || c.Mode == lease.Shared) &&
+			slices.ContainsFunc(o.Claims, func(d lease.Claim) bool { return lease.Conflict(c, d) })
+	})
+}
+
+// copied keeps what is known apart from what callers change.
+func copied(r *rules.Record) *rules.Record {
+	c := *r
+	return &c
+}

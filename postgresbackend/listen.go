@@ -1,0 +1,167 @@
+package postgresbackend
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/leasekit/leasekit/lease"
+)
+
+// listener passes on the hints of other processes. It has a connection of its
+// own, and begins when somebody first waits. Where notifications do not arrive (a
+// pooler swallows LISTEN), and while there is no connection, all waiters ask again
+// every pollEvery.
+type listener struct {
+	store  *Store
+	config *pgx.ConnConfig
+
+	start   sync.Once
+	closing context.Context
+	stop    context.CancelFunc
+	ended   chan struct{} // nil: not started
+}
+
+const (
+	pollEvery      = 100 * time.Millisecond
+	firstReconnect = 50 * time.Millisecond
+	lastReconnect  = 5 * time.Second
+	proofPatience  = 2 * time.Second  // for the notification that proves that they arrive
+	idlePatience   = 30 * time.Second // without a notification, until the connection is tested
+)
+
+func (l *listener) init(s *Store) {
+	l.store = s
+	l.closing, l.stop = context.WithCancel(context.Background())
+}
+
+// Subscribe implements [backend.Store].
+func (s *Store) Subscribe(id lease.ID) (<-chan struct{}, func()) {
+	hint, unsubscribe := s.waiters.Subscribe(id)
+	s.listener.start.Do(func() {
+		s.listener.ended = make(chan struct{})
+		go s.listener.run()
+	})
+	return hint, unsubscribe
+}
+
+func (l *listener) close() {
+	l.stop()
+	l.start.Do(func() {}) // from now on it does not begin
+	if l.ended != nil {
+		<-l.ended
+	}
+}
+
+func (l *listener) run() {
+	defer close(l.ended)
+	for pause := firstReconnect; l.closing.Err() == nil; pause = min(2*pause, lastReconnect) {
+		heard := l.listen()
+		if heard {
+			pause = firstReconnect
+		}
+		l.poll(pause)
+	}
+}
+
+// poll makes all waiters ask again, now and then, for as long as the pause.
+func (l *listener) poll(pause time.Duration) {
+	end := time.NewTimer(pause)
+	defer end.Stop()
+	tick := time.NewTicker(pollEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			l.store.waiters.NotifyAll()
+		case <-end.C:
+			l.store.waiters.NotifyAll()
+			return
+		case <-l.closing.Done():
+			return
+		}
+	}
+}
+
+// listen passes on hints until the connection breaks, and reports whether any
+// could be heard.
+func (l *listener) listen() (heard bool) {
+	conn, err := l.connect()
+	if err != nil {
+		return false
+	}
+	defer func() {
+		ctx, cancel := context.WithTimeout(context.Background(), closePatience)
+		defer cancel()
+		_ = conn.Close(ctx)
+	}()
+	if l.prove(conn) != nil {
+		return false
+	}
+	l.store.waiters.NotifyAll() // for what was missed
+	for {
+		if err := l.next(conn, idlePatience, ""); err != nil {
+			if !errors.Is(err, context.DeadlineExceeded) || conn.IsClosed() || l.ping(conn) != nil {
+				return true
+			}
+		}
+	}
+}
+
+func (l *listener) connect() (*pgx.Conn, error) {
+	ctx, cancel := context.WithTimeout(l.closing, l.store.options.Patience)
+	defer cancel()
+	conn, err := pgx.ConnectConfig(ctx, l.config)
+	if err != nil {
+		return nil, err
+	}
+	if _, err = conn.Exec(ctx, "LISTEN "+pgx.Identifier{l.store.channel}.Sanitize()); err != nil {
+		return nil, errors.Join(err, conn.Close(ctx))
+	}
+	return conn, nil
+}
+
+// prove sends a notification through the pool and waits for it.
+func (l *listener) prove(conn *pgx.Conn) error {
+	ctx, cancel := context.WithTimeout(l.closing, proofPatience)
+	defer cancel()
+	proof := "proof " + string(lease.NewID())
+	err := l.store.withConn(ctx, func(other *pgx.Conn) error {
+		_, err := other.Exec(ctx, `SELECT pg_notify($1, $2)`, l.store.channel, proof)
+		return err
+	})
+	for found := false; err == nil && !found; {
+		found, err = l.wait(ctx, conn, proof)
+	}
+	return err
+}
+
+func (l *listener) ping(conn *pgx.Conn) error {
+	ctx, cancel := context.WithTimeout(l.closing, l.store.options.Patience)
+	defer cancel()
+	return conn.Ping(ctx)
+}
+
+// next waits for one notification and passes it on.
+func (l *listener) next(conn *pgx.Conn, patience time.Duration, proof string) error {
+	ctx, cancel := context.WithTimeout(l.closing, patience)
+	defer cancel()
+	_, err := l.wait(ctx, conn, proof)
+	return err
+}
+
+// wait waits for one notification, and passes it on unless it is the proof.
+func (l *listener) wait(ctx context.Context, conn *pgx.Conn, proof string) (isProof bool, err error) {
+	n, err := conn.WaitForNotification(ctx)
+	if err != nil {
+		return false, err
+	}
+	if n.Payload == proof {
+		return true, nil
+	}
+	l.store.waiters.Notify(lease.ID(n.Payload))
+	return false, nil
+}

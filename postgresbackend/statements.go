@@ -1,0 +1,45 @@
+package postgresbackend
+
+import (
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// statements are the texts that depend on the schema. In the constants {} stands
+// for it.
+type statements struct {
+	lock, readConfig, view                       string
+	ahead, tombstones                            string
+	leasesOver, waitersOver                      string
+	insertLeases, updateLeases, deleteLeases     string
+	insertClaims, deleteClaims                   string
+	insertChains, deleteChains                   string
+	insertEvents, saveCounters, saveConfig       string
+	leasesOf, waitersOf, count, dependents       string
+	chained, due, endedAt                        string
+	insertTombstones, purgeTombstones, tombstone string
+	forget, trim                                 string
+	oldest, totals                               string
+	schema                                       string
+}
+
+func newStatements(schema string) statements {
+	quoted := pgx.Identifier{schema}.Sanitize()
+	in := func(text string) string { return strings.ReplaceAll(text, "{}", quoted) }
+	return statements{
+		lock: in(lockCounters), readConfig: in(readConfig), view: in(loadView),
+		ahead: in(readAhead), tombstones: in(readTombstones),
+		leasesOver: in(leasesOver), waitersOver: in(waitersOver),
+		insertLeases: in(insertLeases), updateLeases: in(updateLeases), deleteLeases: in(deleteLeases),
+		insertClaims: in(insertClaims), deleteClaims: in(deleteClaims),
+		insertChains: in(insertChains), deleteChains: in(deleteChains),
+		insertEvents: in(insertEvents), saveCounters: in(saveCounters), saveConfig: in(saveConfig),
+		leasesOf: in(leasesOf), waitersOf: in(waitersOf), count: in(countOf), dependents: in(dependents),
+		chained: in(chained), due: in(due), endedAt: in(endedAt),
+		insertTombstones: in(insertTombstones), purgeTombstones: in(purgeTombstones), tombstone: in(readTombstone),
+		forget: in(forgetEnded), trim: in(trimHistory),
+		oldest: in(oldestEvent), totals: in(countTotals),
+		schema: quoted,
+	}
+}
