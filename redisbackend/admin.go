@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/leasekit/leasekit/backend"
 	"github.com/leasekit/leasekit/lease"
@@ -77,8 +78,12 @@ func (s *Store) Config(ctx context.Context) (backend.ConfigReply, error) {
 	if err != nil {
 		return backend.ConfigReply{}, err
 	}
-	return backend.ConfigReply{Config: r.config(), Now: moment(r.now)}, r.err()
+	return backend.ConfigReply{Config: r.config(), Now: moment(r.now), NoticesGone: s.noticesGone()}, r.err()
 }
+
+// noticesGone says whether scripts find out that nobody listens at this handle's address. With rights that keep them from
+// publishing they do not, and the dead keep their places for WaiterTTL.
+func (s *Store) noticesGone() bool { return s.address == strings.ToLower(s.address[:1])+s.address[1:] }
 
 // SetConfig implements [backend.Store].
 func (s *Store) SetConfig(ctx context.Context, c lease.Config) (lease.Config, error) {

@@ -14,7 +14,7 @@ var constants = map[string]any{
 
 	"TOKENS_PER_MS": 1024, // by which tokens jump with time
 	"TOMBSTONE_MS":  lease.MinEndedRetention.Milliseconds(),
-	"SILENCE_MS":    500, // that a process may take to make its link anew
+	"SILENCE_MS":    250, // that a process may take to make its link anew
 
 	"MAX_WORK":       1500, // of one operation: commands, and records read
 	"BATCH_WORK":     700,  // of a batch before the rest is put off

@@ -20,22 +20,27 @@ func init() {
 	roles["wait in line"] = waitInLine
 }
 
-// waitInLine is a process that waits for the path "hot" with so many calls, and
-// says so once all have a place.
+// waitInLine is a process that waits for the path "hot" with so many calls of a
+// TTL, and says so once enough of them have a place.
 func waitInLine(path string, orders *bufio.Scanner) error {
 	m, err := Open(context.Background(), path, &Options{Synchronous: Normal})
 	if err != nil {
 		return err
 	}
 	orders.Scan()
-	var calls int
-	if _, err := fmt.Sscan(orders.Text(), &calls); err != nil {
+	var calls, enough int
+	var text string
+	if _, err := fmt.Sscan(orders.Text(), &calls, &enough, &text); err != nil {
+		return err
+	}
+	ttl, err := time.ParseDuration(text)
+	if err != nil {
 		return err
 	}
 	for i := range calls {
 		go func() {
 			holder := fmt.Sprintf("%d/%d", os.Getpid(), i)
-			l, err := m.Acquire(context.Background(), lease.Request{Holder: holder, Claims: lease.Paths("hot"), TTL: time.Hour, Timeout: lease.NoTimeout})
+			l, err := m.Acquire(context.Background(), lease.Request{Holder: holder, Claims: lease.Paths("hot"), TTL: ttl, Timeout: lease.NoTimeout})
 			if err == nil {
 				_ = m.Release(context.Background(), l.Ref())
 			}
@@ -49,7 +54,7 @@ func waitInLine(path string, orders *bufio.Scanner) error {
 			}
 			waiting++
 		}
-		if waiting >= calls {
+		if waiting >= enough {
 			break
 		}
 	}
@@ -66,7 +71,7 @@ func TestDeadWaitersArePassedAtOnce(t *testing.T) {
 	require.NoError(t, err)
 	children := []*proctest.Process{proctest.Start(t, "wait in line", path), proctest.Start(t, "wait in line", path)}
 	for _, child := range children {
-		child.Order("5")
+		child.Order("5 5 1h")
 		child.Expect("in line")
 	}
 	result := make(chan error, 1)
@@ -137,9 +142,10 @@ func TestCrashingWaiterCostsFewTurns(t *testing.T) {
 	beside := turns(func() {
 		for range crashes {
 			child := proctest.Start(t, "wait in line", path)
-			child.Order("1")
-			time.Sleep(span / crashes)
+			child.Order("20 10 50ms")
+			child.Expect("in line")
 			child.Kill()
+			time.Sleep(span / crashes)
 		}
 	})
 	t.Logf("%d turns alone, %d beside one that crashes", alone, beside)

@@ -23,32 +23,37 @@ local function listening(client)
   return reply.err ~= nil or (reply[2] or 0) + 0 > 0
 end
 
--- publish tells all processes that have something to hear. It hints those who stand behind a silent one.
+-- hear publishes to a process what its waiters are to hear, and says whether it may have heard it.
+local function hear(client, ids)
+  local message = {}
+  for i, id in ipairs(ids) do
+    message[i] = #id .. ':' .. id
+  end
+  if step.tell(client, table.concat(message)) ~= 0 then return true end
+  call('HSETNX', STATE, client, nowText)
+  call('HSET', STATE, 'silent', step.text(now + TOMBSTONE_MS))
+  return false
+end
+
+-- publish tells all processes that have something to hear. It hints those who stand behind one that is silent.
 function step.publish()
-  local told = {}
+  local silent, seen = {}, {}
   while woken do
-    local silent = {}
+    local unheard = {}
     for client, ids in pairs(woken) do
-      local message = {}
-      for i, id in ipairs(ids) do
-        message[i] = #id .. ':' .. id
-      end
-      if not told[client] and step.tell(client, table.concat(message)) == 0 then
-        silent[#silent + 1] = ids
-        call('HSETNX', STATE, client, nowText)
-        call('HSET', STATE, 'silent', step.text(now + TOMBSTONE_MS))
-      end
-      told[client] = true
+      silent[client] = silent[client] or not hear(client, ids)
+      if silent[client] then unheard[#unheard + 1] = ids end
     end
     woken = nil
-    for _, ids in ipairs(silent) do
+    for _, ids in ipairs(unheard) do
       for _, r in ipairs(step.readAll(ids)) do
-        for _, claim in ipairs(r.status == 'p' and step.claims(r) or {}) do
+        for _, claim in ipairs(r.status == 'p' and not seen[r.id] and step.claims(r) or {}) do
           if step.spent() then return end
           for _, u in ipairs(step.recordsOf(step.waitersOver(claim, r.holder, step.placeOf(r), nil, 1))) do
             step.notify(u)
           end
         end
+        seen[r.id] = true
       end
     end
   end

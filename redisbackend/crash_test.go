@@ -1,0 +1,98 @@
+package redisbackend_test
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/leasekit/leasekit/internal/redistest"
+	"github.com/leasekit/leasekit/lease"
+)
+
+func init() {
+	roles["crowd"] = crowd
+}
+
+// crowd is a process that waits for a path with many calls, which would hold it for a moment only.
+func crowd(m lease.Manager, _ *bufio.Scanner) error {
+	for i := range 20 {
+		go func() {
+			r := lease.Request{Holder: fmt.Sprint(lease.NewHolder("crasher"), i), Claims: lease.Paths("hot"), TTL: 50 * time.Millisecond}
+			if l, err := m.Acquire(context.Background(), r); err == nil {
+				_ = m.Release(context.Background(), l.Ref())
+			}
+		}()
+	}
+	for {
+		stats, err := m.Stats(context.Background())
+		if err != nil {
+			return err
+		}
+		if stats.Pending >= 10 { // the others are four at most
+			break
+		}
+	}
+	fmt.Println("in line")
+	select {}
+}
+
+// TestCrashingWaiter: one process that waits, is killed and starts again, once a second, leaves the others most of their
+// turns: nobody listens for it, so it is passed, whatever its TTL and WaiterTTL are.
+func TestCrashingWaiter(t *testing.T) {
+	t.Parallel()
+	const span, workers = 4 * time.Second, 4
+	server := redistest.Single(t)
+	m := manage(t, server.Client(), nil)
+	turns := func(disturb func()) int64 {
+		ctx, cancel := context.WithCancel(t.Context())
+		var n atomic.Int64
+		var group sync.WaitGroup
+		errs := make([]error, workers)
+		for i := range workers {
+			group.Go(func() {
+				for ctx.Err() == nil {
+					l, err := m.Acquire(ctx, lease.Request{Holder: fmt.Sprint("worker-", i), Claims: lease.Paths("hot"), TTL: time.Minute})
+					if err != nil {
+						if ctx.Err() == nil {
+							errs[i] = err
+						}
+						return
+					}
+					n.Add(1)
+					held := time.NewTimer(time.Millisecond)
+					<-held.C
+					if errs[i] = m.Release(context.Background(), l.Ref()); errs[i] != nil {
+						return
+					}
+				}
+			})
+		}
+		disturb()
+		cancel()
+		group.Wait()
+		require.NoError(t, errors.Join(errs...))
+		return n.Load()
+	}
+	pass := func(d time.Duration) {
+		timer := time.NewTimer(d)
+		<-timer.C
+	}
+	alone := turns(func() { pass(span) })
+	beside := turns(func() {
+		for range span / time.Second {
+			crasher := startChild(t, "crowd", server.Addr())
+			crasher.expect("in line")
+			require.NoError(t, crasher.command.Process.Kill())
+			pass(time.Second)
+		}
+	})
+	t.Logf("%d turns alone, %d beside one that crashes", alone, beside)
+	require.Greater(t, beside, alone/2)
+}
