@@ -49,7 +49,6 @@ func (m *Model) acquire(a backend.AcquireArgs) backend.AcquireReply {
 	}
 	if a.PlaceTTL > 0 {
 		e.join(a.Attempt)
-		e.deadline = max(e.deadline, m.now+a.PlaceTTL.Milliseconds())
 	}
 	return m.decide(e, a, false)
 }
@@ -79,9 +78,6 @@ func (m *Model) arrive(a backend.AcquireArgs) backend.AcquireReply {
 	}
 	if a.Attempt == "" {
 		e.attempts = nil
-	}
-	if a.PlaceTTL > 0 {
-		e.deadline = m.now + a.PlaceTTL.Milliseconds()
 	}
 	if a.Quota > 0 && m.counted(a.Request) >= a.Quota {
 		return backend.AcquireReply{Outcome: backend.OverQuota}
@@ -133,6 +129,9 @@ func (m *Model) decide(e *entry, a backend.AcquireArgs, first bool) backend.Acqu
 			}
 			return backend.AcquireReply{Outcome: backend.Gone, End: end}
 		}
+	}
+	if a.PlaceTTL > 0 { // an ask that fails keeps no place
+		e.deadline = max(e.deadline, m.now+a.PlaceTTL.Milliseconds())
 	}
 	leases, waiters := m.blockers(e)
 	if len(leases)+len(waiters) == 0 {
