@@ -5,7 +5,8 @@
 // Manager: it validates, fills in defaults, waits, withdraws what was
 // abandoned, watches and sweeps. Package conformance checks a Store, package
 // backend/rules is the state machine that stores written in Go share, and
-// package backend/memory is the smallest store there is.
+// package backend/memory is the smallest store there is. docs/stores.md in the
+// repository tells how to write one, examples/boltstore is one that was written so.
 //
 // # Glossary
 //

@@ -38,6 +38,9 @@ func (p *player) in(d time.Duration) string {
 }
 
 func (p *player) leaseText(l lease.Lease) string {
+	if l.EndReason == lease.EndExpired && l.Token == 0 {
+		l.ExpiresAt = time.Time{} // of a waiter whose parent has expired: see orphaned
+	}
 	return fmt.Sprintf("%s %s %v %s %s ttl %v, %d of %d renewals, priority %d, distinct %t, labels %v, replaced %q%s, created %s, granted %s, until %s, waited %s, contention %d %d %s",
 		l.ID, l.Holder, l.Claims, l.Status, l.EndReason, l.TTL, l.Renewals, l.MaxRenewals, l.Priority, l.Distinct, l.Labels, l.Replaced, successorText(l),
 		p.at(l.CreatedAt), p.at(l.GrantedAt), p.at(l.ExpiresAt), p.in(l.Waited),

@@ -1,8 +1,9 @@
 // Package rules is the state machine that stores written in Go share: each
 // operation of a [backend.Store] as one step over a transaction ([Tx]), which
 // is all that such a store has to write. Package backend/memory shows how
-// little that is. (The Redis store does the same in Lua; parity tests compare
-// the two.)
+// little that is, examples/boltstore how it is done on a database; docs/stores.md
+// in the repository goes through it method by method. (The Redis store does the
+// same in Lua. Conformance tests compare all of them with a model.)
 //
 // # Layers
 //

@@ -130,7 +130,7 @@ func (m *Model) decide(e *entry, a backend.AcquireArgs, first bool) backend.Acqu
 			return backend.AcquireReply{Outcome: backend.Gone, End: end}
 		}
 	}
-	if a.PlaceTTL > 0 {
+	if a.PlaceTTL > 0 { // an ask that fails keeps no place
 		e.deadline = max(e.deadline, m.now+a.PlaceTTL.Milliseconds())
 	}
 	leases, waiters := m.blockers(e)
