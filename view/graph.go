@@ -69,6 +69,7 @@ func newGraph(s *snapshot) *graph {
 	for i := range s.pending {
 		g.addWaiter(s, x, i)
 	}
+	g.bypass(s, x)
 	g.group(s)
 	return g
 }
@@ -76,13 +77,12 @@ func newGraph(s *snapshot) *graph {
 // addWaiter finds what is in a waiter's way.
 func (g *graph) addWaiter(s *snapshot, x *index, i int) {
 	w := s.pending[i]
-	free := func(other *lease.Lease) bool { return other.Holder == w.Holder && !w.Distinct || s.covers(other, w) }
 	edges := map[string]int{} // by holder: into g.edges
 	seen := map[int]bool{}
 	for _, c := range w.Claims {
 		g.whole = x.held.clashes(c, len(s.active), &g.budget, func(o owned) bool {
 			l := s.active[o.owner]
-			if seen[o.owner] || l.ID == w.Replaced || free(l) {
+			if seen[o.owner] || l.ID == w.Replaced || s.free(w, l) {
 				return true
 			}
 			seen[o.owner] = true
@@ -100,15 +100,35 @@ func (g *graph) addWaiter(s *snapshot, x *index, i int) {
 			return len(seen) < counted
 		}) && g.whole
 	}
-	ahead, nearest, next := map[int]bool{}, -1, edge{}
+	position, next, queued := g.earlier(s, x, i, func(*lease.Lease) bool { return false })
+	g.position[i] = position
+	if len(edges) == 0 && queued {
+		edges[next.To] = len(g.edges)
+		g.edges = append(g.edges, next)
+	}
+	for _, at := range edges {
+		g.edges[at].Position = position
+	}
+}
+
+// free reports whether a lease or an earlier waiter is never in a waiter's way.
+func (s *snapshot) free(w, other *lease.Lease) bool {
+	return other.Holder == w.Holder && !w.Distinct || s.covers(other, w)
+}
+
+// earlier looks at the waiters before one that clash with it. It returns the
+// place in line, and the edge to the nearest that it may not pass, if there is one.
+func (g *graph) earlier(s *snapshot, x *index, i int, passes func(u *lease.Lease) bool) (position int, next edge, found bool) {
+	w := s.pending[i]
+	ahead, nearest := map[int]bool{}, -1
 	for _, c := range w.Claims {
 		g.whole = x.waiting.clashes(c, i, &g.budget, func(o owned) bool {
 			other := s.pending[o.owner]
-			if free(other) {
+			if s.free(w, other) {
 				return true
 			}
 			ahead[o.owner] = true
-			if o.owner > nearest {
+			if o.owner > nearest && !passes(other) {
 				nearest = o.owner
 				next = edge{
 					From: w.Holder, To: other.Holder, Waiter: w.ID, Blocker: other.ID, Asked: c, Held: o.claim, Queue: true, Since: w.CreatedAt,
@@ -117,14 +137,7 @@ func (g *graph) addWaiter(s *snapshot, x *index, i int) {
 			return len(ahead) < counted
 		}) && g.whole
 	}
-	g.position[i] = min(1+len(ahead), counted)
-	if len(edges) == 0 && nearest >= 0 {
-		edges[next.To] = len(g.edges)
-		g.edges = append(g.edges, next)
-	}
-	for _, at := range edges {
-		g.edges[at].Position = g.position[i]
-	}
+	return min(1+len(ahead), counted), next, nearest >= 0
 }
 
 // group makes the groups: the connected parts of the graph, longest chain first.

@@ -84,6 +84,10 @@ func TestGraph(t *testing.T) {
 		"shared is free":   {[]string{"a holds x?", "b waits x?"}, nil, 0, false},
 		"several of one":   {[]string{"a holds x", "a holds y", "b waits x y"}, []string{"b>a"}, 1, false},
 		"a circle of many": {[]string{"a holds 1", "b holds 2", "c holds 3", "a waits 2", "b waits 3", "c waits 1"}, []string{"a!>b b!>c c!>a"}, 2, true},
+		"past a waiter":    {[]string{"a holds x", "z holds q?", "d waits q", "b waits x q", "a waits q?"}, []string{"d>z b>a b>z a..>d"}, 3, false},
+		"past all waiters": {[]string{"a holds x", "z holds q?", "b waits x q", "a waits q?"}, []string{"b>a b>z"}, 1, false},
+		"past a chain":     {[]string{"a holds x", "z holds q?", "c holds y", "b waits y q", "c waits x", "a waits q?"}, []string{"b>c b>z c>a"}, 2, false},
+		"not past a group": {[]string{"a holds x", "z holds q?", "b waits q", "b waits x", "a waits q?"}, []string{"b>z b!>a a!..>b"}, 2, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := pictureOf(c.lines...).graph()

@@ -13,7 +13,6 @@ type client struct {
 	files   func(address string) map[string]string // in the home
 	command func(folder, prompt string) []string
 	tools   tools
-	alone   bool // the first session is pretended
 }
 
 // tools are a client's names for what the script does.
@@ -56,6 +55,5 @@ var clients = map[string]client{
 			return []string{filepath.Join(folder, "node_modules/opencode-linux-x64/bin/opencode"), "run", "--model", "fake/fake", prompt}
 		},
 		tools: tools{write: "write", file: "filePath", content: "content", read: "read", shell: "bash"},
-		alone: true,
 	},
 }

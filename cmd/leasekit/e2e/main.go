@@ -27,7 +27,7 @@ func main() {
 	folder := flag.String("folder", "", "where npm has installed it")
 	program := flag.String("leasekit", "", "the program to test")
 	keep := flag.String("keep", "", "keep what the clients say in this folder")
-	limit := flag.Duration("limit", 6*time.Minute, "how long the whole run may take")
+	limit := flag.Duration("limit", 9*time.Minute, "how long the whole run may take")
 	flag.Parse()
 	ctx, cancel := context.WithTimeout(context.Background(), *limit)
 	err := run(ctx, *name, *folder, *program, *keep)
@@ -135,12 +135,7 @@ func (w *world) command(ctx context.Context, words ...string) *exec.Cmd {
 func (w *world) play(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	var first <-chan error
-	if w.client.alone {
-		first = w.pretend(ctx, cancel)
-	} else {
-		first = w.start(ctx, cancel, "first")
-	}
+	first := w.start(ctx, cancel, "first")
 	if err := w.model.wait(ctx, w.model.firstWrote); err != nil {
 		return fmt.Errorf("the first session has not written: %w", err)
 	}
@@ -184,36 +179,6 @@ func (w *world) start(ctx context.Context, cancel context.CancelCauseFunc, part 
 		if err != nil {
 			err = fmt.Errorf("%s session: %w: %s", part, err, out.Bytes())
 			cancel(err) // the other one waits for it
-		}
-		done <- err
-	}()
-	return done
-}
-
-// pretend plays the first session by itself, by what Claude Code was recorded to
-// say, for a client of which one runs at a time.
-func (w *world) pretend(ctx context.Context, cancel context.CancelCauseFunc) <-chan error {
-	done := make(chan error, 1)
-	hook := func(event string) error {
-		cmd := w.command(ctx, "leasekit", "hook", "--host", "claude")
-		cmd.Stdin = strings.NewReader(fmt.Sprintf(`{"hook_event_name":%q,"session_id":"first","cwd":%q,"tool_name":"Write","tool_use_id":"1","tool_input":{"file_path":%q}}`,
-			event, w.repo, filepath.Join(w.repo, shared)))
-		if out, err := cmd.CombinedOutput(); err != nil || len(out) > 0 {
-			return fmt.Errorf("hook %s: %w: %s", event, err, out)
-		}
-		return nil
-	}
-	go func() {
-		err := hook("PreToolUse")
-		if err == nil {
-			err = errors.Join(os.WriteFile(filepath.Join(w.repo, shared), []byte(firstLine), 0o600), hook("PostToolUse"))
-		}
-		w.model.once(w.model.firstWrote)
-		if err == nil {
-			err = errors.Join(w.model.wait(ctx, w.model.refused), hook("Stop"))
-		}
-		if err != nil {
-			cancel(err)
 		}
 		done <- err
 	}()

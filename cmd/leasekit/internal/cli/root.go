@@ -85,7 +85,7 @@ func bare(env *cmdenv.Env) *cobra.Command {
 		return &exit.Error{Status: exit.Usage, Code: "usage", Next: cmd.CommandPath() + " --help", Err: err}
 	})
 	flags := root.PersistentFlags()
-	flags.StringVar(&env.Store, "store", "", "store: a file, or sqlite:, redis:, rediss: and what follows (default: LEASEKIT_STORE, .leasekit.json, the git directory)")
+	flags.StringVar(&env.Store, "store", "", "store: a file, or sqlite:, redis:, rediss:, postgres: and what follows (default: LEASEKIT_STORE, .leasekit.json, the git directory)")
 	flags.StringVar(&env.Namespace, "namespace", "", "namespace inside the store (default: LEASEKIT_NAMESPACE)")
 	return root
 }

@@ -119,6 +119,13 @@ func (s *stress) step(name, line string, random *rand.Rand) {
 		files = files[:1]
 		c = call{event: "PreToolUse", session: name, tool: "Bash", command: fmt.Sprintf("printf '%%s\\n' '%s' >> %s", line, files[0]), id: line}
 	}
+	if random.IntN(4) == 0 {
+		// What a sub-agent holds in its own name ends with it.
+		c.agent = "sub"
+		defer func() {
+			s.process(s.input(call{event: "SubagentStop", session: name, agent: "sub"}), 0)
+		}()
+	}
 	kill := time.Duration(0)
 	if random.IntN(8) == 0 {
 		kill = time.Duration(1+random.IntN(60)) * time.Millisecond // the client does not wait
@@ -131,16 +138,20 @@ func (s *stress) step(name, line string, random *rand.Rand) {
 		}
 		return
 	}
-	s.own(name, files, asked)
+	fresh := s.own(name, files, asked)
 	s.write(files, line, c.command)
 	c.event = "PostToolUse"
 	s.process(s.input(c), 0)
+	if c.agent != "" && len(fresh) > 0 {
+		s.forget(name, fresh...)
+	}
 }
 
 // own notes that a session may write files, and that nobody else may: for half a
 // TTL at least, to which every call that passes makes sure. A session that is
-// killed, or that a busy machine stops for longer, has no right beyond that.
-func (s *stress) own(name string, files []string, asked time.Time) {
+// killed, or that a busy machine stops for longer, has no right beyond that. It
+// returns those that were not the session's.
+func (s *stress) own(name string, files []string, asked time.Time) (fresh []string) {
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
 	s.passed++
@@ -149,8 +160,12 @@ func (s *stress) own(name string, files []string, asked time.Time) {
 		if taken && o.session != name && time.Now().Before(o.until) {
 			s.faults = append(s.faults, fmt.Sprintf("%s writes %s, which %s holds", name, file, o.session))
 		}
+		if o.session != name {
+			fresh = append(fresh, file)
+		}
 		s.owner[file] = ownership{session: name, until: asked.Add(stressTTL / 2)}
 	}
+	return fresh
 }
 
 // write reads a file, adds a line and writes all of it: who writes at the same
@@ -179,12 +194,13 @@ func (s *stress) write(files []string, line, command string) {
 	}
 }
 
-// forget ends a session's right to write, just before it says so.
-func (s *stress) forget(name string) {
+// forget ends a session's right to write some files, or all if there are none,
+// just before it says so.
+func (s *stress) forget(name string, files ...string) {
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
 	for file, o := range s.owner {
-		if o.session == name {
+		if o.session == name && (len(files) == 0 || slices.Contains(files, file)) {
 			delete(s.owner, file)
 		}
 	}
@@ -192,13 +208,13 @@ func (s *stress) forget(name string) {
 
 // Sessions work at once, some are killed, some calls are: nobody writes what
 // another one holds, no line is lost, nobody is refused by itself, and nothing
-// stays taken.
+// stays taken. Nor is a sub-agent refused by its own session.
 func TestStress(t *testing.T) {
 	self, err := os.Executable()
 	require.NoError(t, err)
 	s := &stress{world: newWorld(t), self: self, owner: make(map[string]ownership), lines: make(map[string][]string)}
 	s.configure(fmt.Sprintf(`{"hook": {"ttl": %q}}`, stressTTL))
-	for i := range 8 {
+	for i := range stressSessions {
 		name := fmt.Sprintf("file%d.txt", i)
 		s.world.write(name, "")
 		s.files = append(s.files, name)

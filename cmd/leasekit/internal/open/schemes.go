@@ -11,15 +11,20 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/leasekit/leasekit/lease"
+	"github.com/leasekit/leasekit/postgresbackend"
 	"github.com/leasekit/leasekit/redisbackend"
 	"github.com/leasekit/leasekit/sqlitebackend"
 )
 
-// schemes has the stores by the scheme of their URLs.
+// schemes has the stores by the scheme of their URLs. etcd's client takes a good
+// part of a hook's time to start, so it is only there if asked for (etcd.go).
 var schemes = map[string]opener{
 	"sqlite": openSQLite,
 	"redis":  openRedis,
 	"rediss": openRedis,
+
+	"postgres":   openPostgres,
+	"postgresql": openPostgres,
 }
 
 func openSQLite(ctx context.Context, t target) (lease.Manager, io.Closer, error) {
@@ -41,6 +46,11 @@ func openRedis(ctx context.Context, t target) (lease.Manager, io.Closer, error) 
 		return nil, nil, errors.Join(err, client.Close())
 	}
 	return m, client, nil
+}
+
+func openPostgres(ctx context.Context, t target) (lease.Manager, io.Closer, error) {
+	m, err := postgresbackend.Open(ctx, t.url, &postgresbackend.Options{Namespace: t.namespace, Engine: t.engine})
+	return m, nil, err
 }
 
 // quietRedis keeps go-redis from writing to the standard error, which belongs to

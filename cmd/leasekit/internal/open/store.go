@@ -107,6 +107,9 @@ func makePrivate(dir string) error {
 }
 
 func errScheme(scheme string) error {
+	if scheme == "etcd" || scheme == "etcds" {
+		return fmt.Errorf("%w %q in this program: go install -tags etcd github.com/leasekit/leasekit/cmd/leasekit@latest makes one with it", errUnknownScheme, scheme)
+	}
 	known := make([]string, 0, len(schemes))
 	for s := range schemes {
 		known = append(known, s+":")
