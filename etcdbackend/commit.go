@@ -2,10 +2,8 @@ package etcdbackend
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"math/rand/v2"
-	"strings"
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -130,13 +128,17 @@ func (s *Store) commit(ctx context.Context, t *transaction) (done bool, err erro
 	if err != nil {
 		return false, err
 	}
+	s.mirror.expect(c)
+	defer s.mirror.expect(nil)
 	pause := 5 * time.Millisecond
 	for {
 		rev, done, err := s.send(ctx, t.base, ops)
 		switch {
 		case err == nil && done:
-			c.rev = rev
-			s.committed(t, c)
+			s.refused.Store(0)
+			s.mirror.mutex.Lock()
+			s.mirror.applyOwn(rev, s.waiters.Notify)
+			s.mirror.mutex.Unlock()
 			return true, nil
 		case err == nil:
 			return s.overtaken(ctx, t, rev)
@@ -188,19 +190,6 @@ func (s *Store) revision(there []*mvccpb.KeyValue, before int64) (int64, error) 
 	}
 	s.mirror.fail(err)
 	return 0, err
-}
-
-// committed takes a transaction of our own into the mirror, unless the watch was
-// faster.
-func (s *Store) committed(t *transaction, c *change) {
-	s.refused.Store(0)
-	m := &s.mirror
-	m.mutex.Lock()
-	defer m.mutex.Unlock()
-	if m.rev == t.base {
-		m.apply(c)
-		s.waiters.Notify(c.head.Woken...)
-	}
 }
 
 // overtaken waits until the mirror has come to this revision of the head. It
@@ -306,7 +295,8 @@ func (t *transaction) change(k keyspace, o Options) (*change, []clientv3.Op, err
 		for i := range t.events {
 			t.events[i].first = t.events[0].Seq
 		}
-		w.put(k.history(t.events[0].Seq), t.events)
+		text, err := t.events.pack()
+		w.add(k.history(t.events[0].Seq), text, err)
 	}
 	if t.trimTo > 0 {
 		w.ops = append(w.ops, clientv3.OpDelete(k.history(0), clientv3.WithRange(k.history(t.trimTo))))
@@ -354,15 +344,14 @@ type writer struct {
 const perOperation = 16
 
 func (w *writer) put(key string, value any) {
-	var text strings.Builder
-	encoder := json.NewEncoder(&text)
-	encoder.SetEscapeHTML(false) // it would make some paths six times as long
-	if err := encoder.Encode(value); err != nil {
-		w.err = err
-		return
-	}
-	w.ops = append(w.ops, clientv3.OpPut(key, text.String()))
-	w.bytes += len(key) + text.Len() + perOperation
+	text, err := encode(value)
+	w.add(key, text, err)
+}
+
+func (w *writer) add(key, text string, err error) {
+	w.err = errors.Join(w.err, err)
+	w.ops = append(w.ops, clientv3.OpPut(key, text))
+	w.bytes += len(key) + len(text) + perOperation
 }
 
 func (w *writer) delete(key string) {

@@ -22,9 +22,11 @@ type mirror struct {
 	records    *index
 	tombstones map[string]int64
 	clients    map[string]bool // that are alive
-	recent     []event         // the newest events, without a gap up to Counters.Seq; elements are never changed
+	recent     []events        // the newest events, without a gap up to Counters.Seq; elements are never changed
 	links      []link          // the newest transactions
 	err        error           // why the mirror cannot be used
+
+	sent *change // the transaction of our own that is on its way; nil if there is none
 }
 
 // link says which transaction followed that with this revision.
@@ -34,7 +36,7 @@ type link struct {
 }
 
 const (
-	maxRecent = 4096 // events in memory
+	maxRecent = 256 // transactions of which the events are in memory
 	maxLinks  = 256
 )
 
@@ -46,7 +48,7 @@ type change struct {
 	records []*rules.Record
 	removed []lease.ID
 	buried  map[string]int64 // 0: dug up
-	events  []event
+	events  events
 }
 
 // apply takes in the transaction that follows. The mutex is held.
@@ -72,11 +74,32 @@ func (m *mirror) apply(c *change) {
 			m.tombstones[name] = until
 		}
 	}
-	m.recent = append(m.recent, c.events...)
+	if len(c.events) > 0 {
+		m.recent = append(m.recent, c.events)
+	}
 	if len(m.recent) > 2*maxRecent {
-		m.recent = append([]event(nil), m.recent[len(m.recent)-maxRecent:]...)
+		m.recent = append([]events(nil), m.recent[maxRecent:]...)
 	}
 	m.signal()
+}
+
+// expect says which transaction of our own is on its way.
+func (m *mirror) expect(c *change) {
+	m.mutex.Lock()
+	defer m.mutex.Unlock()
+	m.sent = c
+}
+
+// applyOwn takes in the transaction of our own, which etcd has committed: as the
+// answer or the watch tells, whichever comes first. The mutex is held.
+func (m *mirror) applyOwn(rev int64, notify func(...lease.ID)) {
+	c := m.sent
+	if c == nil || rev <= m.rev {
+		return
+	}
+	m.sent, c.rev = nil, rev
+	m.apply(c)
+	notify(c.head.Woken...)
 }
 
 // reset takes in a snapshot. The mutex is held.

@@ -115,6 +115,10 @@ func (s *Store) take(rev int64, events []*clientv3.Event) error {
 			if err := c.take(text, e); err != nil {
 				return err
 			}
+			if text == headKey && m.sent != nil && m.sent.head.Batch == c.head.Batch {
+				m.applyOwn(rev, s.waiters.Notify) // what follows need not be decoded
+				written = false
+			}
 		}
 	}
 	switch {
@@ -150,7 +154,7 @@ func (c *change) take(name string, e *clientv3.Event) (err error) {
 		c.buried[name[len(tombstoneKey):]], err = decode[int64](e.Kv.Key, e.Kv.Value)
 	case strings.HasPrefix(name, historyKey) && !gone:
 		var some []event
-		some, err = decodeEvents(e.Kv)
+		some, err = unpack(e.Kv)
 		c.events = append(c.events, some...)
 	}
 	return err
