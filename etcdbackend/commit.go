@@ -130,7 +130,7 @@ func (s *Store) commit(ctx context.Context, t *transaction) (done bool, err erro
 	}
 	s.mirror.expect(c)
 	defer s.mirror.expect(nil)
-	pause := 5 * time.Millisecond
+	pause, unsure := 5*time.Millisecond, false
 	for {
 		rev, done, err := s.send(ctx, t.base, ops)
 		switch {
@@ -141,7 +141,7 @@ func (s *Store) commit(ctx context.Context, t *transaction) (done bool, err erro
 			s.mirror.mutex.Unlock()
 			return true, nil
 		case err == nil:
-			return s.overtaken(ctx, t, rev)
+			return s.overtaken(ctx, t, rev, unsure)
 		case certain(err) || isFinal(err):
 			return false, &final{unavailable("commit", err)}
 		}
@@ -152,7 +152,7 @@ func (s *Store) commit(ctx context.Context, t *transaction) (done bool, err erro
 		if !sleep(ctx, pause+rand.N(pause)) {
 			return false, &final{unavailable("commit", err)}
 		}
-		pause = min(2*pause, 200*time.Millisecond)
+		pause, unsure = min(2*pause, 200*time.Millisecond), true
 	}
 }
 
@@ -192,12 +192,15 @@ func (s *Store) revision(there []*mvccpb.KeyValue, before int64) (int64, error) 
 	return 0, err
 }
 
-// overtaken waits until the mirror has come to this revision of the head. It
-// reports whether it was the transaction itself that was faster: one that was
-// sent before, and whose answer was lost.
-func (s *Store) overtaken(ctx context.Context, t *transaction, rev int64) (bool, error) {
+// overtaken waits until the mirror has come to this revision of the head. If a
+// try before had no answer, so that it is not sure who was faster, it reports
+// whether that was the transaction itself.
+func (s *Store) overtaken(ctx context.Context, t *transaction, rev int64, unsure bool) (bool, error) {
 	if err := s.catchUp(ctx, rev); err != nil {
 		return false, &final{unavailable("commit", err)}
+	}
+	if !unsure {
+		return false, nil
 	}
 	batch, known := s.mirror.followed(t.base)
 	if !known { // the namespace was read anew meanwhile

@@ -177,8 +177,14 @@ func (f *fakeEtcd) apply(ops []clientv3.Op) {
 func (f *fakeEtcd) within(keys map[string]*mvccpb.KeyValue, op clientv3.Op) []string {
 	var found []string
 	start, end := string(op.KeyBytes()), string(op.RangeBytes())
+	if end == "" {
+		if keys[start] == nil {
+			return nil
+		}
+		return []string{start}
+	}
 	for key := range maps.Keys(keys) {
-		if end == "" && key == start || end != "" && key >= start && key < end {
+		if key >= start && key < end {
 			found = append(found, key)
 		}
 	}

@@ -48,7 +48,9 @@ func (s *Store) readSnapshot(ctx context.Context) (*snapshot, error) {
 			if err != nil {
 				return nil, err
 			}
-			shot.at = max(shot.at, page.Header.Revision)
+			if shot.at == 0 {
+				shot.at = page.Header.Revision // of later pages this is a later one
+			}
 			for _, kv := range page.Kvs {
 				if err := shot.take(s.keys, kv); err != nil {
 					return nil, err
