@@ -23,8 +23,9 @@ const layout = 1
 // compares its revision: so transactions form a chain.
 type head struct {
 	Layout   int        `json:"layout"`
-	Batch    string     `json:"batch"`  // names the transaction that wrote it
-	Client   string     `json:"client"` // and the process
+	Batch    string     `json:"batch"`    // names the transaction that wrote it
+	Previous string     `json:"previous"` // and the one before
+	Client   string     `json:"client"`   // and the process
 	Counters counters   `json:"counters"`
 	Oldest   lease.Seq  `json:"oldest"`          // of the events that are kept; one more than Counters.Seq if none is
 	OldestAt int64      `json:"oldest_at"`       // not after that one was recorded, ms

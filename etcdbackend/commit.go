@@ -93,6 +93,7 @@ func (s *Store) attempt(ctx context.Context, batch *groupcommit.Batch[*transacti
 	t := m.begin()
 	t.state = rules.State{Clock: now, Client: s.session.name(), MaxEnds: maxEnds}
 	t.read = s.readHistory(ctx)
+	t.head.Previous = t.head.Batch
 	t.head.Batch, t.head.Client = string(lease.NewID()), t.state.Client
 	t.head.Counters.Refused += s.refused.Load()
 	for _, c := range *calls {

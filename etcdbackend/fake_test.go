@@ -31,6 +31,8 @@ type fakeEtcd struct {
 	// lose tells what becomes of a transaction: sent says whether it is to be
 	// applied, answered whether the client hears of it. nil: both.
 	lose func() (sent, answered bool)
+	// read is called after each read; nil: nothing.
+	read func()
 }
 
 func newFake() *fakeEtcd {
@@ -72,8 +74,12 @@ func (f *fakeKV) Get(ctx context.Context, key string, o ...clientv3.OpOption) (*
 		return nil, err
 	}
 	f.mu.Lock()
-	defer f.mu.Unlock()
 	answer, err := f.get(clientv3.OpGet(key, o...))
+	read := f.read
+	f.mu.Unlock()
+	if read != nil {
+		read()
+	}
 	return (*clientv3.GetResponse)(answer), err
 }
 

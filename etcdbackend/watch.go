@@ -125,6 +125,8 @@ func (s *Store) take(rev int64, events []*clientv3.Event) error {
 	case !written:
 	case c.head.Counters.Token < m.head.Counters.Token:
 		return errRestored
+	case c.head.Previous != m.head.Batch:
+		return errMissed
 	default:
 		m.apply(&c)
 		s.waiters.Notify(c.head.Woken...)
