@@ -123,7 +123,7 @@ func TestKilledWaiters(t *testing.T) {
 	begin := time.Now()
 	require.NoError(t, m.Release(t.Context(), l.Ref()))
 	require.NoError(t, <-granted)
-	require.Less(t, time.Since(begin), 40*time.Second, "before the places lapsed")
+	require.Less(t, time.Since(begin), 15*time.Second, "long before the places lapse, or the waiter asks by itself")
 	t.Logf("granted %v after the release", time.Since(begin))
 	conformance.Check(t, m)
 }

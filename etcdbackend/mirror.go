@@ -2,6 +2,7 @@ package etcdbackend
 
 import (
 	"context"
+	"slices"
 	"sync"
 
 	"github.com/leasekit/leasekit/backend/rules"
@@ -108,6 +109,27 @@ func (m *mirror) reset(s *snapshot) {
 	m.records, m.tombstones, m.clients = s.records, s.tombstones, s.clients
 	m.recent, m.links, m.err = nil, nil, nil
 	m.signal()
+}
+
+// behind returns the first waiter, of a client that is alive, behind each waiter
+// of one that is gone: nobody else wakes them. The mutex is held.
+func (m *mirror) behind(client string) []lease.ID {
+	var ids []lease.ID
+	for _, gone := range m.records.live {
+		if gone.Status != lease.Pending || gone.Client != client {
+			continue
+		}
+		var first *rules.Record
+		for r := range m.records.overlapping(gone.Claims, lease.Pending) {
+			if gone.Place().Before(r.Place()) && (first == nil || r.Place().Before(first.Place())) && (r.Client == "" || m.clients[r.Client]) {
+				first = r
+			}
+		}
+		if first != nil && !slices.Contains(ids, first.ID) {
+			ids = append(ids, first.ID)
+		}
+	}
+	return ids
 }
 
 func (m *mirror) signal() {

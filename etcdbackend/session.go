@@ -138,6 +138,7 @@ func (s *Store) leave(ctx context.Context) error {
 func (s *Store) clientSeen(name string, e *clientv3.Event) {
 	if e.Type == mvccpb.DELETE {
 		delete(s.mirror.clients, name)
+		s.waiters.Notify(s.mirror.behind(name)...)
 		return
 	}
 	s.mirror.clients[name] = true
