@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"runtime"
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -43,7 +44,9 @@ const (
 func (s *Store) transact(_ context.Context, batch *groupcommit.Batch[*transaction]) ([]*groupcommit.Call[*transaction], error) {
 	ctx, cancel := context.WithTimeout(s.closing, commitBound)
 	defer cancel()
+	s.gather()
 	var calls []*groupcommit.Call[*transaction]
+	defer func() { s.gathered = len(calls) }()
 	maxEnds := 0
 	for ctx.Err() == nil {
 		t, err := s.attempt(ctx, batch, &calls, maxEnds)
@@ -64,6 +67,18 @@ func (s *Store) transact(_ context.Context, batch *groupcommit.Batch[*transactio
 		return calls, lease.ErrClosed
 	}
 	return calls, &final{unavailable("commit", errBusy)}
+}
+
+// gatherYields bounds how often a batch lets others run before it begins.
+const gatherYields = 64
+
+// gather lets callers that the batch before has just answered come back with
+// what they do next, as most do: else a batch begins with the first of them, and
+// all others wait for the one after it. It costs no time when nobody can run.
+func (s *Store) gather() {
+	for i := 0; i < gatherYields && s.queue.Len() < s.gathered; i++ {
+		runtime.Gosched()
+	}
 }
 
 // final marks an error that concerns all operations of a batch alike.

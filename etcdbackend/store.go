@@ -32,6 +32,8 @@ type Store struct {
 	waiters hints.Hub     // of this process
 	refused atomic.Uint64 // refusals that no transaction has written yet
 
+	gathered int // operations of the batch before; of who has the queue's turn
+
 	closing    context.Context // ends when Close begins
 	stop       context.CancelFunc
 	background sync.WaitGroup
