@@ -49,6 +49,7 @@ func (s *Store) transact(_ context.Context, batch *groupcommit.Batch[*transactio
 	defer func() { s.gathered = len(calls) }()
 	maxEnds := 0
 	for ctx.Err() == nil {
+		s.awaitTurn(ctx)
 		t, err := s.attempt(ctx, batch, &calls, maxEnds)
 		if err != nil || len(calls) == 0 {
 			return calls, err
@@ -144,6 +145,7 @@ func (s *Store) commit(ctx context.Context, t *transaction) (done bool, err erro
 	if err != nil {
 		return false, err
 	}
+	ops = append(ops, s.leaveLine()...)
 	s.mirror.expect(c)
 	defer s.mirror.expect(nil)
 	pause, unsure := 5*time.Millisecond, false
@@ -177,16 +179,20 @@ func (s *Store) commit(ctx context.Context, t *transaction) (done bool, err erro
 func (s *Store) send(ctx context.Context, base int64, ops []clientv3.Op) (rev int64, done bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, txnTry)
 	defer cancel()
+	otherwise, joins := s.getInLine()
 	answer, err := s.kv.Txn(ctx).
 		If(clientv3.Compare(clientv3.ModRevision(s.keys.head), "=", base)).
 		Then(ops...).
-		Else(clientv3.OpGet(s.keys.head, clientv3.WithKeysOnly())).
+		Else(otherwise...).
 		Commit()
 	switch {
 	case err != nil:
 		return 0, false, err
 	case answer.Succeeded:
+		s.inLine = 0
 		return answer.Header.Revision, true, nil
+	case joins:
+		s.inLine = answer.Header.Revision
 	}
 	rev, err = s.revision(answer.Responses[0].GetResponseRange().Kvs, base)
 	return rev, false, err
@@ -252,6 +258,7 @@ func (s *Store) confirm(ctx context.Context, t *transaction) (bool, error) {
 	if err != nil {
 		return false, &final{unavailable("commit", err)}
 	}
+	s.leaveLineSoon()
 	// A refusal is no reason to write: what it counted is kept for the next
 	// transaction.
 	s.refused.Store(t.head.Counters.Refused - s.mirrored().Counters.Refused)
@@ -326,7 +333,7 @@ func (t *transaction) change(k keyspace, o Options) (*change, []clientv3.Op, err
 	case w.bytes > o.MaxTxnBytes:
 		return nil, nil, errTooLarge
 	}
-	ops, err := nested(w.ops, o.MaxTxnOps)
+	ops, err := nested(w.ops, o.MaxTxnOps-1) // and one that leaves the line
 	return c, ops, err
 }
 

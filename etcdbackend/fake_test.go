@@ -130,6 +130,10 @@ func (t *fakeTxn) Commit() (*clientv3.TxnResponse, error) {
 		t.commit(t.then)
 	default:
 		for _, op := range t.else_ {
+			if op.IsPut() {
+				t.commit([]clientv3.Op{op})
+				continue
+			}
 			got, err := t.get(op)
 			if err != nil {
 				return nil, err

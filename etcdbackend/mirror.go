@@ -22,10 +22,12 @@ type mirror struct {
 	config     lease.Config
 	records    *index
 	tombstones map[string]int64
-	clients    map[string]bool // that are alive
-	recent     []events        // the newest events, without a gap up to Counters.Seq; elements are never changed
-	links      []link          // the newest transactions
-	err        error           // why the mirror cannot be used
+	clients    map[string]bool  // that are alive
+	turns      map[string]int64 // processes that are in line, and since which revision of etcd
+	told       int64            // the newest revision of etcd that the watch told
+	recent     []events         // the newest events, without a gap up to Counters.Seq; elements are never changed
+	links      []link           // the newest transactions
+	err        error            // why the mirror cannot be used
 
 	sent *change // the transaction of our own that is on its way; nil if there is none
 }
@@ -107,6 +109,7 @@ func (m *mirror) applyOwn(rev int64, notify func(...lease.ID)) {
 func (m *mirror) reset(s *snapshot) {
 	m.rev, m.head, m.config = s.rev, s.head, s.config
 	m.records, m.tombstones, m.clients = s.records, s.tombstones, s.clients
+	m.turns, m.told = s.turns, s.at
 	m.recent, m.links, m.err = nil, nil, nil
 	m.signal()
 }

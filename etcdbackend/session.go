@@ -32,6 +32,12 @@ func (s *session) name() string {
 	return s.client
 }
 
+func (s *session) id() clientv3.LeaseID {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	return s.lease
+}
+
 // hello is the value of a client's key. It asks a few others what their clocks
 // show.
 type hello struct {
