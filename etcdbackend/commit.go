@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"runtime"
+	"slices"
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -157,6 +158,9 @@ func (s *Store) commit(ctx context.Context, t *transaction) (done bool, err erro
 			s.mirror.mutex.Lock()
 			s.mirror.applyOwn(rev, s.waiters.Notify)
 			s.mirror.mutex.Unlock()
+			if slices.ContainsFunc(c.head.Woken, func(id lease.ID) bool { return !s.waiters.Has(id) }) {
+				s.woke = rev
+			}
 			return true, nil
 		case err == nil:
 			return s.overtaken(ctx, t, rev, unsure)

@@ -16,10 +16,15 @@ import (
 // round trip; one that is committed takes it away. Who sees others in the line
 // before itself waits until they have gone, or until the first of them has not
 // moved for turnPatience: it may have ended, or have nothing more to change.
-// Nothing depends on it but who is served when.
+// Who has committed what wakes a waiter of another process lets that one go
+// first, too. Nothing depends on it but who is served when.
 
-// turnPatience is how long the first in line is waited for.
-const turnPatience = 30 * time.Millisecond
+const (
+	// turnPatience is how long the first in line is waited for.
+	turnPatience = 30 * time.Millisecond
+	// wakePatience is how long a waiter that was woken is waited for.
+	wakePatience = 10 * time.Millisecond
+)
 
 // ahead returns the process in the line that is to go first, and when it got in
 // line (the revision of etcd), if that was before this revision. The mutex is
@@ -41,6 +46,12 @@ func (s *Store) awaitTurn(ctx context.Context) {
 		before = s.inLine
 	}
 	own, m := s.session.name(), &s.mirror
+	if s.woke > 0 {
+		some, cancel := context.WithTimeout(ctx, wakePatience)
+		_ = m.wait(some, s.woke+1)
+		cancel()
+		s.woke = 0
+	}
 	var patience *time.Timer
 	var waiting int64
 	for {
