@@ -1,9 +1,16 @@
 package etcdbackend
 
 import (
+	"bytes"
+	"compress/flate"
 	"encoding/json"
 	"fmt"
+	"io"
+	"strings"
+	"sync"
 	"time"
+
+	"go.etcd.io/etcd/api/v3/mvccpb"
 
 	"github.com/leasekit/leasekit/backend/rules"
 	"github.com/leasekit/leasekit/lease"
@@ -16,8 +23,9 @@ const layout = 1
 // compares its revision: so transactions form a chain.
 type head struct {
 	Layout   int        `json:"layout"`
-	Batch    string     `json:"batch"`  // names the transaction that wrote it
-	Client   string     `json:"client"` // and the process
+	Batch    string     `json:"batch"`    // names the transaction that wrote it
+	Previous string     `json:"previous"` // and the one before
+	Client   string     `json:"client"`   // and the process
 	Counters counters   `json:"counters"`
 	Oldest   lease.Seq  `json:"oldest"`          // of the events that are kept; one more than Counters.Seq if none is
 	OldestAt int64      `json:"oldest_at"`       // not after that one was recorded, ms
@@ -71,6 +79,9 @@ type record struct {
 	Ended    int64 `json:"ended,omitempty"`
 }
 
+// events are those of one key, in order.
+type events []event
+
 // event is an entry of the history.
 type event struct {
 	Seq      lease.Seq  `json:"seq"`
@@ -106,6 +117,61 @@ func (e event) event() lease.Event {
 		shown.Lease = r.Lease()
 	}
 	return shown
+}
+
+// pack returns the value of a key of the history. Events are much alike, and are
+// most of what a namespace takes up: more than a few are compressed.
+func (es events) pack() (string, error) {
+	text, err := encode(es)
+	if err != nil || len(text) < leastPacked {
+		return text, err
+	}
+	var packed strings.Builder
+	w := packers.Get().(*flate.Writer)
+	defer packers.Put(w)
+	w.Reset(&packed)
+	if _, err = io.WriteString(w, text); err == nil {
+		err = w.Close()
+	}
+	return packed.String(), err
+}
+
+// unpack reads what pack wrote: JSON begins with a bracket, and nothing that is
+// compressed does.
+func unpack(kv *mvccpb.KeyValue) (events, error) {
+	value := kv.Value
+	if len(value) > 0 && value[0] != '[' {
+		r := flate.NewReader(bytes.NewReader(value))
+		text, err := io.ReadAll(io.LimitReader(r, mostPacked))
+		if err != nil {
+			return nil, fmt.Errorf("the value of %q: %w", kv.Key, err)
+		}
+		value = text
+	}
+	some, err := decode[events](kv.Key, value)
+	for i := range some {
+		some[i].first = some[0].Seq
+	}
+	return some, err
+}
+
+const (
+	leastPacked = 1 << 10
+	mostPacked  = 64 << 20 // no transaction has that much
+)
+
+var packers = sync.Pool{New: func() any {
+	w, _ := flate.NewWriter(nil, flate.BestSpeed) // the level is a valid one
+	return w
+}}
+
+// encode returns a value as JSON.
+func encode(value any) (string, error) {
+	var text strings.Builder
+	encoder := json.NewEncoder(&text)
+	encoder.SetEscapeHTML(false) // it would make some paths six times as long
+	err := encoder.Encode(value)
+	return strings.TrimSuffix(text.String(), "\n"), err
 }
 
 func millis(t time.Time) int64 {

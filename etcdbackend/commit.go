@@ -2,10 +2,10 @@ package etcdbackend
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"math/rand/v2"
-	"strings"
+	"runtime"
+	"slices"
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -45,9 +45,12 @@ const (
 func (s *Store) transact(_ context.Context, batch *groupcommit.Batch[*transaction]) ([]*groupcommit.Call[*transaction], error) {
 	ctx, cancel := context.WithTimeout(s.closing, commitBound)
 	defer cancel()
+	s.gather()
 	var calls []*groupcommit.Call[*transaction]
+	defer func() { s.gathered = len(calls) }()
 	maxEnds := 0
 	for ctx.Err() == nil {
+		s.awaitTurn(ctx)
 		t, err := s.attempt(ctx, batch, &calls, maxEnds)
 		if err != nil || len(calls) == 0 {
 			return calls, err
@@ -66,6 +69,18 @@ func (s *Store) transact(_ context.Context, batch *groupcommit.Batch[*transactio
 		return calls, lease.ErrClosed
 	}
 	return calls, &final{unavailable("commit", errBusy)}
+}
+
+// gatherYields bounds how often a batch lets others run before it begins.
+const gatherYields = 64
+
+// gather lets callers that the batch before has just answered come back with
+// what they do next, as most do: else a batch begins with the first of them, and
+// all others wait for the one after it. It costs no time when nobody can run.
+func (s *Store) gather() {
+	for i := 0; i < gatherYields && s.queue.Len() < s.gathered; i++ {
+		runtime.Gosched()
+	}
 }
 
 // final marks an error that concerns all operations of a batch alike.
@@ -95,6 +110,7 @@ func (s *Store) attempt(ctx context.Context, batch *groupcommit.Batch[*transacti
 	t := m.begin()
 	t.state = rules.State{Clock: now, Client: s.session.name(), MaxEnds: maxEnds}
 	t.read = s.readHistory(ctx)
+	t.head.Previous = t.head.Batch
 	t.head.Batch, t.head.Client = string(lease.NewID()), t.state.Client
 	t.head.Counters.Refused += s.refused.Load()
 	for _, c := range *calls {
@@ -130,16 +146,24 @@ func (s *Store) commit(ctx context.Context, t *transaction) (done bool, err erro
 	if err != nil {
 		return false, err
 	}
-	pause := 5 * time.Millisecond
+	ops = append(ops, s.leaveLine()...)
+	s.mirror.expect(c)
+	defer s.mirror.expect(nil)
+	pause, unsure := 5*time.Millisecond, false
 	for {
 		rev, done, err := s.send(ctx, t.base, ops)
 		switch {
 		case err == nil && done:
-			c.rev = rev
-			s.committed(t, c)
+			s.refused.Store(0)
+			s.mirror.mutex.Lock()
+			s.mirror.applyOwn(rev, s.waiters.Notify)
+			s.mirror.mutex.Unlock()
+			if slices.ContainsFunc(c.head.Woken, func(id lease.ID) bool { return !s.waiters.Has(id) }) {
+				s.woke = rev
+			}
 			return true, nil
 		case err == nil:
-			return s.overtaken(ctx, t, rev)
+			return s.overtaken(ctx, t, rev, unsure)
 		case certain(err) || isFinal(err):
 			return false, &final{unavailable("commit", err)}
 		}
@@ -150,7 +174,7 @@ func (s *Store) commit(ctx context.Context, t *transaction) (done bool, err erro
 		if !sleep(ctx, pause+rand.N(pause)) {
 			return false, &final{unavailable("commit", err)}
 		}
-		pause = min(2*pause, 200*time.Millisecond)
+		pause, unsure = min(2*pause, 200*time.Millisecond), true
 	}
 }
 
@@ -159,16 +183,20 @@ func (s *Store) commit(ctx context.Context, t *transaction) (done bool, err erro
 func (s *Store) send(ctx context.Context, base int64, ops []clientv3.Op) (rev int64, done bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, txnTry)
 	defer cancel()
+	otherwise, joins := s.getInLine()
 	answer, err := s.kv.Txn(ctx).
 		If(clientv3.Compare(clientv3.ModRevision(s.keys.head), "=", base)).
 		Then(ops...).
-		Else(clientv3.OpGet(s.keys.head, clientv3.WithKeysOnly())).
+		Else(otherwise...).
 		Commit()
 	switch {
 	case err != nil:
 		return 0, false, err
 	case answer.Succeeded:
+		s.inLine = 0
 		return answer.Header.Revision, true, nil
+	case joins:
+		s.inLine = answer.Header.Revision
 	}
 	rev, err = s.revision(answer.Responses[0].GetResponseRange().Kvs, base)
 	return rev, false, err
@@ -190,25 +218,15 @@ func (s *Store) revision(there []*mvccpb.KeyValue, before int64) (int64, error) 
 	return 0, err
 }
 
-// committed takes a transaction of our own into the mirror, unless the watch was
-// faster.
-func (s *Store) committed(t *transaction, c *change) {
-	s.refused.Store(0)
-	m := &s.mirror
-	m.mutex.Lock()
-	defer m.mutex.Unlock()
-	if m.rev == t.base {
-		m.apply(c)
-		s.waiters.Notify(c.head.Woken...)
-	}
-}
-
-// overtaken waits until the mirror has come to this revision of the head. It
-// reports whether it was the transaction itself that was faster: one that was
-// sent before, and whose answer was lost.
-func (s *Store) overtaken(ctx context.Context, t *transaction, rev int64) (bool, error) {
+// overtaken waits until the mirror has come to this revision of the head. If a
+// try before had no answer, so that it is not sure who was faster, it reports
+// whether that was the transaction itself.
+func (s *Store) overtaken(ctx context.Context, t *transaction, rev int64, unsure bool) (bool, error) {
 	if err := s.catchUp(ctx, rev); err != nil {
 		return false, &final{unavailable("commit", err)}
+	}
+	if !unsure {
+		return false, nil
 	}
 	batch, known := s.mirror.followed(t.base)
 	if !known { // the namespace was read anew meanwhile
@@ -244,6 +262,7 @@ func (s *Store) confirm(ctx context.Context, t *transaction) (bool, error) {
 	if err != nil {
 		return false, &final{unavailable("commit", err)}
 	}
+	s.leaveLineSoon()
 	// A refusal is no reason to write: what it counted is kept for the next
 	// transaction.
 	s.refused.Store(t.head.Counters.Refused - s.mirrored().Counters.Refused)
@@ -306,7 +325,8 @@ func (t *transaction) change(k keyspace, o Options) (*change, []clientv3.Op, err
 		for i := range t.events {
 			t.events[i].first = t.events[0].Seq
 		}
-		w.put(k.history(t.events[0].Seq), t.events)
+		text, err := t.events.pack()
+		w.add(k.history(t.events[0].Seq), text, err)
 	}
 	if t.trimTo > 0 {
 		w.ops = append(w.ops, clientv3.OpDelete(k.history(0), clientv3.WithRange(k.history(t.trimTo))))
@@ -317,7 +337,7 @@ func (t *transaction) change(k keyspace, o Options) (*change, []clientv3.Op, err
 	case w.bytes > o.MaxTxnBytes:
 		return nil, nil, errTooLarge
 	}
-	ops, err := nested(w.ops, o.MaxTxnOps)
+	ops, err := nested(w.ops, o.MaxTxnOps-1) // and one that leaves the line
 	return c, ops, err
 }
 
@@ -354,15 +374,14 @@ type writer struct {
 const perOperation = 16
 
 func (w *writer) put(key string, value any) {
-	var text strings.Builder
-	encoder := json.NewEncoder(&text)
-	encoder.SetEscapeHTML(false) // it would make some paths six times as long
-	if err := encoder.Encode(value); err != nil {
-		w.err = err
-		return
-	}
-	w.ops = append(w.ops, clientv3.OpPut(key, text.String()))
-	w.bytes += len(key) + text.Len() + perOperation
+	text, err := encode(value)
+	w.add(key, text, err)
+}
+
+func (w *writer) add(key, text string, err error) {
+	w.err = errors.Join(w.err, err)
+	w.ops = append(w.ops, clientv3.OpPut(key, text))
+	w.bytes += len(key) + len(text) + perOperation
 }
 
 func (w *writer) delete(key string) {

@@ -38,7 +38,8 @@ func (e *ClockSkewError) Is(target error) bool { return target == ErrClockSkew }
 var (
 	errNamespaceGone = fmt.Errorf("%w: the namespace's keys have been deleted", lease.ErrRegressed)
 	errRestored      = fmt.Errorf("%w, or the newest transactions are missing: a backup was restored", lease.ErrRegressed)
-	errNotOurs       = errors.New("etcdbackend: a key was written by something else")
+	errMissed        = errors.New("the watch has left out a transaction")
+	errNotOurs       = errors.New("etcdbackend: what the watch tells cannot be followed")
 	errWatchEnded    = errors.New("etcdbackend: the watch ended")
 	errTooLarge      = errors.New("etcdbackend: the transaction is larger than Options.MaxTxnBytes")
 	errBusy          = errors.New("etcdbackend: other processes were faster each time")

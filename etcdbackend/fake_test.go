@@ -31,6 +31,8 @@ type fakeEtcd struct {
 	// lose tells what becomes of a transaction: sent says whether it is to be
 	// applied, answered whether the client hears of it. nil: both.
 	lose func() (sent, answered bool)
+	// read is called after each read; nil: nothing.
+	read func()
 }
 
 func newFake() *fakeEtcd {
@@ -72,8 +74,12 @@ func (f *fakeKV) Get(ctx context.Context, key string, o ...clientv3.OpOption) (*
 		return nil, err
 	}
 	f.mu.Lock()
-	defer f.mu.Unlock()
 	answer, err := f.get(clientv3.OpGet(key, o...))
+	read := f.read
+	f.mu.Unlock()
+	if read != nil {
+		read()
+	}
 	return (*clientv3.GetResponse)(answer), err
 }
 
@@ -124,6 +130,10 @@ func (t *fakeTxn) Commit() (*clientv3.TxnResponse, error) {
 		t.commit(t.then)
 	default:
 		for _, op := range t.else_ {
+			if op.IsPut() {
+				t.commit([]clientv3.Op{op})
+				continue
+			}
 			got, err := t.get(op)
 			if err != nil {
 				return nil, err
@@ -177,8 +187,14 @@ func (f *fakeEtcd) apply(ops []clientv3.Op) {
 func (f *fakeEtcd) within(keys map[string]*mvccpb.KeyValue, op clientv3.Op) []string {
 	var found []string
 	start, end := string(op.KeyBytes()), string(op.RangeBytes())
+	if end == "" {
+		if keys[start] == nil {
+			return nil
+		}
+		return []string{start}
+	}
 	for key := range maps.Keys(keys) {
-		if end == "" && key == start || end != "" && key >= start && key < end {
+		if key >= start && key < end {
 			found = append(found, key)
 		}
 	}

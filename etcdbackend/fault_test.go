@@ -230,6 +230,57 @@ func TestCompacted(t *testing.T) {
 	})
 }
 
+// TestOpenUnderLoad: what others commit between the reads of a snapshot is
+// neither missed nor seen half.
+func TestOpenUnderLoad(t *testing.T) {
+	bubble(t, func(t *testing.T, f *fakeEtcd, open func(*Options) *Store) {
+		m := manage(t, open(nil))
+		reading := false
+		var held lease.Lease
+		f.mu.Lock()
+		f.read = func() {
+			f.mu.Lock()
+			again := reading
+			reading = true
+			f.mu.Unlock()
+			if again {
+				return
+			}
+			var err error
+			if held.ID != "" {
+				err = m.Release(t.Context(), held.Ref())
+			}
+			if err == nil {
+				held, err = m.TryAcquire(t.Context(), request("b", "f"))
+			}
+			if err != nil {
+				t.Error(err)
+			}
+			f.mu.Lock()
+			reading = false
+			f.mu.Unlock()
+		}
+		f.mu.Unlock()
+		s := open(nil)
+		f.mu.Lock()
+		f.read = nil
+		f.mu.Unlock()
+		other := manage(t, s)
+		_, err := m.TryAcquire(t.Context(), request("a", "g"))
+		require.NoError(t, err)
+		_, err = other.TryAcquire(t.Context(), request("c", "f"))
+		require.ErrorIs(t, err, lease.ErrConflict)
+		synctest.Wait()
+		mine, err := m.Stats(t.Context())
+		require.NoError(t, err)
+		others, err := other.Stats(t.Context())
+		require.NoError(t, err)
+		mine.Refused = others.Refused // what one process has not written yet
+		require.Equal(t, mine, others)
+		conformance.Check(t, other)
+	})
+}
+
 // TestRestoredBackup: who has seen newer tokens grants nothing more.
 func TestRestoredBackup(t *testing.T) {
 	bubble(t, func(t *testing.T, f *fakeEtcd, open func(*Options) *Store) {

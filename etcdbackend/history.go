@@ -1,12 +1,12 @@
 package etcdbackend
 
 import (
+	"cmp"
 	"context"
 	"iter"
+	"slices"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
-
-	"go.etcd.io/etcd/api/v3/mvccpb"
 
 	"github.com/leasekit/leasekit/backend/rules"
 	"github.com/leasekit/leasekit/lease"
@@ -41,7 +41,7 @@ func (s *Store) readHistory(ctx context.Context) readHistory {
 		}
 		var events []event
 		for _, kv := range page.Kvs {
-			some, err := decodeEvents(kv)
+			some, err := unpack(kv)
 			if err != nil {
 				return nil, err
 			}
@@ -55,20 +55,17 @@ func (s *Store) readHistory(ctx context.Context) readHistory {
 	}
 }
 
-func decodeEvents(kv *mvccpb.KeyValue) ([]event, error) {
-	events, err := decode[[]event](kv.Key, kv.Value)
-	for i := range events {
-		events[i].first = events[0].Seq
-	}
-	return events, err
-}
-
 // stored returns events from this one on, of those before the transaction.
 func (t *transaction) stored(from lease.Seq) ([]event, error) {
-	if len(t.window) > 0 && t.window[0].Seq <= from {
-		return t.window[min(int(from-t.window[0].Seq), len(t.window)):], nil
+	at, found := slices.BinarySearchFunc(t.window, from, func(some events, seq lease.Seq) int { return cmp.Compare(some[0].Seq, seq) })
+	if !found {
+		at-- // the key that has the event is named after an earlier one
 	}
-	return t.read(from)
+	if at < 0 {
+		return t.read(from)
+	}
+	some := t.window[at]
+	return some[min(int(from-some[0].Seq), len(some)):], nil
 }
 
 // Append implements [rules.Tx].

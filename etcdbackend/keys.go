@@ -15,6 +15,7 @@ import (
 //	tombstone/NAME   until when a name is remembered
 //	history/SEQ      events, from this one on, of one transaction
 //	client/CLIENT    a process that is alive; gone with its etcd lease
+//	turn/CLIENT      a process whose transaction failed, and that goes first
 //	clock/CLIENT/PEER  what the clock of a peer showed when the client asked
 type keyspace struct {
 	prefix string
@@ -35,12 +36,14 @@ const (
 	historyKey   = "history/"
 	clientKey    = "client/"
 	clockKey     = "clock/"
+	turnKey      = "turn/"
 )
 
 func (k keyspace) config() string                 { return k.prefix + configKey }
 func (k keyspace) record(id lease.ID) string      { return k.prefix + recordKey + string(id) }
 func (k keyspace) tombstone(name string) string   { return k.prefix + tombstoneKey + name }
 func (k keyspace) client(name string) string      { return k.prefix + clientKey + name }
+func (k keyspace) turn(name string) string        { return k.prefix + turnKey + name }
 func (k keyspace) clock(client, of string) string { return k.prefix + clockKey + client + "/" + of }
 
 // history names the key of the events from this one on: in the order of their

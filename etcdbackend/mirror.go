@@ -2,6 +2,7 @@ package etcdbackend
 
 import (
 	"context"
+	"slices"
 	"sync"
 
 	"github.com/leasekit/leasekit/backend/rules"
@@ -21,10 +22,14 @@ type mirror struct {
 	config     lease.Config
 	records    *index
 	tombstones map[string]int64
-	clients    map[string]bool // that are alive
-	recent     []event         // the newest events, without a gap up to Counters.Seq; elements are never changed
-	links      []link          // the newest transactions
-	err        error           // why the mirror cannot be used
+	clients    map[string]bool  // that are alive
+	turns      map[string]int64 // processes that are in line, and since which revision of etcd
+	told       int64            // the newest revision of etcd that the watch told
+	recent     []events         // the newest events, without a gap up to Counters.Seq; elements are never changed
+	links      []link           // the newest transactions
+	err        error            // why the mirror cannot be used
+
+	sent *change // the transaction of our own that is on its way; nil if there is none
 }
 
 // link says which transaction followed that with this revision.
@@ -34,7 +39,7 @@ type link struct {
 }
 
 const (
-	maxRecent = 4096 // events in memory
+	maxRecent = 256 // transactions of which the events are in memory
 	maxLinks  = 256
 )
 
@@ -46,7 +51,7 @@ type change struct {
 	records []*rules.Record
 	removed []lease.ID
 	buried  map[string]int64 // 0: dug up
-	events  []event
+	events  events
 }
 
 // apply takes in the transaction that follows. The mutex is held.
@@ -72,19 +77,62 @@ func (m *mirror) apply(c *change) {
 			m.tombstones[name] = until
 		}
 	}
-	m.recent = append(m.recent, c.events...)
+	if len(c.events) > 0 {
+		m.recent = append(m.recent, c.events)
+	}
 	if len(m.recent) > 2*maxRecent {
-		m.recent = append([]event(nil), m.recent[len(m.recent)-maxRecent:]...)
+		m.recent = append([]events(nil), m.recent[maxRecent:]...)
 	}
 	m.signal()
+}
+
+// expect says which transaction of our own is on its way.
+func (m *mirror) expect(c *change) {
+	m.mutex.Lock()
+	defer m.mutex.Unlock()
+	m.sent = c
+}
+
+// applyOwn takes in the transaction of our own, which etcd has committed: as the
+// answer or the watch tells, whichever comes first. The mutex is held.
+func (m *mirror) applyOwn(rev int64, notify func(...lease.ID)) {
+	c := m.sent
+	if c == nil || rev <= m.rev {
+		return
+	}
+	m.sent, c.rev = nil, rev
+	m.apply(c)
+	notify(c.head.Woken...)
 }
 
 // reset takes in a snapshot. The mutex is held.
 func (m *mirror) reset(s *snapshot) {
 	m.rev, m.head, m.config = s.rev, s.head, s.config
 	m.records, m.tombstones, m.clients = s.records, s.tombstones, s.clients
+	m.turns, m.told = s.turns, s.at
 	m.recent, m.links, m.err = nil, nil, nil
 	m.signal()
+}
+
+// behind returns the first waiter, of a client that is alive, behind each waiter
+// of one that is gone: nobody else wakes them. The mutex is held.
+func (m *mirror) behind(client string) []lease.ID {
+	var ids []lease.ID
+	for _, gone := range m.records.live {
+		if gone.Status != lease.Pending || gone.Client != client {
+			continue
+		}
+		var first *rules.Record
+		for r := range m.records.overlapping(gone.Claims, lease.Pending) {
+			if gone.Place().Before(r.Place()) && (first == nil || r.Place().Before(first.Place())) && (r.Client == "" || m.clients[r.Client]) {
+				first = r
+			}
+		}
+		if first != nil && !slices.Contains(ids, first.ID) {
+			ids = append(ids, first.ID)
+		}
+	}
+	return ids
 }
 
 func (m *mirror) signal() {

@@ -41,14 +41,26 @@ func serverConfig(t testing.TB, name string) *embed.Config {
 // start starts a member and waits until it serves.
 func start(t testing.TB, c *embed.Config) *embed.Etcd {
 	t.Helper()
+	e := begin(t, c)
+	require.NotNil(t, e)
+	return e
+}
+
+// begin does so in a goroutine of a test. It returns nil if that fails.
+func begin(t testing.TB, c *embed.Config) *embed.Etcd {
 	e, err := embed.StartEtcd(c)
-	require.NoError(t, err)
+	if err != nil {
+		t.Error(err)
+		return nil
+	}
 	select {
 	case <-e.Server.ReadyNotify():
+		return e
 	case <-time.After(time.Minute):
-		t.Fatal("the server does not become ready")
+		t.Error("the server does not become ready")
+		e.Close()
+		return nil
 	}
-	return e
 }
 
 // single starts a cluster of one member, and returns the URL of its clients.

@@ -32,6 +32,12 @@ func (s *session) name() string {
 	return s.client
 }
 
+func (s *session) id() clientv3.LeaseID {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	return s.lease
+}
+
 // hello is the value of a client's key. It asks a few others what their clocks
 // show.
 type hello struct {
@@ -138,6 +144,7 @@ func (s *Store) leave(ctx context.Context) error {
 func (s *Store) clientSeen(name string, e *clientv3.Event) {
 	if e.Type == mvccpb.DELETE {
 		delete(s.mirror.clients, name)
+		s.waiters.Notify(s.mirror.behind(name)...)
 		return
 	}
 	s.mirror.clients[name] = true

@@ -25,6 +25,7 @@ type snapshot struct {
 	records    *index
 	tombstones map[string]int64
 	clients    map[string]bool
+	turns      map[string]int64
 }
 
 // snapshotPage is how many keys are read at a time.
@@ -41,14 +42,16 @@ func (s *Store) snapshot(ctx context.Context) (*snapshot, error) {
 }
 
 func (s *Store) readSnapshot(ctx context.Context) (*snapshot, error) {
-	shot := &snapshot{records: newIndex(), tombstones: map[string]int64{}, clients: map[string]bool{}}
+	shot := &snapshot{records: newIndex(), tombstones: map[string]int64{}, clients: map[string]bool{}, turns: map[string]int64{}}
 	for _, span := range s.keys.mirrored() {
 		for start := span[0]; ; {
 			page, err := s.kv.Get(ctx, start, clientv3.WithRange(span[1]), clientv3.WithLimit(snapshotPage), clientv3.WithRev(shot.at))
 			if err != nil {
 				return nil, err
 			}
-			shot.at = max(shot.at, page.Header.Revision)
+			if shot.at == 0 {
+				shot.at = page.Header.Revision // of later pages this is a later one
+			}
 			for _, kv := range page.Kvs {
 				if err := shot.take(s.keys, kv); err != nil {
 					return nil, err
@@ -88,6 +91,8 @@ func (s *snapshot) take(keys keyspace, kv *mvccpb.KeyValue) error {
 		s.tombstones[text[len(tombstoneKey):]], err = decode[int64](kv.Key, kv.Value)
 	case strings.HasPrefix(text, clientKey):
 		s.clients[text[len(clientKey):]] = true
+	case strings.HasPrefix(text, turnKey):
+		s.turns[text[len(turnKey):]] = kv.ModRevision
 	}
 	return err
 }

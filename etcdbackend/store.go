@@ -32,6 +32,12 @@ type Store struct {
 	waiters hints.Hub     // of this process
 	refused atomic.Uint64 // refusals that no transaction has written yet
 
+	// Of who has the queue's turn:
+	gathered int   // operations of the batch before
+	inLine   int64 // since which revision of etcd this process is in line; 0: it is not
+	woke     int64 // the revision of the head with which it woke a waiter of another; 0: none since
+	passed   int64 // since when one was in line that was waited for in vain
+
 	closing    context.Context // ends when Close begins
 	stop       context.CancelFunc
 	background sync.WaitGroup

@@ -17,7 +17,7 @@ type transaction struct {
 	*mirror
 	base   int64       // the revision of the head that it stands on
 	seq    lease.Seq   // the newest event then
-	window []event     // the newest events then
+	window []events    // the newest events then
 	state  rules.State // what its steps begin from, but for what changes
 	read   readHistory
 
@@ -26,7 +26,7 @@ type transaction struct {
 	changed *index
 	removed map[lease.ID]bool
 	buried  map[string]int64 // 0: dug up
-	events  []event
+	events  events
 	trimTo  lease.Seq // history keys before the one of this event go; 0: none
 	saved   bool      // the configuration was set
 	written bool      // something has changed

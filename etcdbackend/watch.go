@@ -86,7 +86,7 @@ func (s *Store) resync(ctx context.Context) (int64, error) {
 	case shot.rev > m.rev || m.err != nil:
 		m.reset(shot)
 	default: // a commit of our own was faster
-		m.clients = shot.clients
+		m.clients, m.turns, m.told = shot.clients, shot.turns, max(m.told, shot.at)
 	}
 	m.mutex.Unlock()
 	s.waiters.NotifyAll()
@@ -96,7 +96,7 @@ func (s *Store) resync(ctx context.Context) (int64, error) {
 // take takes in the events of one revision of etcd.
 func (s *Store) take(rev int64, events []*clientv3.Event) error {
 	c := change{rev: rev, buried: map[string]int64{}}
-	written := false
+	written, moved := false, false
 	m := &s.mirror
 	m.mutex.Lock()
 	defer m.mutex.Unlock()
@@ -107,6 +107,12 @@ func (s *Store) take(rev int64, events []*clientv3.Event) error {
 			s.clientSeen(text[len(clientKey):], e)
 		case strings.HasPrefix(text, clockKey):
 			s.clockSeen(text[len(clockKey):], e)
+		case strings.HasPrefix(text, turnKey):
+			m.turns[text[len(turnKey):]] = rev
+			if e.Type == mvccpb.DELETE {
+				delete(m.turns, text[len(turnKey):])
+			}
+			moved = true
 		case rev <= m.rev: // our own
 		case text == headKey && e.Type == mvccpb.DELETE:
 			return errNamespaceGone
@@ -115,12 +121,21 @@ func (s *Store) take(rev int64, events []*clientv3.Event) error {
 			if err := c.take(text, e); err != nil {
 				return err
 			}
+			if text == headKey && m.sent != nil && m.sent.head.Batch == c.head.Batch {
+				m.applyOwn(rev, s.waiters.Notify) // what follows need not be decoded
+				written = false
+			}
 		}
+	}
+	if m.told = rev; moved {
+		m.signal()
 	}
 	switch {
 	case !written:
 	case c.head.Counters.Token < m.head.Counters.Token:
 		return errRestored
+	case c.head.Previous != m.head.Batch:
+		return errMissed
 	default:
 		m.apply(&c)
 		s.waiters.Notify(c.head.Woken...)
@@ -150,7 +165,7 @@ func (c *change) take(name string, e *clientv3.Event) (err error) {
 		c.buried[name[len(tombstoneKey):]], err = decode[int64](e.Kv.Key, e.Kv.Value)
 	case strings.HasPrefix(name, historyKey) && !gone:
 		var some []event
-		some, err = decodeEvents(e.Kv)
+		some, err = unpack(e.Kv)
 		c.events = append(c.events, some...)
 	}
 	return err
