@@ -176,8 +176,9 @@ func (s *Store) enter(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		_, err = tx.NewRaw(`INSERT INTO ?.lease_counters (namespace, config_version) SELECT namespace, version FROM ?.lease_configs WHERE name = ?
-			ON CONFLICT DO NOTHING`, bun.Ident(s.options.Schema), bun.Ident(s.options.Schema), s.options.Namespace).Exec(ctx)
+		_, err = tx.NewRaw(`INSERT INTO ?.lease_counters (namespace, config_version, arrivals)
+			SELECT namespace, version, namespace::bigint << ? FROM ?.lease_configs WHERE name = ?
+			ON CONFLICT DO NOTHING`, bun.Ident(s.options.Schema), spanBits, bun.Ident(s.options.Schema), s.options.Namespace).Exec(ctx)
 		if err != nil {
 			return err
 		}

@@ -14,10 +14,13 @@ import (
 
 var namespaces atomic.Int64
 
-// fixtureAt makes fixtures: each a namespace of its own on the server at url.
+// fixtureAt makes fixtures: each a namespace of its own on the server at url,
+// whose tables must agree with each other at the end.
 func fixtureAt(url string) func(testing.TB) conformance.Fixture {
-	return func(testing.TB) conformance.Fixture {
-		options := Options{Namespace: fmt.Sprintf("case-%d", namespaces.Add(1))}
+	return func(tb testing.TB) conformance.Fixture {
+		namespace := fmt.Sprintf("case-%d", namespaces.Add(1))
+		tb.Cleanup(func() { requireSound(tb, pgtest.Shared().URL(), namespace) })
+		options := Options{Namespace: namespace}
 		return conformance.Fixture{
 			RealTime: true,
 			Open: func(tb testing.TB) backend.Store {

@@ -34,7 +34,7 @@ type transaction struct {
 	tombstones map[string]int64 // that are known; 0 for none
 	buried     map[string]int64 // that are not written yet
 	replaced   []int64          // arrivals of records whose IDs others have taken
-	events     eventRows        // that are not written yet
+	events     []any            // that are not written yet: their rows' values
 	newConfig  bool
 
 	notify []lease.ID // waiters of other processes
@@ -52,7 +52,8 @@ func newTransaction(ctx context.Context, conn *pgx.Conn, s *Store) *transaction 
 // indexes; without statistics, or with old ones, the planner would rather look
 // through a table.
 const settings = `SELECT set_config('enable_seqscan', 'off', true), set_config('enable_bitmapscan', 'off', true),
-	set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true), set_config('jit', 'off', true),
+	set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true), set_config('enable_material', 'off', true),
+	set_config('cpu_tuple_cost', '10', true), set_config('jit', 'off', true),
 	set_config('plan_cache_mode', 'force_generic_plan', true), CASE WHEN $1 <> '' THEN set_config('synchronous_commit', $1, true) END`
 
 const (

@@ -18,18 +18,16 @@ const mostAhead = 32
 
 // readAhead reads records by their IDs, and those with claims at points (a path
 // and the least kind) and in ranges of paths.
-const readAhead = `WITH wanted AS (
+const readAhead = `SELECT ` + columns + ` FROM {}.leases WHERE arrival = ANY(ARRAY(
 		SELECT arrival FROM {}.leases WHERE namespace = $1 AND id = ANY($2::text[])
-		UNION
+		UNION ALL
 		SELECT c.arrival FROM unnest($3::text[], $4::smallint[]) AS p(path, kind) CROSS JOIN LATERAL (
-			SELECT arrival FROM {}.lease_claims WHERE namespace = $1 AND path = p.path COLLATE "C" AND kind >= p.kind
+			SELECT arrival FROM {}.lease_claims WHERE path = p.path COLLATE "C" AND kind >= p.kind
 			ORDER BY path, kind, waiting, key, arrival LIMIT $7) AS c
-		UNION
+		UNION ALL
 		SELECT c.arrival FROM unnest($5::text[], $6::text[]) AS p(low, high) CROSS JOIN LATERAL (
-			SELECT arrival FROM {}.lease_claims WHERE namespace = $1 AND path > p.low COLLATE "C" AND path < p.high COLLATE "C"
-			ORDER BY path, kind, waiting, key, arrival LIMIT $7) AS c
-	)
-	SELECT ` + columns + ` FROM wanted JOIN {}.leases USING (arrival) WHERE namespace = $1`
+			SELECT arrival FROM {}.lease_claims WHERE path > p.low COLLATE "C" AND path < p.high COLLATE "C"
+			ORDER BY path, kind, waiting, key, arrival LIMIT $7) AS c))`
 
 // wanted is what is to be read ahead.
 type wanted struct {
@@ -47,7 +45,7 @@ func (t *transaction) want(w *wanted, claims []lease.Claim) {
 		at[path] = i
 	}
 	point := func(path string, kind int16) {
-		path = pathKey(path)
+		path = pathKey(t.namespace, path)
 		if i, ok := at[path]; ok {
 			w.kinds[i] = min(w.kinds[i], kind)
 			return
@@ -66,7 +64,7 @@ func (t *transaction) want(w *wanted, claims []lease.Claim) {
 			point(up, 2) // trees
 		}
 		if c.Scope == lease.Tree {
-			low, high, _ := below(c.Path)
+			low, high, _ := below(t.namespace, c.Path)
 			w.lows, w.highs = append(w.lows, low), append(w.highs, high)
 		}
 	}
@@ -113,7 +111,7 @@ func (t *transaction) read(b *pgx.Batch, w wanted) {
 			return err
 		}
 		for _, c := range w.areas {
-			t.known.covered[area{c.Path, c.Scope}] = conflicting(rs, c) < mostAhead
+			t.known.covered[area{c.Path, c.Scope}] = t.conflicting(rs, c) < mostAhead
 		}
 		for _, r := range rs {
 			t.known.add(r)
@@ -129,7 +127,7 @@ func (t *transaction) read(b *pgx.Batch, w wanted) {
 
 // conflicting returns how many rows of claims may have been found at the keys of
 // an exclusive claim, by the records that were.
-func conflicting(rs []*rules.Record, c lease.Claim) int {
+func (t *transaction) conflicting(rs []*rules.Record, c lease.Claim) int {
 	n := 0
 	for _, r := range rs {
 		for _, d := range r.Claims {
@@ -138,7 +136,7 @@ func conflicting(rs []*rules.Record, c lease.Claim) int {
 			}
 		}
 	}
-	if _, _, exact := below(c.Path); c.Scope == lease.Tree && !exact {
+	if _, _, exact := below(t.namespace, c.Path); c.Scope == lease.Tree && !exact {
 		return max(n, mostAhead)
 	}
 	return n
@@ -188,15 +186,15 @@ const (
 	waitersOf = selectLeases + `holder = $2 AND ended_at = 0 AND status = 'pending' ORDER BY key, arrival LIMIT $3`
 	countOf   = `SELECT count(*) FROM {}.leases WHERE namespace = $1 AND holder = $2 AND ended_at = 0 AND deadline > $3`
 
-	dependents = selectLeases + `arrival IN (
+	dependents = `SELECT ` + columns + ` FROM {}.leases WHERE arrival = ANY(ARRAY(
 			SELECT arrival FROM {}.leases WHERE namespace = $1 AND replace_id = $2 AND replace_id <> '' AND ended_at = 0 AND status = 'pending'
-			UNION
-			SELECT arrival FROM {}.leases WHERE namespace = $1 AND parent_id = $2 AND parent_id <> '' AND ended_at = 0 AND status = 'pending')
+			UNION ALL
+			SELECT arrival FROM {}.leases WHERE namespace = $1 AND parent_id = $2 AND parent_id <> '' AND ended_at = 0 AND status = 'pending'))
 		ORDER BY key, arrival LIMIT $3`
-	chained = selectLeases + `arrival IN (
-			SELECT arrival FROM {}.lease_chains WHERE namespace = $1 AND member = $2 AND waiting = $3 ORDER BY arrival LIMIT $4)
+	chained = `SELECT ` + columns + ` FROM {}.leases WHERE arrival = ANY(ARRAY(
+			SELECT arrival FROM {}.lease_chains WHERE namespace = $1 AND member = $2 AND waiting = $3 ORDER BY arrival LIMIT $4))
 		ORDER BY arrival`
-	due     = selectLeases + `ended_at = 0 AND deadline <= $2 ORDER BY deadline, arrival LIMIT $3`
+	due     = selectLeases + `ended_at = 0 AND deadline > 0 AND deadline <= $2 ORDER BY deadline, arrival LIMIT $3`
 	endedAt = selectLeases + `ended_at > 0 AND ended_at = $2 ORDER BY arrival`
 )
 
