@@ -21,7 +21,7 @@ import (
 )
 
 // BenchmarkStore is the benchmark that all stores share, with fsync=off.
-func BenchmarkStore(b *testing.B) { conformance.Bench(b, fixtureAt(pgtest.Shared().URL())) }
+func BenchmarkStore(b *testing.B) { conformance.Bench(b, opened(pgtest.Shared().URL())) }
 
 // BenchmarkAgainstBaseline measures acquire+release of distinct paths beside a
 // lock as one would write it in an hour: one transaction for each operation,

@@ -10,7 +10,7 @@ import (
 // for it.
 type statements struct {
 	lock, readConfig, view                       string
-	ahead, tombstones                            string
+	ahead, contended, tombstones                 string
 	leasesOver, waitersOver                      string
 	deleteLeases, saveCounters, saveConfig       string
 	leasesOf, waitersOf, count, dependents       string
@@ -31,7 +31,7 @@ func newStatements(schema string) statements {
 	in := func(text string) string { return strings.ReplaceAll(text, "{}", quoted) }
 	return statements{
 		lock: in(lockCounters), readConfig: in(readConfig), view: in(loadView),
-		ahead: in(readAhead), tombstones: in(readTombstones),
+		ahead: in(readAhead), contended: in(readContended), tombstones: in(readTombstones),
 		leasesOver: in(leasesOver), waitersOver: in(waitersOver),
 		deleteLeases: in(deleteLeases), saveCounters: in(saveCounters), saveConfig: in(saveConfig),
 		insertLeases: newTable(in(insertLeases), leaseTypes...), updateLeases: newTable(in(updateLeases), updatedTypes...),

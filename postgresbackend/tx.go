@@ -104,6 +104,7 @@ func (t *transaction) begin(calls []*groupcommit.Call[*transaction]) error {
 	}
 	t.loaded = t.counters
 	t.counters.Refused += s.refused.Load()
+	s.contended.Store(t.counters.Waiting > 0)
 	s.withdrawn.Store(t.counters.Tombstones > t.clock.UnixMilli())
 	if known := s.config.Load(); known != nil && known.Version == version {
 		t.config = *known
@@ -203,6 +204,7 @@ func (t *transaction) commit() error {
 		return err
 	}
 	t.store.refused.Store(0)
+	t.store.saw(c.Token)
 	return nil
 }
 

@@ -88,6 +88,7 @@ type Options struct {
 
 	// For a store that reads ahead more than the Subject; see Batch.Queued.
 	Attempt string
+	Holder  string
 	Claims  []lease.Claim
 }
 
