@@ -33,7 +33,7 @@ type transaction struct {
 	known      known
 	tombstones map[string]int64 // that are known; 0 for none
 	buried     map[string]int64 // that are not written yet
-	replaced   []int64          // arrivals of records whose IDs others have taken
+	replaced   []*entry         // whose IDs others have taken
 	events     []any            // that are not written yet: their rows' values
 	newConfig  bool
 

@@ -18,10 +18,9 @@ func (t *transaction) Put(r *rules.Record) error {
 		return err
 	}
 	if old := t.known.entries[r.ID]; old != nil {
-		// It was asked for before and withdrawn, or is forgotten: what has ended
-		// has no claims any more.
+		// It was asked for before and withdrawn, or is forgotten.
 		if old.exists {
-			t.replaced = append(t.replaced, old.r.Arrival)
+			t.replaced = append(t.replaced, old)
 		}
 		t.ended--
 	}
@@ -62,9 +61,16 @@ func (t *transaction) flush(b *pgx.Batch) error {
 		}
 	}
 	sql := &t.store.sql
-	if len(t.replaced) > 0 {
-		b.Queue(sql.deleteLeases, t.replaced)
-		t.replaced = nil
+	var replaced []int64
+	for _, e := range t.replaced {
+		replaced = append(replaced, e.r.Arrival)
+		if !e.stored.Ended() { // it has ended in this transaction
+			w.unclaimed = appendClaims(w.unclaimed, t.namespace, e.r, e.stored, false)
+			w.unchained = appendChain(w.unchained, t.namespace, e.r, e.stored)
+		}
+	}
+	if t.replaced = nil; len(replaced) > 0 {
+		b.Queue(sql.deleteLeases, replaced)
 	}
 	sql.updateLeases.write(b, w.updated)
 	sql.insertLeases.write(b, w.inserted)
