@@ -1,2 +1,71 @@
-// Package postgresbackend keeps leases in a PostgreSQL database (13 or newer).
+// Package postgresbackend keeps leases in a PostgreSQL database (13 or newer),
+// for processes on any number of machines. See [Open] for a URL, [New] for the
+// pool of an application.
+//
+// # What it promises
+//
+// Everything that [lease.Manager] does. What a commit survives is PostgreSQL's
+// setting synchronous_commit ([Options.SynchronousCommit]):
+//
+//   - On, with fsync=on (both are PostgreSQL's defaults): the end of any process,
+//     kill -9 of the server and a power loss. State and history agree, and a token
+//     that was handed out is never handed out again. With
+//     synchronous_standby_names a failover to one of those replicas too.
+//   - [RemoteApply] and [RemoteWrite]: the same, and what the replica has done by
+//     then. With [RemoteWrite] both machines must lose their power at once for
+//     something to be lost.
+//   - [Local]: the same on the primary alone, whatever replicas there are.
+//   - [Off]: the end of a client. A crash of the server may take the commits of
+//     the last moments with it, and a lease that was granted in them is granted
+//     again to somebody else.
+//
+// A failover to a replica that had not got everything loses the last grants, and
+// with them exclusion until they would have ended. A handle that has seen a newer
+// state than the one it finds refuses everything with [lease.ErrRegressed] until
+// it is opened anew; nobody else can know. Tokens, which also count milliseconds,
+// still rise, as far as the clocks of the two machines agree.
+//
+// An error in mid-air is one of three kinds: a call is repeated by itself where it
+// is certain that nothing was committed (a deadlock, a connection that broke
+// before COMMIT); where it is certain but of no use to repeat, and where the
+// outcome is unknown (a connection that broke during COMMIT), it fails with
+// [lease.ErrUnavailable], and the engine takes back what may have been granted.
+//
+// # Time
+//
+// The clock is the server's (clock_timestamp), read after the namespace is
+// locked; the clocks of clients do not matter. It never goes back: where it was
+// set back, time stands still. Let NTP slew it: a step forward ends leases early,
+// for everybody, also for who holds them.
+//
+// # Poolers
+//
+// PgBouncer in transaction mode is fine. Before its version 1.21 say
+// default_query_exec_mode=exec in the URL (or in the pool's configuration), since
+// it knows no prepared statements. LISTEN hears nothing behind it: that is noticed,
+// and waiters then ask again ten times a second. Advisory locks of sessions, which
+// poolers break, are not used.
+//
+// # Rights
+//
+// Who opens a schema first makes it, and needs CREATE on the database. After that
+// a role needs no more than this:
+//
+//	GRANT USAGE ON SCHEMA leasekit TO leases;
+//	GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA leasekit TO leases;
+//
+// # How it works
+//
+// Operations of a process that arrive together share one transaction (package
+// internal/groupcommit), of mostly two round trips: one begins it, locks the
+// namespace's row, reads the clock and reads ahead what the operations will ask
+// for; the other writes what has changed and commits. Processes queue at the row.
+// What a step decides is package backend/rules, and what it knows meanwhile is in
+// known.go. Reads are snapshots, which wait for no writer.
+//
+// A waiter in another process is woken by NOTIFY, in the same commit. A handle on
+// which somebody waits has a connection of its own for that.
+//
+// A transaction is given up after [Options.Patience], or when the server's own
+// statement_timeout, lock_timeout or idle_in_transaction_session_timeout says so.
 package postgresbackend

@@ -7,4 +7,4 @@ import (
 	"github.com/leasekit/leasekit/postgresbackend/internal/pgtest"
 )
 
-func TestHelpers(t *testing.T) { conformance.RunHelpers(t, fixtureAt(pgtest.Shared().URL())) }
+func TestHelpers(t *testing.T) { conformance.RunHelpers(t, opened(pgtest.Shared().URL())) }

@@ -17,6 +17,8 @@ type known struct {
 	entries map[lease.ID]*entry // nil for what does not exist
 	byPath  map[string][]*entry // by the paths of their claims
 	covered map[area]bool       // true: all is known that conflicts; false: there is too much
+	holders map[string]bool     // the same for the leases and waiters of a holder
+	named   map[lease.ID]bool   // the same for the waiters that name this lease
 }
 
 // entry is a record that is known.
@@ -35,7 +37,7 @@ type area struct {
 }
 
 func newKnown() known {
-	return known{entries: map[lease.ID]*entry{}, byPath: map[string][]*entry{}, covered: map[area]bool{}}
+	return known{entries: map[lease.ID]*entry{}, byPath: map[string][]*entry{}, covered: map[area]bool{}, holders: map[string]bool{}, named: map[lease.ID]bool{}}
 }
 
 // add takes in a record that was read. What is known already is newer.
@@ -82,8 +84,8 @@ func (k *known) asked(claims []lease.Claim) bool {
 func (k *known) overlapping(status lease.Status, o rules.Overlap) []*rules.Record {
 	var found []*rules.Record
 	add := func(e *entry) {
-		if !e.gone && e.r.Status == status && selects(o, e.r) && !slices.ContainsFunc(found, func(r *rules.Record) bool { return r.ID == e.r.ID }) {
-			found = append(found, copied(e.r))
+		if !e.gone && e.r.Status == status && selects(o, e.r) {
+			found = append(found, e.r)
 		}
 	}
 	for _, c := range o.Claims {
@@ -104,7 +106,28 @@ func (k *known) overlapping(status lease.Status, o rules.Overlap) []*rules.Recor
 			}
 		}
 	}
-	return sorted(found, status, o.Limit)
+	return first(found, status, o.Limit)
+}
+
+// picked returns copies of the records in this status that match.
+func (k *known) picked(status lease.Status, limit int, match func(*rules.Record) bool) []*rules.Record {
+	var found []*rules.Record
+	for _, e := range k.entries {
+		if e != nil && e.r.Status == status && match(e.r) {
+			found = append(found, e.r)
+		}
+	}
+	return first(found, status, limit)
+}
+
+// first returns copies of the first of the records, each once.
+func first(rs []*rules.Record, status lease.Status, limit int) []*rules.Record {
+	rs = slices.Compact(sorted(rs, status, len(rs)))
+	rs = rs[:min(len(rs), limit)]
+	for i, r := range rs {
+		rs[i] = copied(r)
+	}
+	return rs
 }
 
 // sorted returns the first of the records, in the order of leases or of waiters.

@@ -11,7 +11,9 @@ import (
 
 // Acquire implements [backend.Store].
 func (s *Store) Acquire(ctx context.Context, a backend.AcquireArgs) (backend.AcquireReply, error) {
-	o := groupcommit.Options{Subject: a.Request.ID, Attempt: a.Attempt, Claims: a.Request.Claims, Urgency: groupcommit.Asks}
+	o := groupcommit.Options{
+		Subject: a.Request.ID, Attempt: a.Attempt, Holder: a.Request.Holder, Claims: a.Request.Claims, Urgency: groupcommit.Asks,
+	}
 	if a.Again {
 		o.Urgency = groupcommit.Waits
 	}
@@ -20,17 +22,17 @@ func (s *Store) Acquire(ctx context.Context, a backend.AcquireArgs) (backend.Acq
 
 // Renew implements [backend.Store].
 func (s *Store) Renew(ctx context.Context, a backend.RenewArgs) (backend.RenewReply, error) {
-	return do(ctx, s, s.ending(a.Ref.ID), func(st *rules.Step) (backend.RenewReply, error) { return st.Renew(a) })
+	return do(ctx, s, ending(a.Ref), func(st *rules.Step) (backend.RenewReply, error) { return st.Renew(a) })
 }
 
 // Release implements [backend.Store].
 func (s *Store) Release(ctx context.Context, a backend.ReleaseArgs) (backend.ReleaseReply, error) {
-	return do(ctx, s, s.ending(a.Ref.ID), func(st *rules.Step) (backend.ReleaseReply, error) { return st.Release(a) })
+	return do(ctx, s, ending(a.Ref), func(st *rules.Step) (backend.ReleaseReply, error) { return st.Release(a) })
 }
 
 // Withdraw implements [backend.Store].
 func (s *Store) Withdraw(ctx context.Context, a backend.WithdrawArgs) (backend.WithdrawReply, error) {
-	return do(ctx, s, s.ending(a.ID), func(st *rules.Step) (backend.WithdrawReply, error) { return st.Withdraw(a) })
+	return do(ctx, s, ending(lease.Ref{ID: a.ID, Holder: a.Holder}), func(st *rules.Step) (backend.WithdrawReply, error) { return st.Withdraw(a) })
 }
 
 // Force implements [backend.Store].
@@ -49,8 +51,8 @@ func (s *Store) SetConfig(ctx context.Context, c lease.Config) (lease.Config, er
 }
 
 // ending is what an operation on a lease or a waiter asks for.
-func (s *Store) ending(id lease.ID) groupcommit.Options {
-	return groupcommit.Options{Subject: id, Urgency: groupcommit.Keeps}
+func ending(ref lease.Ref) groupcommit.Options {
+	return groupcommit.Options{Subject: ref.ID, Holder: ref.Holder}
 }
 
 // Config implements [backend.Store].

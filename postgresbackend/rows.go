@@ -2,16 +2,19 @@ package postgresbackend
 
 import (
 	"encoding/json"
+	"strconv"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/leasekit/leasekit/backend/rules"
+	"github.com/leasekit/leasekit/internal/claimkeys"
 	"github.com/leasekit/leasekit/internal/rowtext"
 	"github.com/leasekit/leasekit/lease"
 )
 
 // columns of leases, without the namespace, in the order of row.fields and
-// inserted.add.
+// appendInserted.
 const columns = `arrival, id, holder, status, claims, labels, ttl, max_renewals, priority, distinct_,
 	replace_id, replace_holder, replace_token, parent_id, parent_holder, parent_token, chain, attempts, key, created_at,
 	end_reason, successor, actor, note, token, renewals, renew_op, granted_at, deadline, updated_at, ended_at`
@@ -67,111 +70,125 @@ func readRecords(rows pgx.Rows) ([]*rules.Record, error) {
 	return found, rows.Err()
 }
 
-// inserted are records that are written, column by column.
-type inserted struct {
-	arrival, ttl, maxRenewals, priority, replaceToken, parentToken, key, created []int64
-	token, renewals, granted, deadline, updated, ended                           []int64
-	distinct                                                                     []bool
-	id, holder, status, claims, labels, replaceID, replaceHolder                 []string
-	parentID, parentHolder, chain, attempts                                      []string
-	endReason, successor, actor, note, renewOp                                   []string
+// table says how rows are written to a table, many with one statement. A statement
+// of its own would be needed for each number of rows, so there are those for 32
+// rows, 16, ... and 1.
+type table struct {
+	texts [6]string // for 1 << i rows
+	width int       // of a row
 }
 
-func (w *inserted) add(r *rules.Record) error {
+// maxRows is how many rows one statement writes at most.
+const maxRows = 32
+
+// newTable returns a table's statements: text is that with VALUES where @ stands.
+// Of the first row each value has its type.
+func newTable(text string, types ...string) table {
+	t := table{width: len(types)}
+	for i := range t.texts {
+		var b strings.Builder
+		n := 0
+		for r := range 1 << i {
+			for c, as := range types {
+				n++
+				switch {
+				case c > 0:
+					b.WriteString(`, `)
+				case r > 0:
+					b.WriteString(`), (`)
+				}
+				b.WriteString(`$` + strconv.Itoa(n))
+				if r == 0 {
+					b.WriteString(`::` + as)
+				}
+			}
+		}
+		t.texts[i] = strings.ReplaceAll(text, `@`, `(VALUES (`+b.String()+`))`)
+	}
+	return t
+}
+
+// write queues the statements for rows, value by value.
+func (t *table) write(b *pgx.Batch, values []any) {
+	for i := len(t.texts) - 1; i >= 0; i-- {
+		for n := t.width << i; len(values) >= n; values = values[n:] {
+			b.Queue(t.texts[i], values[:n:n]...)
+		}
+	}
+}
+
+const insertLeases = `INSERT INTO {}.leases (namespace, ` + columns + `) SELECT * FROM @ AS v`
+
+var leaseTypes = strings.Fields(`integer bigint text text text text text bigint bigint bigint boolean
+	text text bigint text text bigint text text bigint bigint
+	text text text text bigint bigint text bigint bigint bigint bigint`)
+
+// appendInserted appends a record as insertLeases wants it.
+func appendInserted(values []any, namespace int32, r *rules.Record) ([]any, error) {
 	labels, err := rowtext.Text(r.Labels, len(r.Labels) == 0)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	chain, err := rowtext.Text(r.Chain, len(r.Chain) == 0)
-	if err != nil {
-		return err
-	}
-	w.claims, w.labels, w.chain = append(w.claims, string(rowtext.AppendClaims(nil, r.Claims))), append(w.labels, labels), append(w.chain, chain)
-	w.arrival, w.id, w.holder = append(w.arrival, r.Arrival), append(w.id, string(r.ID)), append(w.holder, r.Holder)
-	w.status, w.ttl = append(w.status, r.Status.String()), append(w.ttl, r.TTL)
-	w.maxRenewals, w.priority, w.distinct = append(w.maxRenewals, int64(r.MaxRenewals)), append(w.priority, int64(r.Priority)), append(w.distinct, r.Distinct)
-	w.replaceID, w.replaceHolder = append(w.replaceID, string(r.Replace.ID)), append(w.replaceHolder, r.Replace.Holder)
-	w.parentID, w.parentHolder = append(w.parentID, string(r.Parent.ID)), append(w.parentHolder, r.Parent.Holder)
-	w.replaceToken, w.parentToken = append(w.replaceToken, int64(r.Replace.Token)), append(w.parentToken, int64(r.Parent.Token))
-	w.attempts, w.key, w.created = append(w.attempts, r.Attempts), append(w.key, r.Key), append(w.created, r.Created)
-	w.endReason, w.successor = append(w.endReason, string(r.EndReason)), append(w.successor, string(r.Successor))
-	w.actor, w.note, w.renewOp = append(w.actor, r.Actor), append(w.note, r.Reason), append(w.renewOp, r.RenewOp)
-	w.token, w.renewals, w.granted = append(w.token, int64(r.Token)), append(w.renewals, int64(r.Renewals)), append(w.granted, r.Granted)
-	w.deadline, w.updated, w.ended = append(w.deadline, r.Deadline), append(w.updated, r.Updated), append(w.ended, r.Ended)
-	return nil
-}
-
-const insertLeases = `INSERT INTO {}.leases (namespace, ` + columns + `) SELECT $1::integer, * FROM unnest(
-	$2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::bigint[], $9::bigint[], $10::bigint[], $11::boolean[],
-	$12::text[], $13::text[], $14::bigint[], $15::text[], $16::text[], $17::bigint[], $18::text[], $19::text[], $20::bigint[], $21::bigint[],
-	$22::text[], $23::text[], $24::text[], $25::text[], $26::bigint[], $27::bigint[], $28::text[], $29::bigint[], $30::bigint[], $31::bigint[], $32::bigint[])`
-
-func (w *inserted) args(namespace int32) []any {
-	return []any{
-		namespace, w.arrival, w.id, w.holder, w.status, w.claims, w.labels, w.ttl, w.maxRenewals, w.priority, w.distinct,
-		w.replaceID, w.replaceHolder, w.replaceToken, w.parentID, w.parentHolder, w.parentToken, w.chain, w.attempts, w.key, w.created,
-		w.endReason, w.successor, w.actor, w.note, w.token, w.renewals, w.renewOp, w.granted, w.deadline, w.updated, w.ended,
-	}
-}
-
-// updated are records that are written back: what can have changed of them.
-type updated struct {
-	arrival, token, renewals, granted, deadline, updated, ended  []int64
-	status, attempts, endReason, successor, actor, note, renewOp []string
-}
-
-func (w *updated) add(r *rules.Record) {
-	w.arrival, w.status, w.attempts = append(w.arrival, r.Arrival), append(w.status, r.Status.String()), append(w.attempts, r.Attempts)
-	w.endReason, w.successor = append(w.endReason, string(r.EndReason)), append(w.successor, string(r.Successor))
-	w.actor, w.note, w.renewOp = append(w.actor, r.Actor), append(w.note, r.Reason), append(w.renewOp, r.RenewOp)
-	w.token, w.renewals, w.granted = append(w.token, int64(r.Token)), append(w.renewals, int64(r.Renewals)), append(w.granted, r.Granted)
-	w.deadline, w.updated, w.ended = append(w.deadline, r.Deadline), append(w.updated, r.Updated), append(w.ended, r.Ended)
+	return append(values, namespace, r.Arrival, string(r.ID), r.Holder, r.Status.String(), string(rowtext.AppendClaims(nil, r.Claims)), labels,
+		r.TTL, int64(r.MaxRenewals), int64(r.Priority), r.Distinct,
+		string(r.Replace.ID), r.Replace.Holder, int64(r.Replace.Token), string(r.Parent.ID), r.Parent.Holder, int64(r.Parent.Token), chain,
+		r.Attempts, r.Key, r.Created,
+		string(r.EndReason), string(r.Successor), r.Actor, r.Reason, int64(r.Token), int64(r.Renewals), r.RenewOp,
+		r.Granted, r.Deadline, r.Updated, r.Ended), err
 }
 
 const updateLeases = `UPDATE {}.leases AS l SET
 		status = u.status, attempts = u.attempts, end_reason = u.end_reason, successor = u.successor, actor = u.actor, note = u.note,
 		token = u.token, renewals = u.renewals, renew_op = u.renew_op, granted_at = u.granted_at, deadline = u.deadline,
 		updated_at = u.updated_at, ended_at = u.ended_at
-	FROM unnest($2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
-		$9::bigint[], $10::bigint[], $11::text[], $12::bigint[], $13::bigint[], $14::bigint[], $15::bigint[])
-		AS u(arrival, status, attempts, end_reason, successor, actor, note, token, renewals, renew_op, granted_at, deadline, updated_at, ended_at)
-	WHERE l.namespace = $1 AND l.arrival = u.arrival`
+	FROM @ AS u(arrival, status, attempts, end_reason, successor, actor, note, token, renewals, renew_op, granted_at, deadline, updated_at, ended_at)
+	WHERE l.arrival = u.arrival`
 
-func (w *updated) args(namespace int32) []any {
-	return []any{
-		namespace, w.arrival, w.status, w.attempts, w.endReason, w.successor, w.actor, w.note,
-		w.token, w.renewals, w.renewOp, w.granted, w.deadline, w.updated, w.ended,
+var updatedTypes = strings.Fields(`bigint text text text text text text bigint bigint text bigint bigint bigint bigint`)
+
+// appendUpdated appends what can have changed of a record, as updateLeases wants
+// it.
+func appendUpdated(values []any, r *rules.Record) []any {
+	return append(values, r.Arrival, r.Status.String(), r.Attempts, string(r.EndReason), string(r.Successor), r.Actor, r.Reason,
+		int64(r.Token), int64(r.Renewals), r.RenewOp, r.Granted, r.Deadline, r.Updated, r.Ended)
+}
+
+const (
+	insertClaims = `INSERT INTO {}.lease_claims (path, kind, waiting, key, arrival, holder) SELECT * FROM @ AS v`
+	deleteClaims = `DELETE FROM {}.lease_claims AS c USING @ AS u(path, kind, waiting, key, arrival)
+		WHERE c.path = u.path COLLATE "C" AND c.kind = u.kind AND c.waiting = u.waiting AND c.key = u.key AND c.arrival = u.arrival`
+
+	insertChains = `INSERT INTO {}.lease_chains (member, namespace, waiting, arrival) SELECT * FROM @ AS v`
+	deleteChains = `DELETE FROM {}.lease_chains AS c USING @ AS u(member, namespace, waiting, arrival)
+		WHERE c.member = u.member COLLATE "C" AND c.namespace = u.namespace AND c.waiting = u.waiting AND c.arrival = u.arrival`
+)
+
+var (
+	claimTypes = strings.Fields(`text smallint smallint bigint bigint text`)
+	chainTypes = strings.Fields(`text integer smallint bigint`)
+)
+
+// appendClaims appends the keys of the record's claims, as those of a waiter or
+// of a lease, with the holder where they are inserted.
+func appendClaims(values []any, namespace int32, r *rules.Record, status lease.Status, withHolder bool) []any {
+	waiting, key := claimed(status, r.Key)
+	for _, claim := range r.Claims {
+		values = append(values, pathKey(namespace, claim.Path), int16(claimkeys.Kind(claim)), waiting, key, r.Arrival)
+		if withHolder {
+			values = append(values, r.Holder)
+		}
 	}
+	return values
 }
 
-// claimRows are rows of lease_claims.
-type claimRows struct {
-	path, holder  []string
-	kind, waiting []int16
-	key, arrival  []int64
+func appendChain(values []any, namespace int32, r *rules.Record, status lease.Status) []any {
+	waiting, _ := claimed(status, 0)
+	for _, member := range r.Chain {
+		values = append(values, string(member), namespace, waiting, r.Arrival)
+	}
+	return values
 }
-
-const (
-	insertClaims = `INSERT INTO {}.lease_claims (namespace, path, kind, waiting, key, arrival, holder)
-		SELECT $1::integer, * FROM unnest($2::text[], $3::smallint[], $4::smallint[], $5::bigint[], $6::bigint[], $7::text[])`
-	deleteClaims = `DELETE FROM {}.lease_claims AS c USING unnest($2::text[], $3::smallint[], $4::smallint[], $5::bigint[], $6::bigint[])
-			AS u(path, kind, waiting, key, arrival)
-		WHERE c.namespace = $1 AND c.path = u.path COLLATE "C" AND c.kind = u.kind AND c.waiting = u.waiting AND c.key = u.key AND c.arrival = u.arrival`
-)
-
-// chainRows are rows of lease_chains.
-type chainRows struct {
-	member  []string
-	waiting []int16
-	arrival []int64
-}
-
-const (
-	insertChains = `INSERT INTO {}.lease_chains (namespace, member, waiting, arrival)
-		SELECT $1::integer, * FROM unnest($2::text[], $3::smallint[], $4::bigint[])`
-	deleteChains = `DELETE FROM {}.lease_chains AS c USING unnest($2::text[], $3::smallint[], $4::bigint[]) AS u(member, waiting, arrival)
-		WHERE c.namespace = $1 AND c.member = u.member COLLATE "C" AND c.waiting = u.waiting AND c.arrival = u.arrival`
-)
 
 // claimed returns the columns of a claim's key that say whose it is.
 func claimed(status lease.Status, key int64) (waiting int16, at int64) {

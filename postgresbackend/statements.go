@@ -10,18 +10,20 @@ import (
 // for it.
 type statements struct {
 	lock, readConfig, view                       string
-	ahead, tombstones                            string
+	ahead, contended, tombstones                 string
 	leasesOver, waitersOver                      string
-	insertLeases, updateLeases, deleteLeases     string
-	insertClaims, deleteClaims                   string
-	insertChains, deleteChains                   string
-	insertEvents, saveCounters, saveConfig       string
+	deleteLeases, saveCounters, saveConfig       string
 	leasesOf, waitersOf, count, dependents       string
 	chained, due, endedAt                        string
 	insertTombstones, purgeTombstones, tombstone string
 	forget, trim                                 string
 	oldest, totals                               string
 	schema                                       string
+
+	insertLeases, updateLeases table
+	insertClaims, deleteClaims table
+	insertChains, deleteChains table
+	insertEvents               table
 }
 
 func newStatements(schema string) statements {
@@ -29,13 +31,14 @@ func newStatements(schema string) statements {
 	in := func(text string) string { return strings.ReplaceAll(text, "{}", quoted) }
 	return statements{
 		lock: in(lockCounters), readConfig: in(readConfig), view: in(loadView),
-		ahead: in(readAhead), tombstones: in(readTombstones),
+		ahead: in(readAhead), contended: in(readContended), tombstones: in(readTombstones),
 		leasesOver: in(leasesOver), waitersOver: in(waitersOver),
-		insertLeases: in(insertLeases), updateLeases: in(updateLeases), deleteLeases: in(deleteLeases),
-		insertClaims: in(insertClaims), deleteClaims: in(deleteClaims),
-		insertChains: in(insertChains), deleteChains: in(deleteChains),
-		insertEvents: in(insertEvents), saveCounters: in(saveCounters), saveConfig: in(saveConfig),
-		leasesOf: in(leasesOf), waitersOf: in(waitersOf), count: in(countOf), dependents: in(dependents),
+		deleteLeases: in(deleteLeases), saveCounters: in(saveCounters), saveConfig: in(saveConfig),
+		insertLeases: newTable(in(insertLeases), leaseTypes...), updateLeases: newTable(in(updateLeases), updatedTypes...),
+		insertClaims: newTable(in(insertClaims), claimTypes...), deleteClaims: newTable(in(deleteClaims), claimTypes[:5]...),
+		insertChains: newTable(in(insertChains), chainTypes...), deleteChains: newTable(in(deleteChains), chainTypes...),
+		insertEvents: newTable(in(insertEvents), eventTypes...),
+		leasesOf:     in(leasesOf), waitersOf: in(waitersOf), count: in(countOf), dependents: in(dependents),
 		chained: in(chained), due: in(due), endedAt: in(endedAt),
 		insertTombstones: in(insertTombstones), purgeTombstones: in(purgeTombstones), tombstone: in(readTombstone),
 		forget: in(forgetEnded), trim: in(trimHistory),

@@ -36,10 +36,11 @@ type Store struct {
 	channel  string    // of hints between processes
 	listener listener
 
-	newest    atomic.Uint64                // the highest token counter that was read
+	newest    atomic.Uint64                // the highest token counter that was read or committed
 	latest    atomic.Int64                 // the latest time, ms, that this handle has used, written or not
 	config    atomic.Pointer[lease.Config] // as last read
 	refused   atomic.Uint64                // refusals that no transaction has written yet
+	contended atomic.Bool                  // somebody waited, when last read
 	withdrawn atomic.Bool                  // some attempt was, when last read
 }
 
@@ -176,8 +177,9 @@ func (s *Store) enter(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		_, err = tx.NewRaw(`INSERT INTO ?.lease_counters (namespace, config_version) SELECT namespace, version FROM ?.lease_configs WHERE name = ?
-			ON CONFLICT DO NOTHING`, bun.Ident(s.options.Schema), bun.Ident(s.options.Schema), s.options.Namespace).Exec(ctx)
+		_, err = tx.NewRaw(`INSERT INTO ?.lease_counters (namespace, config_version, arrivals)
+			SELECT namespace, version, namespace::bigint << ? FROM ?.lease_configs WHERE name = ?
+			ON CONFLICT DO NOTHING`, bun.Ident(s.options.Schema), spanBits, bun.Ident(s.options.Schema), s.options.Namespace).Exec(ctx)
 		if err != nil {
 			return err
 		}
@@ -220,10 +222,15 @@ func (s *Store) regressed(token lease.Token, before uint64) error {
 	if uint64(token) < before {
 		return fmt.Errorf("%w: it is %d and was %d: %s has lost commits", lease.ErrRegressed, token, before, s.database)
 	}
-	for newest := before; newest < uint64(token) && !s.newest.CompareAndSwap(newest, uint64(token)); {
+	s.saw(token)
+	return nil
+}
+
+// saw notes that the token counter has come so far.
+func (s *Store) saw(token lease.Token) {
+	for newest := s.newest.Load(); newest < uint64(token) && !s.newest.CompareAndSwap(newest, uint64(token)); {
 		newest = s.newest.Load()
 	}
-	return nil
 }
 
 // highest returns the latest time, ms, that this handle has used or reads now.

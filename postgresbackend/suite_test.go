@@ -2,10 +2,15 @@ package postgresbackend
 
 import (
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"testing"
 
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/stretchr/testify/require"
+	"github.com/uptrace/bun"
+	"github.com/uptrace/bun/dialect/pgdialect"
 
 	"github.com/leasekit/leasekit/backend"
 	"github.com/leasekit/leasekit/conformance"
@@ -14,23 +19,55 @@ import (
 
 var namespaces atomic.Int64
 
-// fixtureAt makes fixtures: each a namespace of its own on the server at url.
-func fixtureAt(url string) func(testing.TB) conformance.Fixture {
-	return func(testing.TB) conformance.Fixture {
-		options := Options{Namespace: fmt.Sprintf("case-%d", namespaces.Add(1))}
-		return conformance.Fixture{
-			RealTime: true,
-			Open: func(tb testing.TB) backend.Store {
-				s, err := OpenStore(tb.Context(), url, &options)
-				require.NoError(tb, err)
-				return s
-			},
-		}
+// sharedPool is a pool of connections that handles share, as those of an
+// application do: a new connection takes PostgreSQL some milliseconds, and a
+// first query of each kind as many again.
+var sharedPool = sync.OnceValue(func() *bun.DB {
+	config, err := pgx.ParseConfig(pgtest.Shared().URL())
+	if err != nil {
+		panic(err)
+	}
+	pool := stdlib.OpenDB(*config)
+	pool.SetMaxOpenConns(40)
+	pool.SetMaxIdleConns(40)
+	return bun.NewDB(pool, pgdialect.New())
+})
+
+// pooled makes fixtures whose handles share a pool.
+func pooled(tb testing.TB) conformance.Fixture {
+	return fixture(tb, func(tb testing.TB, o *Options) (*Store, error) { return NewStore(tb.Context(), sharedPool(), o) })
+}
+
+// opened returns what makes fixtures whose handles open the server at url.
+func opened(url string) func(testing.TB) conformance.Fixture {
+	return func(tb testing.TB) conformance.Fixture {
+		return fixture(tb, func(tb testing.TB, o *Options) (*Store, error) { return OpenStore(tb.Context(), url, o) })
 	}
 }
 
-func TestConformance(t *testing.T) { conformance.Run(t, fixtureAt(pgtest.Shared().URL())) }
+// fixture is a namespace of its own on the shared server, whose tables must agree
+// with each other at the end.
+func fixture(tb testing.TB, open func(testing.TB, *Options) (*Store, error)) conformance.Fixture {
+	options := Options{Namespace: fmt.Sprintf("case-%d", namespaces.Add(1))}
+	used := false
+	tb.Cleanup(func() {
+		if used {
+			requireSound(tb, pgtest.Shared().URL(), options.Namespace)
+		}
+	})
+	return conformance.Fixture{
+		RealTime: true,
+		Open: func(tb testing.TB) backend.Store {
+			used = true
+			s, err := open(tb, &options)
+			require.NoError(tb, err)
+			return s
+		},
+	}
+}
+
+func TestConformance(t *testing.T) { conformance.Run(t, pooled) }
 
 func TestParity(t *testing.T) {
-	conformance.Parity(t, fixtureAt(pgtest.Shared().URL()), conformance.Seeds(1, 10)...)
+	conformance.Parity(t, pooled, conformance.Seeds(1, 10)...)
 }

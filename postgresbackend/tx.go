@@ -33,8 +33,8 @@ type transaction struct {
 	known      known
 	tombstones map[string]int64 // that are known; 0 for none
 	buried     map[string]int64 // that are not written yet
-	replaced   []int64          // arrivals of records whose IDs others have taken
-	events     eventRows        // that are not written yet
+	replaced   []*entry         // whose IDs others have taken
+	events     []any            // that are not written yet: their rows' values
 	newConfig  bool
 
 	notify []lease.ID // waiters of other processes
@@ -52,7 +52,8 @@ func newTransaction(ctx context.Context, conn *pgx.Conn, s *Store) *transaction 
 // indexes; without statistics, or with old ones, the planner would rather look
 // through a table.
 const settings = `SELECT set_config('enable_seqscan', 'off', true), set_config('enable_bitmapscan', 'off', true),
-	set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true), set_config('jit', 'off', true),
+	set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true), set_config('enable_material', 'off', true),
+	set_config('cpu_tuple_cost', '10', true), set_config('jit', 'off', true),
 	set_config('plan_cache_mode', 'force_generic_plan', true), CASE WHEN $1 <> '' THEN set_config('synchronous_commit', $1, true) END`
 
 const (
@@ -103,6 +104,7 @@ func (t *transaction) begin(calls []*groupcommit.Call[*transaction]) error {
 	}
 	t.loaded = t.counters
 	t.counters.Refused += s.refused.Load()
+	s.contended.Store(t.counters.Waiting > 0)
 	s.withdrawn.Store(t.counters.Tombstones > t.clock.UnixMilli())
 	if known := s.config.Load(); known != nil && known.Version == version {
 		t.config = *known
@@ -202,6 +204,7 @@ func (t *transaction) commit() error {
 		return err
 	}
 	t.store.refused.Store(0)
+	t.store.saw(c.Token)
 	return nil
 }
 

@@ -11,43 +11,43 @@ import (
 )
 
 // What conflicts with a claim is found in a few ranges of lease_claims' key
-// (namespace, path, kind, waiting, key, arrival), so a question costs the same
+// (path, kind, waiting, key, arrival), so a question costs the same
 // whatever else is held.
 
 const (
-	points = `unnest($2::text[], $3::smallint[]) AS p(path, kind) CROSS JOIN LATERAL`
-	ranges = `unnest($4::text[], $5::text[], $6::smallint[]) AS p(low, high, kind) CROSS JOIN LATERAL`
-	atKey  = `FROM {}.lease_claims WHERE namespace = $1 AND path = p.path COLLATE "C" AND kind = p.kind AND `
-	inKeys = `FROM {}.lease_claims WHERE namespace = $1 AND path > p.low COLLATE "C" AND path < p.high COLLATE "C" AND kind = p.kind AND `
+	points = `unnest($1::text[], $2::smallint[]) AS p(path, kind) CROSS JOIN LATERAL`
+	ranges = `unnest($3::text[], $4::text[], $5::smallint[]) AS p(low, high, kind) CROSS JOIN LATERAL`
+	atKey  = `FROM {}.lease_claims WHERE path = p.path COLLATE "C" AND kind = p.kind AND `
+	inKeys = `FROM {}.lease_claims WHERE path > p.low COLLATE "C" AND path < p.high COLLATE "C" AND kind = p.kind AND `
 
 	// Nobody has the empty name.
-	ofLeases  = `waiting = 0 AND ($7 = '' OR holder <> $7 COLLATE "C") AND ($8 = '' OR holder = $8 COLLATE "C")`
-	ofWaiters = `waiting = 1 AND ($7 = '' OR holder <> $7 COLLATE "C") AND (key, arrival) > ($8::bigint, $9::bigint) AND (key, arrival) < ($10::bigint, $11::bigint)`
+	ofLeases  = `waiting = 0 AND ($6 = '' OR holder <> $6 COLLATE "C") AND ($7 = '' OR holder = $7 COLLATE "C")`
+	ofWaiters = `waiting = 1 AND ($6 = '' OR holder <> $6 COLLATE "C") AND (key, arrival) > ($7::bigint, $8::bigint) AND (key, arrival) < ($9::bigint, $10::bigint)`
 
-	leasesOver = selectLeases + `arrival IN (
-			SELECT c.arrival FROM ` + points + ` (SELECT arrival ` + atKey + ofLeases + ` LIMIT $9) AS c
+	leasesOver = `SELECT ` + columns + ` FROM {}.leases WHERE arrival = ANY(ARRAY(
+			SELECT c.arrival FROM ` + points + ` (SELECT arrival ` + atKey + ofLeases + ` LIMIT $8) AS c
 			UNION
-			SELECT c.arrival FROM ` + ranges + ` (SELECT arrival ` + inKeys + ofLeases + ` LIMIT $9) AS c)
-		ORDER BY arrival LIMIT $9`
+			SELECT c.arrival FROM ` + ranges + ` (SELECT arrival ` + inKeys + ofLeases + ` LIMIT $8) AS c))
+		ORDER BY arrival LIMIT $8`
 
 	// Of a path's long queue only as much is read, in its order, as is asked for.
-	waitersOver = selectLeases + `arrival IN (
+	waitersOver = `SELECT ` + columns + ` FROM {}.leases WHERE arrival = ANY(ARRAY(
 			SELECT arrival FROM (
-				SELECT c.key, c.arrival FROM ` + points + ` (SELECT key, arrival ` + atKey + ofWaiters + ` ORDER BY key, arrival LIMIT $12) AS c
+				SELECT c.key, c.arrival FROM ` + points + ` (SELECT key, arrival ` + atKey + ofWaiters + ` ORDER BY key, arrival LIMIT $11) AS c
 				UNION
-				SELECT c.key, c.arrival FROM ` + ranges + ` (SELECT key, arrival ` + inKeys + ofWaiters + ` ORDER BY key, arrival LIMIT $12) AS c
-				ORDER BY 1, 2 LIMIT $12) AS first)
+				SELECT c.key, c.arrival FROM ` + ranges + ` (SELECT key, arrival ` + inKeys + ofWaiters + ` ORDER BY key, arrival LIMIT $11) AS c
+				ORDER BY 1, 2 LIMIT $11) AS first))
 		ORDER BY key, arrival`
 )
 
 // overlapArgs are the arguments of leasesOver or waitersOver.
 func overlapArgs(namespace int32, status lease.Status, o rules.Overlap) []any {
-	k := keysOver(o)
+	k := keysOver(namespace, o)
 	limit := o.Limit
 	if !k.exact { // what else is found must not take the place of what is asked for
 		limit = math.MaxInt32
 	}
-	args := []any{namespace, k.paths, k.kinds, k.lows, k.highs, k.rangeKinds, o.Skip}
+	args := []any{k.paths, k.kinds, k.lows, k.highs, k.rangeKinds, o.Skip}
 	if status == lease.Active {
 		return append(args, o.Only, limit)
 	}

@@ -14,22 +14,36 @@ import (
 
 // mostAhead is up to how many records at one path, or below a tree, are read
 // ahead. Where there are more, each question is put to the server.
-const mostAhead = 32
+const mostAhead = 256
 
 // readAhead reads records by their IDs, and those with claims at points (a path
 // and the least kind) and in ranges of paths.
-const readAhead = `WITH wanted AS (
+const readAhead = readAheadBy + `))`
+
+// readContended reads also those of holders, and the waiters that name leases: it
+// matters only where somebody waits.
+const readContended = readAheadBy + `
+		UNION ALL
+		SELECT c.arrival FROM unnest($8::text[]) AS p(holder) CROSS JOIN LATERAL (
+			SELECT arrival FROM {}.leases WHERE holder = p.holder COLLATE "C" AND namespace = $1 AND ended_at = 0
+			ORDER BY holder, namespace, status, arrival LIMIT $7) AS c
+		UNION ALL
+		SELECT c.arrival FROM unnest($9::text[]) AS p(id) CROSS JOIN LATERAL (
+			SELECT arrival FROM {}.leases WHERE replace_id = p.id COLLATE "C" AND namespace = $1 AND replace_id <> '' AND ended_at = 0 AND status = 'pending' LIMIT $7) AS c
+		UNION ALL
+		SELECT c.arrival FROM unnest($9::text[]) AS p(id) CROSS JOIN LATERAL (
+			SELECT arrival FROM {}.leases WHERE parent_id = p.id COLLATE "C" AND namespace = $1 AND parent_id <> '' AND ended_at = 0 AND status = 'pending' LIMIT $7) AS c))`
+
+const readAheadBy = `SELECT ` + columns + ` FROM {}.leases WHERE arrival = ANY(ARRAY(
 		SELECT arrival FROM {}.leases WHERE namespace = $1 AND id = ANY($2::text[])
-		UNION
+		UNION ALL
 		SELECT c.arrival FROM unnest($3::text[], $4::smallint[]) AS p(path, kind) CROSS JOIN LATERAL (
-			SELECT arrival FROM {}.lease_claims WHERE namespace = $1 AND path = p.path COLLATE "C" AND kind >= p.kind
+			SELECT arrival FROM {}.lease_claims WHERE path = p.path COLLATE "C" AND kind >= p.kind
 			ORDER BY path, kind, waiting, key, arrival LIMIT $7) AS c
-		UNION
+		UNION ALL
 		SELECT c.arrival FROM unnest($5::text[], $6::text[]) AS p(low, high) CROSS JOIN LATERAL (
-			SELECT arrival FROM {}.lease_claims WHERE namespace = $1 AND path > p.low COLLATE "C" AND path < p.high COLLATE "C"
-			ORDER BY path, kind, waiting, key, arrival LIMIT $7) AS c
-	)
-	SELECT ` + columns + ` FROM wanted JOIN {}.leases USING (arrival) WHERE namespace = $1`
+			SELECT arrival FROM {}.lease_claims WHERE path > p.low COLLATE "C" AND path < p.high COLLATE "C"
+			ORDER BY path, kind, waiting, key, arrival LIMIT $7) AS c`
 
 // wanted is what is to be read ahead.
 type wanted struct {
@@ -37,6 +51,8 @@ type wanted struct {
 	paths       []string
 	kinds       []int16
 	lows, highs []string
+	holders     []string
+	named       []string
 	areas       []lease.Claim // exclusive ones: whatever conflicts with a claim conflicts with the exclusive one
 }
 
@@ -47,7 +63,7 @@ func (t *transaction) want(w *wanted, claims []lease.Claim) {
 		at[path] = i
 	}
 	point := func(path string, kind int16) {
-		path = pathKey(path)
+		path = pathKey(t.namespace, path)
 		if i, ok := at[path]; ok {
 			w.kinds[i] = min(w.kinds[i], kind)
 			return
@@ -66,13 +82,13 @@ func (t *transaction) want(w *wanted, claims []lease.Claim) {
 			point(up, 2) // trees
 		}
 		if c.Scope == lease.Tree {
-			low, high, _ := below(c.Path)
+			low, high, _ := below(t.namespace, c.Path)
 			w.lows, w.highs = append(w.lows, low), append(w.highs, high)
 		}
 	}
 }
 
-func (w *wanted) empty() bool { return len(w.ids)+len(w.areas) == 0 }
+func (w *wanted) empty() bool { return len(w.ids)+len(w.areas)+len(w.holders)+len(w.named) == 0 }
 
 // readAhead reads what these calls will ask for.
 func (t *transaction) readAhead(b *pgx.Batch, calls []*groupcommit.Call[*transaction]) {
@@ -88,6 +104,14 @@ func (t *transaction) readAhead(b *pgx.Batch, calls []*groupcommit.Call[*transac
 			names = append(names, c.Attempt)
 		}
 		t.want(&w, c.Claims)
+		if t.store.contended.Load() {
+			if _, asked := t.known.holders[c.Holder]; !asked && c.Holder != "" {
+				w.holders = append(w.holders, c.Holder)
+			}
+			if _, asked := t.known.named[c.Subject]; !asked && c.Subject != "" {
+				w.named = append(w.named, string(c.Subject))
+			}
+		}
 	}
 	t.read(b, w)
 	if len(names) > 0 && t.store.withdrawn.Load() {
@@ -107,13 +131,23 @@ func (t *transaction) read(b *pgx.Batch, w wanted) {
 	if w.empty() {
 		return
 	}
-	b.Queue(t.store.sql.ahead, t.namespace, w.ids, w.paths, w.kinds, w.lows, w.highs, mostAhead).Query(func(rows pgx.Rows) error {
+	query, args := t.store.sql.ahead, []any{t.namespace, w.ids, w.paths, w.kinds, w.lows, w.highs, mostAhead}
+	if len(w.holders)+len(w.named) > 0 {
+		query, args = t.store.sql.contended, append(args, w.holders, w.named)
+	}
+	b.Queue(query, args...).Query(func(rows pgx.Rows) error {
 		rs, err := readRecords(rows)
 		if err != nil {
 			return err
 		}
 		for _, c := range w.areas {
-			t.known.covered[area{c.Path, c.Scope}] = conflicting(rs, c) < mostAhead
+			t.known.covered[area{c.Path, c.Scope}] = t.conflicting(rs, c) < mostAhead
+		}
+		for _, holder := range w.holders {
+			t.known.holders[holder] = counted(rs, func(r *rules.Record) bool { return r.Holder == holder })
+		}
+		for _, id := range w.named {
+			t.known.named[lease.ID(id)] = counted(rs, func(r *rules.Record) bool { return names(r, lease.ID(id)) })
 		}
 		for _, r := range rs {
 			t.known.add(r)
@@ -129,7 +163,7 @@ func (t *transaction) read(b *pgx.Batch, w wanted) {
 
 // conflicting returns how many rows of claims may have been found at the keys of
 // an exclusive claim, by the records that were.
-func conflicting(rs []*rules.Record, c lease.Claim) int {
+func (t *transaction) conflicting(rs []*rules.Record, c lease.Claim) int {
 	n := 0
 	for _, r := range rs {
 		for _, d := range r.Claims {
@@ -138,11 +172,26 @@ func conflicting(rs []*rules.Record, c lease.Claim) int {
 			}
 		}
 	}
-	if _, _, exact := below(c.Path); c.Scope == lease.Tree && !exact {
+	if _, _, exact := below(t.namespace, c.Path); c.Scope == lease.Tree && !exact {
 		return max(n, mostAhead)
 	}
 	return n
 }
+
+// counted reports whether fewer records match than are read of any kind: so these
+// are all.
+func counted(rs []*rules.Record, match func(*rules.Record) bool) bool {
+	n := 0
+	for _, r := range rs {
+		if match(r) {
+			n++
+		}
+	}
+	return n < mostAhead
+}
+
+// names reports whether r would replace this lease, or is under it.
+func names(r *rules.Record, id lease.ID) bool { return r.Replace.ID == id || r.Parent.ID == id }
 
 // Find implements [rules.Tx].
 func (t *transaction) Find(id lease.ID) (*rules.Record, error) {
@@ -188,21 +237,21 @@ const (
 	waitersOf = selectLeases + `holder = $2 AND ended_at = 0 AND status = 'pending' ORDER BY key, arrival LIMIT $3`
 	countOf   = `SELECT count(*) FROM {}.leases WHERE namespace = $1 AND holder = $2 AND ended_at = 0 AND deadline > $3`
 
-	dependents = selectLeases + `arrival IN (
+	dependents = `SELECT ` + columns + ` FROM {}.leases WHERE arrival = ANY(ARRAY(
 			SELECT arrival FROM {}.leases WHERE namespace = $1 AND replace_id = $2 AND replace_id <> '' AND ended_at = 0 AND status = 'pending'
-			UNION
-			SELECT arrival FROM {}.leases WHERE namespace = $1 AND parent_id = $2 AND parent_id <> '' AND ended_at = 0 AND status = 'pending')
+			UNION ALL
+			SELECT arrival FROM {}.leases WHERE namespace = $1 AND parent_id = $2 AND parent_id <> '' AND ended_at = 0 AND status = 'pending'))
 		ORDER BY key, arrival LIMIT $3`
-	chained = selectLeases + `arrival IN (
-			SELECT arrival FROM {}.lease_chains WHERE namespace = $1 AND member = $2 AND waiting = $3 ORDER BY arrival LIMIT $4)
+	chained = `SELECT ` + columns + ` FROM {}.leases WHERE arrival = ANY(ARRAY(
+			SELECT arrival FROM {}.lease_chains WHERE namespace = $1 AND member = $2 AND waiting = $3 ORDER BY arrival LIMIT $4))
 		ORDER BY arrival`
-	due     = selectLeases + `ended_at = 0 AND deadline <= $2 ORDER BY deadline, arrival LIMIT $3`
+	due     = selectLeases + `ended_at = 0 AND deadline > 0 AND deadline <= $2 ORDER BY deadline, arrival LIMIT $3`
 	endedAt = selectLeases + `ended_at > 0 AND ended_at = $2 ORDER BY arrival`
 )
 
 // LeasesOf implements [rules.Tx].
 func (t *transaction) LeasesOf(holder string, limit int) ([]*rules.Record, error) {
-	return t.records(t.store.sql.leasesOf, t.namespace, holder, limit)
+	return t.of(t.store.sql.leasesOf, lease.Active, holder, limit)
 }
 
 // WaitersOf implements [rules.Tx].
@@ -210,13 +259,37 @@ func (t *transaction) WaitersOf(holder string, limit int) ([]*rules.Record, erro
 	if t.counters.Waiting == 0 {
 		return nil, nil
 	}
-	return t.records(t.store.sql.waitersOf, t.namespace, holder, limit)
+	return t.of(t.store.sql.waitersOf, lease.Pending, holder, limit)
+}
+
+func (t *transaction) of(query string, status lease.Status, holder string, limit int) ([]*rules.Record, error) {
+	if _, asked := t.known.holders[holder]; !asked {
+		var b pgx.Batch
+		t.read(&b, wanted{holders: []string{holder}})
+		if err := t.send(&b); err != nil {
+			return nil, err
+		}
+	}
+	if t.known.holders[holder] {
+		return t.known.picked(status, limit, func(r *rules.Record) bool { return r.Holder == holder }), nil
+	}
+	return t.records(query, t.namespace, holder, limit)
 }
 
 // Dependents implements [rules.Tx].
 func (t *transaction) Dependents(id lease.ID, limit int) ([]*rules.Record, error) {
 	if t.counters.Waiting == 0 {
 		return nil, nil
+	}
+	if _, asked := t.known.named[id]; !asked {
+		var b pgx.Batch
+		t.read(&b, wanted{named: []string{string(id)}})
+		if err := t.send(&b); err != nil {
+			return nil, err
+		}
+	}
+	if t.known.named[id] {
+		return t.known.picked(lease.Pending, limit, func(r *rules.Record) bool { return names(r, id) }), nil
 	}
 	return t.records(t.store.sql.dependents, t.namespace, string(id), limit)
 }

@@ -1,15 +1,16 @@
 package postgresbackend
 
 import (
+	"strings"
+
 	"github.com/jackc/pgx/v5"
 
 	"github.com/leasekit/leasekit/backend/rules"
-	"github.com/leasekit/leasekit/internal/claimkeys"
 	"github.com/leasekit/leasekit/internal/rowtext"
 	"github.com/leasekit/leasekit/lease"
 )
 
-const deleteLeases = `DELETE FROM {}.leases WHERE namespace = $1 AND arrival = ANY($2::bigint[])`
+const deleteLeases = `DELETE FROM {}.leases WHERE arrival = ANY($1::bigint[])`
 
 // Put implements [rules.Tx].
 func (t *transaction) Put(r *rules.Record) error {
@@ -17,10 +18,9 @@ func (t *transaction) Put(r *rules.Record) error {
 		return err
 	}
 	if old := t.known.entries[r.ID]; old != nil {
-		// It was asked for before and withdrawn, or is forgotten: what has ended
-		// has no claims any more.
+		// It was asked for before and withdrawn, or is forgotten.
 		if old.exists {
-			t.replaced = append(t.replaced, old.r.Arrival)
+			t.replaced = append(t.replaced, old)
 		}
 		t.ended--
 	}
@@ -44,14 +44,9 @@ func (t *transaction) Update(r *rules.Record, was lease.Status) error {
 	return nil
 }
 
-// writes are rows that are written together.
+// writes are the values of rows that are written together.
 type writes struct {
-	inserted  inserted
-	updated   updated
-	unclaimed claimRows
-	claimed   claimRows
-	unchained chainRows
-	chained   chainRows
+	inserted, updated, unclaimed, claimed, unchained, chained []any
 }
 
 // flush adds the statements that write what has changed.
@@ -61,85 +56,60 @@ func (t *transaction) flush(b *pgx.Batch) error {
 		if e == nil || !e.dirty {
 			continue
 		}
-		if err := w.add(e); err != nil {
+		if err := w.add(t.namespace, e); err != nil {
 			return err
 		}
 	}
 	sql := &t.store.sql
-	if len(t.replaced) > 0 {
-		b.Queue(sql.deleteLeases, t.namespace, t.replaced)
-		t.replaced = nil
+	var replaced []int64
+	for _, e := range t.replaced {
+		replaced = append(replaced, e.r.Arrival)
+		if !e.stored.Ended() { // it has ended in this transaction
+			w.unclaimed = appendClaims(w.unclaimed, t.namespace, e.r, e.stored, false)
+			w.unchained = appendChain(w.unchained, t.namespace, e.r, e.stored)
+		}
 	}
-	if len(w.updated.arrival) > 0 {
-		b.Queue(sql.updateLeases, w.updated.args(t.namespace)...)
+	if t.replaced = nil; len(replaced) > 0 {
+		b.Queue(sql.deleteLeases, replaced)
 	}
-	if len(w.inserted.arrival) > 0 {
-		b.Queue(sql.insertLeases, w.inserted.args(t.namespace)...)
-	}
-	if c := &w.unclaimed; len(c.path) > 0 {
-		b.Queue(sql.deleteClaims, t.namespace, c.path, c.kind, c.waiting, c.key, c.arrival)
-	}
-	if c := &w.claimed; len(c.path) > 0 {
-		b.Queue(sql.insertClaims, t.namespace, c.path, c.kind, c.waiting, c.key, c.arrival, c.holder)
-	}
-	if c := &w.unchained; len(c.member) > 0 {
-		b.Queue(sql.deleteChains, t.namespace, c.member, c.waiting, c.arrival)
-	}
-	if c := &w.chained; len(c.member) > 0 {
-		b.Queue(sql.insertChains, t.namespace, c.member, c.waiting, c.arrival)
-	}
-	t.flushEvents(b)
+	sql.updateLeases.write(b, w.updated)
+	sql.insertLeases.write(b, w.inserted)
+	sql.deleteClaims.write(b, w.unclaimed)
+	sql.insertClaims.write(b, w.claimed)
+	sql.deleteChains.write(b, w.unchained)
+	sql.insertChains.write(b, w.chained)
+	sql.insertEvents.write(b, t.events)
+	t.events = nil
 	t.flushTombstones(b)
 	return nil
 }
 
 // add writes an entry as it now is.
-func (w *writes) add(e *entry) error {
+func (w *writes) add(namespace int32, e *entry) error {
 	if e.exists {
-		w.updated.add(e.r)
-	} else if err := w.inserted.add(e.r); err != nil {
-		return err
+		w.updated = appendUpdated(w.updated, e.r)
+	} else {
+		var err error
+		if w.inserted, err = appendInserted(w.inserted, namespace, e.r); err != nil {
+			return err
+		}
 	}
 	had, has := e.exists && !e.stored.Ended(), !e.r.Status.Ended()
 	if had && (!has || e.stored != e.r.Status) {
-		w.unclaimed.add(e.r, e.stored)
-		w.unchained.add(e.r, e.stored)
+		w.unclaimed = appendClaims(w.unclaimed, namespace, e.r, e.stored, false)
+		w.unchained = appendChain(w.unchained, namespace, e.r, e.stored)
 	}
 	if has && (!had || e.stored != e.r.Status) {
-		w.claimed.add(e.r, e.r.Status)
-		w.chained.add(e.r, e.r.Status)
+		w.claimed = appendClaims(w.claimed, namespace, e.r, e.r.Status, true)
+		w.chained = appendChain(w.chained, namespace, e.r, e.r.Status)
 	}
 	e.exists, e.dirty, e.stored = true, false, e.r.Status
 	return nil
 }
 
-// add adds the record's claims as those of a waiter or of a lease. Two of them
-// may have one key: shared and exclusive ones are never both there, but paths
-// that are cut have the same only if they are the same.
-func (c *claimRows) add(r *rules.Record, status lease.Status) {
-	waiting, key := claimed(status, r.Key)
-	for _, claim := range r.Claims {
-		c.path, c.kind = append(c.path, pathKey(claim.Path)), append(c.kind, int16(claimkeys.Kind(claim)))
-		c.waiting, c.key = append(c.waiting, waiting), append(c.key, key)
-		c.arrival, c.holder = append(c.arrival, r.Arrival), append(c.holder, r.Holder)
-	}
-}
+const insertEvents = `INSERT INTO {}.lease_history (namespace, seq, kind, at, recorded_at, lease_id, lease, actor, reason) SELECT * FROM @ AS v`
 
-func (c *chainRows) add(r *rules.Record, status lease.Status) {
-	waiting, _ := claimed(status, 0)
-	for _, member := range r.Chain {
-		c.member, c.waiting, c.arrival = append(c.member, string(member)), append(c.waiting, waiting), append(c.arrival, r.Arrival)
-	}
-}
-
-// eventRows are rows of lease_history.
-type eventRows struct {
-	seq, at, recorded              []int64
-	kind, id, lease, actor, reason []string
-}
-
-const insertEvents = `INSERT INTO {}.lease_history (namespace, seq, kind, at, recorded_at, lease_id, lease, actor, reason)
-	SELECT $1::integer, * FROM unnest($2::bigint[], $3::text[], $4::bigint[], $5::bigint[], $6::text[], $7::text[], $8::text[], $9::text[])`
+var eventTypes = strings.Fields(`integer bigint text bigint bigint text text text text`)
 
 // Append implements [rules.Tx].
 func (t *transaction) Append(e lease.Event) error {
@@ -151,25 +121,16 @@ func (t *transaction) Append(e lease.Event) error {
 		}
 	}
 	t.written = true
-	w := &t.events
-	w.seq, w.kind, w.at = append(w.seq, int64(e.Seq)), append(w.kind, string(e.Kind)), append(w.at, e.At.UnixMilli())
-	w.recorded, w.id, w.lease = append(w.recorded, t.counters.Now), append(w.id, string(e.Lease.ID)), append(w.lease, string(text))
-	w.actor, w.reason = append(w.actor, e.Actor), append(w.reason, e.Reason)
+	t.events = append(t.events, t.namespace, int64(e.Seq), string(e.Kind), e.At.UnixMilli(), t.counters.Now, string(e.Lease.ID), string(text),
+		e.Actor, e.Reason)
 	return nil
-}
-
-func (t *transaction) flushEvents(b *pgx.Batch) {
-	if w := t.events; len(w.seq) > 0 {
-		b.Queue(t.store.sql.insertEvents, t.namespace, w.seq, w.kind, w.at, w.recorded, w.id, w.lease, w.actor, w.reason)
-		t.events = eventRows{}
-	}
 }
 
 const (
 	insertTombstones = `INSERT INTO {}.lease_tombstones (namespace, name, until) SELECT $1::integer, * FROM unnest($2::text[], $3::bigint[])
-		ON CONFLICT (namespace, name) DO UPDATE SET until = excluded.until`
-	purgeTombstones = `DELETE FROM {}.lease_tombstones WHERE namespace = $1 AND name IN (
-		SELECT name FROM {}.lease_tombstones WHERE namespace = $1 AND until <= $2 ORDER BY until LIMIT $3)`
+		ON CONFLICT (name, namespace) DO UPDATE SET until = excluded.until`
+	purgeTombstones = `DELETE FROM {}.lease_tombstones WHERE namespace = $1 AND name = ANY(ARRAY(
+		SELECT name FROM {}.lease_tombstones WHERE namespace = $1 AND until <= $2 ORDER BY until LIMIT $3))`
 )
 
 // AddTombstone implements [rules.Tx].
@@ -195,12 +156,11 @@ func (t *transaction) flushTombstones(b *pgx.Batch) {
 }
 
 const (
-	forgetEnded = `DELETE FROM {}.leases WHERE namespace = $1 AND arrival IN (
-		SELECT arrival FROM {}.leases WHERE namespace = $1 AND ended_at > 0 AND ended_at <= $2 ORDER BY ended_at, arrival LIMIT $3)`
-	trimHistory = `DELETE FROM {}.lease_history WHERE namespace = $1 AND seq IN (
-		SELECT seq FROM {}.lease_history WHERE namespace = $1 AND (recorded_at <= $2 OR seq <= $3)
-			AND seq < (SELECT min(seq) FROM {}.lease_history WHERE namespace = $1) + $4
-		ORDER BY seq LIMIT $4)`
+	forgetEnded = `DELETE FROM {}.leases WHERE arrival = ANY(ARRAY(
+		SELECT arrival FROM {}.leases WHERE namespace = $1 AND ended_at > 0 AND ended_at <= $2 ORDER BY ended_at, arrival LIMIT $3))`
+	trimHistory = `DELETE FROM {}.lease_history WHERE namespace = $1 AND seq <= (
+		SELECT max(seq) FROM (SELECT seq, recorded_at FROM {}.lease_history WHERE namespace = $1 ORDER BY seq LIMIT $4) AS oldest
+		WHERE recorded_at <= $2 OR seq <= $3)`
 )
 
 // change writes what has changed, and then runs a statement.

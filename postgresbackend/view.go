@@ -171,7 +171,7 @@ const (
 	oldestEvent = `SELECT coalesce(min(seq), 0) FROM {}.lease_history WHERE namespace = $1`
 	countTotals = `SELECT count(*) FILTER (WHERE status = 'active'), count(*) FILTER (WHERE status = 'pending'),
 			coalesce(min(created_at) FILTER (WHERE status = 'pending'), 0)
-		FROM {}.leases WHERE namespace = $1 AND ended_at = 0 AND deadline > $2`
+		FROM {}.leases WHERE namespace = $1 AND ended_at = 0 AND deadline > 0 AND deadline > $2`
 )
 
 // Oldest implements [rules.View].
@@ -190,6 +190,7 @@ func (v *view) Totals(now int64) (t rules.Totals, err error) {
 type filter struct {
 	text strings.Builder
 	args []any
+	low  int64 // of the namespace's arrivals
 }
 
 // add appends text and an argument behind it.
@@ -199,8 +200,9 @@ func (f *filter) add(text string, arg any) {
 }
 
 func newFilter(namespace int32, schema string) *filter {
-	f := &filter{}
-	f.add(`SELECT `+columns+` FROM `+schema+`.leases WHERE namespace = `, namespace)
+	f := &filter{low: int64(namespace) << spanBits}
+	_, high := span(namespace)
+	f.add(`SELECT `+columns+` FROM `+schema+`.leases WHERE arrival < `, high)
 	return f
 }
 
@@ -210,26 +212,27 @@ func living(q lease.Query, namespace int32, schema string) *filter {
 	f.text.WriteString(` AND ended_at = 0`)
 	if q.ID != "" {
 		f.add(` AND id = `, string(q.ID))
+		f.add(` AND namespace = `, namespace)
 	}
 	if q.Holder != "" {
 		f.add(` AND holder = `, q.Holder)
 	}
-	at := `SELECT arrival FROM ` + schema + `.lease_claims WHERE namespace = $1 AND path `
+	at := `SELECT arrival FROM ` + schema + `.lease_claims WHERE path `
 	if q.Path != "" {
 		above := claimkeys.Above(q.Path)
 		for i, up := range above {
-			above[i] = pathKey(up)
+			above[i] = pathKey(namespace, up)
 		}
-		f.add(` AND arrival IN (`+at+`= `, pathKey(q.Path))
+		f.add(` AND arrival = ANY(ARRAY(`+at+`= `, pathKey(namespace, q.Path))
 		f.add(` UNION ALL `+at+`= ANY(`, above)
-		f.text.WriteString(`::text[]) AND kind >= 2)`) // trees
+		f.text.WriteString(`::text[]) AND kind >= 2))`) // trees
 	}
 	if q.Under != "" {
-		low, high, _ := below(q.Under) // a step looks again whether it matches
-		f.add(` AND arrival IN (`+at+`= `, pathKey(q.Under))
+		low, high, _ := below(namespace, q.Under) // a step looks again whether it matches
+		f.add(` AND arrival = ANY(ARRAY(`+at+`= `, pathKey(namespace, q.Under))
 		f.add(` UNION ALL `+at+`> `, low)
 		f.add(` AND path < `, high)
-		f.text.WriteString(`)`)
+		f.text.WriteString(`))`)
 	}
 	return f
 }
@@ -240,6 +243,7 @@ func remembered(q lease.Query, namespace int32, schema string) *filter {
 	f := newFilter(namespace, schema)
 	if q.ID != "" {
 		f.add(` AND id = `, string(q.ID))
+		f.add(` AND namespace = `, namespace)
 	}
 	if q.Holder != "" {
 		f.add(` AND holder = `, q.Holder)
@@ -249,7 +253,7 @@ func remembered(q lease.Query, namespace int32, schema string) *filter {
 
 // page returns the query for those that come after this arrival.
 func (f *filter) page(after int64, limit int) (query string, args []any) {
-	f.add(` AND arrival > `, after)
+	f.add(` AND arrival > `, max(after, f.low))
 	f.add(` ORDER BY arrival LIMIT `, limit)
 	return f.text.String(), f.args
 }

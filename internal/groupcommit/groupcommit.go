@@ -87,6 +87,7 @@ type Options struct {
 
 	// For a store that reads ahead more than the Subject; see Batch.Queued.
 	Attempt string
+	Holder  string
 	Claims  []lease.Claim
 }
 

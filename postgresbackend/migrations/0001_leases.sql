@@ -1,9 +1,13 @@
 -- Runs with the schema as its search_path. Times are Unix milliseconds of the
 -- store's clock; 0 is none, and '' is no text. Text is compared byte by byte.
+--
+-- Where a row is looked up by something that few rows have, an index begins with
+-- that and not with the namespace: without statistics the planner takes a
+-- namespace for a few rows, and would rather look through it.
 
 -- One row a namespace: its configuration.
 CREATE TABLE lease_configs (
-	namespace  integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+	namespace  integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY CHECK (namespace BETWEEN 1 AND 262143),
 	name       text COLLATE "C" NOT NULL UNIQUE,
 	version    bigint  NOT NULL,
 	config     text    NOT NULL, -- JSON
@@ -28,8 +32,8 @@ CREATE TABLE lease_counters (
 
 -- One row a request: waiters, leases, and what has ended until it is forgotten.
 CREATE TABLE leases (
+	arrival        bigint  PRIMARY KEY, -- namespace * 2^44 + a number that rises
 	namespace      integer NOT NULL,
-	arrival        bigint  NOT NULL,
 	id             text COLLATE "C" NOT NULL,
 	holder         text COLLATE "C" NOT NULL,
 	status         text    NOT NULL, -- pending, active, expired, released, failed
@@ -59,47 +63,45 @@ CREATE TABLE leases (
 	granted_at     bigint  NOT NULL,
 	deadline       bigint  NOT NULL, -- the expiry, or when the place lapses
 	updated_at     bigint  NOT NULL,
-	ended_at       bigint  NOT NULL,
-	PRIMARY KEY (namespace, arrival)
+	ended_at       bigint  NOT NULL
 );
 
-CREATE UNIQUE INDEX leases_id ON leases (namespace, id);
-CREATE INDEX leases_holder ON leases (namespace, holder, status, arrival) WHERE ended_at = 0;
-CREATE INDEX leases_deadline ON leases (namespace, deadline, arrival) WHERE ended_at = 0;
+CREATE UNIQUE INDEX leases_id ON leases (id, namespace);
+CREATE INDEX leases_holder ON leases (holder, namespace, status, arrival) WHERE ended_at = 0;
+CREATE INDEX leases_deadline ON leases (namespace, deadline, arrival) WHERE ended_at = 0 AND deadline > 0;
 CREATE INDEX leases_ended ON leases (namespace, ended_at, arrival) WHERE ended_at > 0;
-CREATE INDEX leases_replace ON leases (namespace, replace_id) WHERE replace_id <> '' AND ended_at = 0;
-CREATE INDEX leases_parent ON leases (namespace, parent_id) WHERE parent_id <> '' AND ended_at = 0;
+CREATE INDEX leases_replace ON leases (replace_id, namespace) WHERE replace_id <> '' AND ended_at = 0;
+CREATE INDEX leases_parent ON leases (parent_id, namespace) WHERE parent_id <> '' AND ended_at = 0;
 
 -- One row a claim of an active lease (waiting 0, key 0) or of a waiter (waiting
 -- 1, its key). kind is 2*scope + mode: what conflicts with a claim is a few
 -- ranges of this key, each in the order of the queue. A long path is cut, and
 -- a hash of it put behind: an index holds no more.
 CREATE TABLE lease_claims (
-	namespace integer  NOT NULL,
-	path      text COLLATE "C" NOT NULL,
-	kind      smallint NOT NULL,
-	waiting   smallint NOT NULL,
-	key       bigint   NOT NULL,
-	arrival   bigint   NOT NULL,
-	holder    text COLLATE "C" NOT NULL,
-	PRIMARY KEY (namespace, path, kind, waiting, key, arrival)
+	path    text COLLATE "C" NOT NULL, -- namespace:path
+	kind    smallint NOT NULL,
+	waiting smallint NOT NULL,
+	key     bigint   NOT NULL,
+	arrival bigint   NOT NULL,
+	holder  text COLLATE "C" NOT NULL,
+	PRIMARY KEY (path, kind, waiting, key, arrival)
 );
 
 -- One row a member of the chain of an active lease (waiting 0) or of a waiter (1).
 CREATE TABLE lease_chains (
-	namespace integer  NOT NULL,
 	member    text COLLATE "C" NOT NULL,
+	namespace integer  NOT NULL,
 	waiting   smallint NOT NULL,
 	arrival   bigint   NOT NULL,
-	PRIMARY KEY (namespace, member, waiting, arrival)
+	PRIMARY KEY (member, namespace, waiting, arrival)
 );
 
 -- Attempts that were withdrawn, for a while.
 CREATE TABLE lease_tombstones (
-	namespace integer NOT NULL,
 	name      text COLLATE "C" NOT NULL,
+	namespace integer NOT NULL,
 	until     bigint  NOT NULL,
-	PRIMARY KEY (namespace, name)
+	PRIMARY KEY (name, namespace)
 );
 
 CREATE INDEX lease_tombstones_until ON lease_tombstones (namespace, until);
@@ -118,4 +120,4 @@ CREATE TABLE lease_history (
 	PRIMARY KEY (namespace, seq)
 );
 
-CREATE INDEX lease_history_id ON lease_history (namespace, lease_id, seq) WHERE lease_id <> '';
+CREATE INDEX lease_history_id ON lease_history (lease_id, namespace, seq) WHERE lease_id <> '';

@@ -194,6 +194,9 @@ func (s *Server) logTail() string {
 	return string(bytes.TrimSpace(content[max(0, len(content)-most):]))
 }
 
+// Dir is where the server keeps its data, its socket and its log.
+func (s *Server) Dir() string { return s.dir }
+
 // URL is the server's, as its superuser; it stays the same over restarts.
 func (s *Server) URL() string { return s.URLAs("postgres") }
 

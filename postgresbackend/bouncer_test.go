@@ -1,0 +1,40 @@
+package postgresbackend
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/leasekit/leasekit/conformance"
+	"github.com/leasekit/leasekit/postgresbackend/internal/pgtest"
+)
+
+// Behind PgBouncer in transaction mode nothing is prepared and LISTEN hears
+// nothing: everything works, and waiters are found by asking.
+func TestPgBouncer(t *testing.T) {
+	url := pgtest.Shared().Bouncer(t)
+	t.Run("Parity", func(t *testing.T) { conformance.Parity(t, opened(url), conformance.Seeds(21, 3)...) })
+	t.Run("HandOver", func(t *testing.T) {
+		o := &Options{Namespace: "bouncer"}
+		holder, waiter := open(t, url, o), open(t, url, o)
+		held, err := holder.TryAcquire(t.Context(), request("a", "f"))
+		require.NoError(t, err)
+		granted := make(chan error, 1)
+		go func() {
+			_, err := waiter.Acquire(t.Context(), request("b", "f"))
+			granted <- err
+		}()
+		require.Eventually(t, func() bool {
+			stats, err := holder.Stats(t.Context())
+			return err == nil && stats.Pending == 1
+		}, patience, 5*time.Millisecond)
+		require.NoError(t, holder.Release(t.Context(), held.Ref()))
+		select {
+		case err := <-granted:
+			require.NoError(t, err)
+		case <-time.After(patience):
+			t.Fatal("the waiter was not granted the path")
+		}
+	})
+}
