@@ -34,7 +34,9 @@ func TestRights(t *testing.T) {
 	open(t, server.URL(), nil) // makes the schema
 	server.Exec(`CREATE ROLE leases LOGIN; REVOKE CREATE ON SCHEMA public FROM PUBLIC; ` + grants(t))
 	conformance.Parity(t, func(tb testing.TB) conformance.Fixture {
-		f := fixture(tb, func(tb testing.TB, o *Options) (*Store, error) { return OpenStore(tb.Context(), server.URLAs("leases"), o) })
+		f := fixture(tb, func(tb testing.TB, o *Options) (*Store, error) {
+			return OpenStore(tb.Context(), server.URLAs("leases"), o)
+		})
 		return f
 	}, conformance.Seeds(31, 2)...)
 	m := open(t, server.URLAs("leases"), &Options{Namespace: "another"})
