@@ -110,6 +110,8 @@ func cases() []testCase {
 		subleaseCases,
 		subleaseEndCases,
 		reopenCases,
+		sizeCases,
+		secondCases,
 	)
 }
 
