@@ -34,7 +34,7 @@ local function force(query, limit, actor, note, name, again)
   local ended, count, outcome = {}, 0, more and 'again' or 'done'
   for _, r in ipairs(records) do
     if count == most or step.endedEnough() then
-      outcome = count == limit and 'done' or 'again'
+      outcome = limit > 0 and count == limit and 'done' or 'again'
       break
     elseif step.over(r) then
       step.expire(r)
