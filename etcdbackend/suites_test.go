@@ -16,7 +16,7 @@ import (
 // bubble's.
 func virtual(testing.TB) conformance.Fixture {
 	var cluster *fakeEtcd
-	return conformance.Fixture{Open: func(t testing.TB) backend.Store {
+	return conformance.Fixture{Reopen: nothing, Open: func(t testing.TB) backend.Store {
 		if cluster == nil {
 			cluster = newFake()
 		}
@@ -25,6 +25,9 @@ func virtual(testing.TB) conformance.Fixture {
 		return s
 	}}
 }
+
+// nothing is to be done to a cluster whose clients have all gone.
+func nothing(testing.TB) {}
 
 func TestConformance(t *testing.T) { conformance.Run(t, virtual) }
 
@@ -39,7 +42,7 @@ func TestServer(t *testing.T) {
 	var namespaces atomic.Int64
 	onServer := func(testing.TB) conformance.Fixture {
 		o := &Options{Namespace: fmt.Sprintf("case %d", namespaces.Add(1)), MaxSkew: OneClock}
-		return conformance.Fixture{RealTime: true, Open: func(t testing.TB) backend.Store {
+		return conformance.Fixture{RealTime: true, Reopen: nothing, Open: func(t testing.TB) backend.Store {
 			s, err := NewStore(t.Context(), client, o)
 			require.NoError(t, err)
 			return s
