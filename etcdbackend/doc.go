@@ -57,9 +57,9 @@
 // ended within Config.EndedRetention, in each process: about a kilobyte each.
 //
 // The history is compressed and stays in etcd, whose database is small (2 GB by
-// default, for all applications): set Config.HistoryRetention or HistoryMaxEvents
-// to what is needed, and let etcd compact and be defragmented as for any use of it
-// (--auto-compaction-retention).
+// default, for all applications): a million events at most unless
+// Config.HistoryMaxEvents says otherwise. Let etcd compact and be defragmented as
+// for any use of it (--auto-compaction-retention).
 //
 // # Rights
 //

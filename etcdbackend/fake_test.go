@@ -65,7 +65,7 @@ type (
 		*fakeEtcd
 		ctx         context.Context
 		cmps        []clientv3.Cmp
-		then, else_ []clientv3.Op
+		then, other []clientv3.Op
 	}
 )
 
@@ -97,7 +97,7 @@ func (f *fakeKV) Txn(ctx context.Context) clientv3.Txn {
 
 func (t *fakeTxn) If(cs ...clientv3.Cmp) clientv3.Txn   { t.cmps = cs; return t }
 func (t *fakeTxn) Then(ops ...clientv3.Op) clientv3.Txn { t.then = ops; return t }
-func (t *fakeTxn) Else(ops ...clientv3.Op) clientv3.Txn { t.else_ = ops; return t }
+func (t *fakeTxn) Else(ops ...clientv3.Op) clientv3.Txn { t.other = ops; return t }
 
 func (t *fakeTxn) Commit() (*clientv3.TxnResponse, error) {
 	t.mu.Lock()
@@ -129,7 +129,7 @@ func (t *fakeTxn) Commit() (*clientv3.TxnResponse, error) {
 	case answer.Succeeded:
 		t.commit(t.then)
 	default:
-		for _, op := range t.else_ {
+		for _, op := range t.other {
 			if op.IsPut() {
 				t.commit([]clientv3.Op{op})
 				continue

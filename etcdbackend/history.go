@@ -79,13 +79,20 @@ func (t *transaction) Append(e lease.Event) error {
 	return nil
 }
 
+// maxEvents is how many events are kept where Config.HistoryMaxEvents is 0: etcd's
+// database is small.
+const maxEvents = 1_000_000
+
 // Trim implements [rules.Tx]. A key of which all events are trimmed is deleted;
 // of another the head says which of its events are still there.
 func (t *transaction) Trim(before int64, keep, limit int) (int, error) {
+	if keep == 0 {
+		keep = maxEvents
+	}
 	n, h := 0, &t.head
 	var events []event
 	for n < limit && h.Oldest <= h.Counters.Seq {
-		beyond := keep > 0 && int64(h.Counters.Seq-h.Oldest) >= int64(keep)
+		beyond := int64(h.Counters.Seq-h.Oldest) >= int64(keep)
 		if !beyond && h.OldestAt > before {
 			break
 		}

@@ -39,7 +39,7 @@ type link struct {
 }
 
 const (
-	maxRecent = 256 // transactions of which the events are in memory
+	maxRecent = 128 // transactions of which the events are in memory
 	maxLinks  = 256
 )
 

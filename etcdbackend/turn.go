@@ -52,9 +52,9 @@ func (s *Store) awaitTurn(ctx context.Context) {
 		cancel()
 		s.woke = 0
 	}
-	var patience *time.Timer
-	var waiting int64
-	for {
+	patience := time.NewTimer(turnPatience)
+	defer patience.Stop()
+	for waiting := int64(0); ; {
 		m.mutex.RLock()
 		client, since := m.ahead(own, before)
 		told, moved := m.told, m.moved
@@ -62,12 +62,8 @@ func (s *Store) awaitTurn(ctx context.Context) {
 		if client == "" && told >= s.inLine || since == s.passed {
 			return
 		}
-		if patience == nil || since != waiting { // another is the first
-			if patience != nil {
-				patience.Stop()
-			}
-			patience = time.NewTimer(turnPatience)
-			defer patience.Stop()
+		if since != waiting { // another is the first
+			patience.Reset(turnPatience)
 			waiting = since
 		}
 		select {

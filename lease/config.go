@@ -55,7 +55,7 @@ type Config struct {
 	// or 0 for ever.
 	HistoryRetention time.Duration
 	// HistoryMaxEvents is how many events are kept: at least 1, or 0 for the
-	// store's default (Redis 1,000,000, others without limit).
+	// store's default (Redis and etcd 1,000,000, others without limit).
 	HistoryMaxEvents int
 	// EndedRetention is how long Get still knows what ended:
 	// [MinEndedRetention] to [MaxTTL].

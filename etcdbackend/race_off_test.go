@@ -1,0 +1,8 @@
+//go:build !race
+
+package etcdbackend
+
+const (
+	raced       = false
+	paritySeeds = 300
+)
