@@ -30,6 +30,7 @@ func grants(t *testing.T) string {
 // A role with the rights that the documentation lists, and no others, can do
 // everything.
 func TestRights(t *testing.T) {
+	t.Parallel()
 	server := pgtest.Start(t, false)
 	open(t, server.URL(), nil) // makes the schema
 	server.Exec(`CREATE ROLE leases LOGIN; REVOKE CREATE ON SCHEMA public FROM PUBLIC; ` + grants(t))

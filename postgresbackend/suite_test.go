@@ -66,8 +66,12 @@ func fixture(tb testing.TB, open func(testing.TB, *Options) (*Store, error)) con
 	}
 }
 
-func TestConformance(t *testing.T) { conformance.Run(t, pooled) }
+func TestConformance(t *testing.T) {
+	t.Parallel()
+	conformance.Run(t, pooled)
+}
 
 func TestParity(t *testing.T) {
-	conformance.Parity(t, pooled, conformance.Seeds(1, 10)...)
+	t.Parallel()
+	conformance.Parity(t, pooled, conformance.Seeds(1, paritySeeds)...)
 }
