@@ -35,8 +35,9 @@ func TestRights(t *testing.T) {
 	open(t, server.URL(), nil) // makes the schema
 	server.Exec(`CREATE ROLE leases LOGIN; REVOKE CREATE ON SCHEMA public FROM PUBLIC; ` + grants(t))
 	conformance.Parity(t, func(tb testing.TB) conformance.Fixture {
-		f := fixture(tb, func(tb testing.TB, o *Options) (*Store, error) { return OpenStore(tb.Context(), server.URLAs("leases"), o) })
-		return f
+		return fixtureOn(tb, server.URL(), func(tb testing.TB, o *Options) (*Store, error) {
+			return OpenStore(tb.Context(), server.URLAs("leases"), o)
+		})
 	}, conformance.Seeds(31, 2)...)
 	m := open(t, server.URLAs("leases"), &Options{Namespace: "another"})
 	_, err := m.Sweep(t.Context())

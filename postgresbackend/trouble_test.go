@@ -49,7 +49,7 @@ func (w *worked) work(ctx context.Context, m lease.Manager, holder, path string)
 		case err != nil && ctx.Err() == nil:
 			return err
 		case err != nil:
-			return nil
+			continue // the context has ended
 		}
 		w.mu.Lock()
 		w.tokens[path] = append(w.tokens[path], l.Token)
@@ -129,7 +129,7 @@ func TestLockedRow(t *testing.T) {
 	require.NoError(t, err)
 	conn, err := pgx.Connect(t.Context(), server.URL())
 	require.NoError(t, err)
-	defer conn.Close(context.Background())
+	defer func() { _ = conn.Close(context.Background()) }()
 	_, err = conn.Exec(t.Context(), `BEGIN; SELECT * FROM leasekit.lease_counters JOIN leasekit.lease_configs USING (namespace) WHERE name = 'locked' FOR UPDATE`)
 	require.NoError(t, err)
 
