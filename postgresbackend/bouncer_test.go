@@ -13,6 +13,7 @@ import (
 // Behind PgBouncer in transaction mode nothing is prepared and LISTEN hears
 // nothing: everything works, and waiters are found by asking.
 func TestPgBouncer(t *testing.T) {
+	t.Parallel()
 	url := pgtest.Shared().Bouncer(t)
 	t.Run("Parity", func(t *testing.T) { conformance.Parity(t, opened(url), conformance.Seeds(21, 3)...) })
 	t.Run("HandOver", func(t *testing.T) {

@@ -7,4 +7,7 @@ import (
 	"github.com/leasekit/leasekit/postgresbackend/internal/pgtest"
 )
 
-func TestHelpers(t *testing.T) { conformance.RunHelpers(t, opened(pgtest.Shared().URL())) }
+func TestHelpers(t *testing.T) {
+	t.Parallel()
+	conformance.RunHelpers(t, opened(pgtest.Shared().URL()))
+}

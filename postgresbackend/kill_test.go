@@ -53,7 +53,7 @@ func TestKilledClients(t *testing.T) {
 	require.NoError(t, err)
 	m := backend.New(s, nil)
 	defer m.Close()
-	const processes, kills = 3, 60
+	const processes, kills = 3, 3 * troubles
 	children := make([]*proctest.Process, processes)
 	start := func(i int) {
 		children[i] = proctest.Start(t, "work", server.URL())

@@ -30,14 +30,14 @@ func grants(t *testing.T) string {
 // A role with the rights that the documentation lists, and no others, can do
 // everything.
 func TestRights(t *testing.T) {
+	t.Parallel()
 	server := pgtest.Start(t, false)
 	open(t, server.URL(), nil) // makes the schema
 	server.Exec(`CREATE ROLE leases LOGIN; REVOKE CREATE ON SCHEMA public FROM PUBLIC; ` + grants(t))
 	conformance.Parity(t, func(tb testing.TB) conformance.Fixture {
-		f := fixture(tb, func(tb testing.TB, o *Options) (*Store, error) {
+		return fixtureOn(tb, server.URL(), func(tb testing.TB, o *Options) (*Store, error) {
 			return OpenStore(tb.Context(), server.URLAs("leases"), o)
 		})
-		return f
 	}, conformance.Seeds(31, 2)...)
 	m := open(t, server.URLAs("leases"), &Options{Namespace: "another"})
 	_, err := m.Sweep(t.Context())

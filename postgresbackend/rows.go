@@ -78,9 +78,6 @@ type table struct {
 	width int       // of a row
 }
 
-// maxRows is how many rows one statement writes at most.
-const maxRows = 32
-
 // newTable returns a table's statements: text is that with VALUES where @ stands.
 // Of the first row each value has its type.
 func newTable(text string, types ...string) table {

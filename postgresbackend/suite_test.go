@@ -45,14 +45,19 @@ func opened(url string) func(testing.TB) conformance.Fixture {
 	}
 }
 
-// fixture is a namespace of its own on the shared server, whose tables must agree
-// with each other at the end.
+// fixture is a namespace of its own on the shared server.
 func fixture(tb testing.TB, open func(testing.TB, *Options) (*Store, error)) conformance.Fixture {
+	return fixtureOn(tb, pgtest.Shared().URL(), open)
+}
+
+// fixtureOn is a namespace of its own on the server at url, whose tables must
+// agree with each other at the end.
+func fixtureOn(tb testing.TB, url string, open func(testing.TB, *Options) (*Store, error)) conformance.Fixture {
 	options := Options{Namespace: fmt.Sprintf("case-%d", namespaces.Add(1))}
 	used := false
 	tb.Cleanup(func() {
 		if used {
-			requireSound(tb, pgtest.Shared().URL(), options.Namespace)
+			requireSound(tb, url, options.Namespace)
 		}
 	})
 	return conformance.Fixture{
@@ -66,8 +71,12 @@ func fixture(tb testing.TB, open func(testing.TB, *Options) (*Store, error)) con
 	}
 }
 
-func TestConformance(t *testing.T) { conformance.Run(t, pooled) }
+func TestConformance(t *testing.T) {
+	t.Parallel()
+	conformance.Run(t, pooled)
+}
 
 func TestParity(t *testing.T) {
-	conformance.Parity(t, pooled, conformance.Seeds(1, 10)...)
+	t.Parallel()
+	conformance.Parity(t, pooled, conformance.Seeds(1, paritySeeds)...)
 }

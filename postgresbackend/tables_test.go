@@ -30,7 +30,7 @@ func requireSound(tb testing.TB, url, namespace string) {
 	ctx := context.Background()
 	conn, err := pgx.Connect(ctx, url)
 	require.NoError(tb, err)
-	defer conn.Close(ctx)
+	defer func() { _ = conn.Close(ctx) }()
 	rows, err := conn.Query(ctx, wrong, namespace)
 	require.NoError(tb, err)
 	found, err := pgx.CollectRows(rows, pgx.RowTo[string])

@@ -49,7 +49,7 @@ func (w *worked) work(ctx context.Context, m lease.Manager, holder, path string)
 		case err != nil && ctx.Err() == nil:
 			return err
 		case err != nil:
-			return nil
+			continue // the context has ended
 		}
 		w.mu.Lock()
 		w.tokens[path] = append(w.tokens[path], l.Token)
@@ -99,7 +99,7 @@ func troubled(t *testing.T, server *pgtest.Server, times int, trouble func()) {
 // The connections of all clients are ended, again and again.
 func TestTerminated(t *testing.T) {
 	server := pgtest.Start(t, false)
-	troubled(t, server, 50, func() {
+	troubled(t, server, 2*troubles, func() {
 		server.Exec(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'`)
 	})
 }
@@ -109,7 +109,7 @@ func TestTerminated(t *testing.T) {
 func TestServerCrashes(t *testing.T) {
 	server := pgtest.Start(t, true)
 	kills := 0
-	troubled(t, server, 20, func() {
+	troubled(t, server, troubles, func() {
 		if kills++; kills%2 == 0 {
 			server.Kill()
 		} else {
@@ -129,7 +129,7 @@ func TestLockedRow(t *testing.T) {
 	require.NoError(t, err)
 	conn, err := pgx.Connect(t.Context(), server.URL())
 	require.NoError(t, err)
-	defer conn.Close(context.Background())
+	defer func() { _ = conn.Close(context.Background()) }()
 	_, err = conn.Exec(t.Context(), `BEGIN; SELECT * FROM leasekit.lease_counters JOIN leasekit.lease_configs USING (namespace) WHERE name = 'locked' FOR UPDATE`)
 	require.NoError(t, err)
 

@@ -1,3 +1,5 @@
+//go:build unix
+
 package pgtest
 
 import (
@@ -65,7 +67,7 @@ logfile = %s
 		if err != nil {
 			return err
 		}
-		defer conn.Close(ctx)
+		defer func() { _ = conn.Close(ctx) }()
 		return conn.Ping(ctx)
 	})
 }

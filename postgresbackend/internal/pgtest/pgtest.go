@@ -1,3 +1,5 @@
+//go:build unix
+
 // Package pgtest starts PostgreSQL servers for tests: Debian's programs, each
 // server with a data directory and a free port of its own. Whatever was started
 // ends with the test, and with the test process should that die first.

@@ -1,0 +1,8 @@
+//go:build !race
+
+package postgresbackend
+
+const (
+	paritySeeds = 60
+	troubles    = 20
+)
