@@ -100,12 +100,14 @@ var sizeCases = []testCase{
 	}},
 	{"Sizes/ListPastPagesWithoutAMatch", "a list finds what lies behind any number of records that do not match", func(h *harness) {
 		h.manualSweep()
-		n := 0
+		n, kept := 0, 0
 		for _, size := range []int{100, 199, 200, 201, 513} {
 			for ; n < size; n++ {
 				l := h.hold("many", lease.Paths(fmt.Sprint("many/", n)))
-				if n < 201 {
+				if n < 210 { // more than a page of what has ended
 					h.release(l)
+				} else {
+					kept++
 				}
 			}
 			holder := fmt.Sprint("one", size)
@@ -114,6 +116,7 @@ var sizeCases = []testCase{
 			require.Equal(h, []lease.ID{l.ID}, h.ids(lease.Query{Holder: holder}), "behind %d", size)
 			require.Equal(h, []lease.ID{l.ID}, h.ids(lease.Query{Path: fmt.Sprint("one/", size)}), "behind %d", size)
 			require.Contains(h, h.ids(lease.Query{Under: "one"}), l.ID)
+			require.Len(h, h.ids(lease.Query{Holder: "many"}), kept, "before %d", size)
 			ended := h.ids(lease.Query{Holder: "many", Status: []lease.Status{lease.Released}})
 			require.Len(h, ended, released(h, "many"), "before %d", size)
 		}
