@@ -42,7 +42,7 @@ func work(path string) error {
 	m, ctx := backend.New(file.Store(), nil), context.Background()
 	held, err := m.TryAcquire(ctx, lease.Request{Holder: "long", Claims: lease.Trees("busy"), TTL: time.Hour})
 	if err == nil {
-		fmt.Println("held", held.ID, uint64(held.Token))
+		fmt.Fprintln(os.Stdout, "held", held.ID, uint64(held.Token))
 	}
 	go func() { // it waits when the process is killed, or is granted what the one before held
 		_, _ = m.Acquire(ctx, lease.Request{Holder: "waiter", Claims: lease.Paths("busy/f"), Timeout: lease.NoTimeout})
@@ -52,12 +52,12 @@ func work(path string) error {
 		if err != nil {
 			return err
 		}
-		fmt.Println("held", l.ID, uint64(l.Token))
+		fmt.Fprintln(os.Stdout, "held", l.ID, uint64(l.Token))
 		if n%3 == 0 {
 			if err := m.Release(ctx, l.Ref()); err != nil {
 				return err
 			}
-			fmt.Println("released", l.ID, uint64(l.Token))
+			fmt.Fprintln(os.Stdout, "released", l.ID, uint64(l.Token))
 		}
 	}
 }

@@ -79,12 +79,12 @@ func run(sample int, only string) (missed int, err error) {
 			verdict = "MISSED"
 			missed++
 		}
-		fmt.Printf("%s by %s in %v: %s (%s)\n", verdict, d.test, time.Since(began).Round(time.Second/10), d.rule, d.file)
+		fmt.Fprintf(os.Stdout, "%s by %s in %v: %s (%s)\n", verdict, d.test, time.Since(began).Round(time.Second/10), d.rule, d.file)
 		if !caught {
-			fmt.Println(said)
+			fmt.Fprintln(os.Stdout, said)
 		}
 	}
-	fmt.Printf("%d defects, %d missed\n", len(chosen), missed)
+	fmt.Fprintf(os.Stdout, "%d defects, %d missed\n", len(chosen), missed)
 	return missed, nil
 }
 
