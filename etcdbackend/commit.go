@@ -48,20 +48,20 @@ func (s *Store) transact(_ context.Context, batch *groupcommit.Batch[*transactio
 	s.gather()
 	var calls []*groupcommit.Call[*transaction]
 	defer func() { s.gathered = len(calls) }()
-	maxEnds := 0
 	for ctx.Err() == nil {
 		s.awaitTurn(ctx)
-		t, err := s.attempt(ctx, batch, &calls, maxEnds)
+		t, err := s.attempt(ctx, batch, &calls)
 		if err != nil || len(calls) == 0 {
 			return calls, err
 		}
 		done, err := s.commit(ctx, t)
 		switch {
-		case errors.Is(err, errTooLarge) && len(calls) == 1 && maxEnds != 1:
-			if maxEnds /= 2; maxEnds == 0 {
-				maxEnds = 50
-			}
+		case errors.Is(err, errTooLarge) && len(calls) == 1 && s.maxEnds != 1:
+			s.endFewer(t)
 		case err != nil || done:
+			if s.maxEnds *= 2; s.maxEnds > mostEnds {
+				s.maxEnds = 0
+			}
 			return calls, err
 		}
 	}
@@ -69,6 +69,21 @@ func (s *Store) transact(_ context.Context, batch *groupcommit.Batch[*transactio
 		return calls, lease.ErrClosed
 	}
 	return calls, &final{unavailable("commit", errBusy)}
+}
+
+// mostEnds is more than a step ends.
+const mostEnds = 100
+
+// endFewer lets steps end fewer leases and waiters, since a transaction was too
+// large: about as many as there is room for, and at most half as many. The steps
+// after it, which may go on with the same, begin with twice as many.
+func (s *Store) endFewer(t *transaction) {
+	ended := max(len(t.changed.byID), 2)
+	fits := ended * s.options.MaxTxnBytes / max(t.size, s.options.MaxTxnBytes) / 2
+	if s.maxEnds > 0 {
+		ended = min(ended, s.maxEnds)
+	}
+	s.maxEnds = max(min(fits, ended/2, mostEnds/2), 1)
 }
 
 // gatherYields bounds how often a batch lets others run before it begins.
@@ -95,7 +110,7 @@ func isFinalBatch(err error) bool {
 
 // attempt runs the operations of the batch, those that have been taken from it
 // and more while there is room, on the mirror as it is.
-func (s *Store) attempt(ctx context.Context, batch *groupcommit.Batch[*transaction], calls *[]*groupcommit.Call[*transaction], maxEnds int) (*transaction, error) {
+func (s *Store) attempt(ctx context.Context, batch *groupcommit.Batch[*transaction], calls *[]*groupcommit.Call[*transaction]) (*transaction, error) {
 	m := &s.mirror
 	m.mutex.RLock()
 	defer m.mutex.RUnlock()
@@ -108,7 +123,7 @@ func (s *Store) attempt(ctx context.Context, batch *groupcommit.Batch[*transacti
 		return nil, &final{unavailable("commit", err)}
 	}
 	t := m.begin()
-	t.state = rules.State{Clock: now, Client: s.session.name(), MaxEnds: maxEnds}
+	t.state = rules.State{Clock: now, Client: s.session.name(), MaxEnds: s.maxEnds}
 	t.read = s.readHistory(ctx)
 	t.head.Previous = t.head.Batch
 	t.head.Batch, t.head.Client = string(lease.NewID()), t.state.Client

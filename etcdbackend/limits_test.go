@@ -72,12 +72,12 @@ func TestRights(t *testing.T) {
 	c := serverConfig(t, "secure")
 	c.ListenClientUrls[0].Scheme = "https"
 	c.AdvertiseClientUrls = c.ListenClientUrls
-	c.ClientAutoTLS, c.SelfSignedCertValidity = true, 1
+	c.ClientAutoTLS, c.SelfSignedCertValidity, c.BcryptCost = true, 1, 4
 	e := start(t, c)
 	t.Cleanup(e.Close)
 	secure := func(user string) *clientv3.Client {
 		client, err := clientv3.New(clientv3.Config{
-			Endpoints: []string{c.ListenClientUrls[0].String()}, Username: user, Password: user, DialTimeout: dialTimeout,
+			Endpoints: []string{c.ListenClientUrls[0].String()}, Username: user, Password: user, DialTimeout: time.Minute,
 			TLS: &tls.Config{InsecureSkipVerify: true}, Logger: zap.NewNop(),
 		})
 		require.NoError(t, err)

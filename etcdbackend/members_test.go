@@ -161,7 +161,7 @@ func TestPartition(t *testing.T) {
 	for i := range holders {
 		all.Go(func() {
 			l, err := cut.Acquire(t.Context(), lease.Request{
-				Holder: fmt.Sprint("cut off ", i), Claims: lease.Paths(fmt.Sprint("file", i)), TTL: 3 * time.Second,
+				Holder: fmt.Sprint("cut off ", i), Claims: lease.Paths(fmt.Sprint("file", i)), TTL: partitionTTL,
 			})
 			if err == nil {
 				var kept *lease.Held

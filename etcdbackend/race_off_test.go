@@ -2,7 +2,10 @@
 
 package etcdbackend
 
+import "time"
+
 const (
-	raced       = false
-	paritySeeds = 300
+	raced        = false
+	partitionTTL = 5 * time.Second // a busy machine grants and keeps a hundred leases within it
+	paritySeeds  = 300
 )

@@ -2,8 +2,11 @@
 
 package etcdbackend
 
+import "time"
+
 // raced: the race detector makes everything several times slower.
 const (
-	raced       = true
-	paritySeeds = 25
+	raced        = true
+	partitionTTL = 15 * time.Second // a busy machine grants and keeps a hundred leases within it
+	paritySeeds  = 25
 )

@@ -50,10 +50,10 @@ func TestServer(t *testing.T) {
 	}
 	var all sync.WaitGroup
 	defer all.Wait()
-	if !raced { // some cases wait for minutes, and what they wait for is the same
+	if !raced { // what they wait for is the same, and its TTLs are short
 		all.Go(func() { t.Run("Conformance", func(t *testing.T) { conformance.Run(t, onServer) }) })
+		all.Go(func() { t.Run("Helpers", func(t *testing.T) { conformance.RunHelpers(t, onServer) }) })
 	}
-	all.Go(func() { t.Run("Helpers", func(t *testing.T) { conformance.RunHelpers(t, onServer) }) })
 	all.Go(func() {
 		t.Run("Parity", func(t *testing.T) { conformance.Parity(t, onServer, conformance.Seeds(1, 5)...) })
 	})
