@@ -108,7 +108,7 @@ func makePrivate(dir string) error {
 
 func errScheme(scheme string) error {
 	if scheme == "etcd" || scheme == "etcds" {
-		return fmt.Errorf("%w %q in this program: go install -tags etcd github.com/leasekit/leasekit/cmd/leasekit@latest makes one with it", errUnknownScheme, scheme)
+		return fmt.Errorf("%w %q in this program: it was built with -tags noetcd", errUnknownScheme, scheme)
 	}
 	known := make([]string, 0, len(schemes))
 	for s := range schemes {
