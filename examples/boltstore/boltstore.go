@@ -167,34 +167,42 @@ func read[T any](s *Store, f func(rules.View) (T, error)) (reply T, err error) {
 	return f(s.transaction(tx))
 }
 
+// Acquire implements [backend.Store].
 func (s *Store) Acquire(ctx context.Context, a backend.AcquireArgs) (backend.AcquireReply, error) {
 	return change(ctx, s, func(st *rules.Step) (backend.AcquireReply, error) { return st.Acquire(a) })
 }
 
+// Renew implements [backend.Store].
 func (s *Store) Renew(ctx context.Context, a backend.RenewArgs) (backend.RenewReply, error) {
 	return change(ctx, s, func(st *rules.Step) (backend.RenewReply, error) { return st.Renew(a) })
 }
 
+// Release implements [backend.Store].
 func (s *Store) Release(ctx context.Context, a backend.ReleaseArgs) (backend.ReleaseReply, error) {
 	return change(ctx, s, func(st *rules.Step) (backend.ReleaseReply, error) { return st.Release(a) })
 }
 
+// Withdraw implements [backend.Store].
 func (s *Store) Withdraw(ctx context.Context, a backend.WithdrawArgs) (backend.WithdrawReply, error) {
 	return change(ctx, s, func(st *rules.Step) (backend.WithdrawReply, error) { return st.Withdraw(a) })
 }
 
+// Force implements [backend.Store].
 func (s *Store) Force(ctx context.Context, a backend.ForceArgs) (backend.ForceReply, error) {
 	return change(ctx, s, func(st *rules.Step) (backend.ForceReply, error) { return st.Force(a) })
 }
 
+// Sweep implements [backend.Store].
 func (s *Store) Sweep(ctx context.Context, limit int) (backend.SweepReply, error) {
 	return change(ctx, s, func(st *rules.Step) (backend.SweepReply, error) { return st.Sweep(limit) })
 }
 
+// SetConfig implements [backend.Store].
 func (s *Store) SetConfig(ctx context.Context, c lease.Config) (lease.Config, error) {
 	return change(ctx, s, func(st *rules.Step) (lease.Config, error) { return st.SetConfig(c) })
 }
 
+// List implements [backend.Store].
 func (s *Store) List(_ context.Context, q lease.Query, cursor string) (backend.ListReply, error) {
 	return read(s, func(v rules.View) (backend.ListReply, error) { return rules.List(v, q, cursor) })
 }
@@ -202,16 +210,20 @@ func (s *Store) List(_ context.Context, q lease.Query, cursor string) (backend.L
 // eventWait is how long a watcher that found nothing waits.
 const eventWait = 25 * time.Millisecond
 
+// Events implements [backend.Store].
 func (s *Store) Events(_ context.Context, a backend.EventsArgs) (backend.EventsReply, error) {
 	reply, err := read(s, func(v rules.View) (backend.EventsReply, error) { return rules.Events(v, a) })
 	reply.Wait = eventWait
 	return reply, err
 }
 
+// Stats implements [backend.Store].
 func (s *Store) Stats(context.Context) (lease.Stats, error) { return read(s, rules.Stats) }
 
+// Config implements [backend.Store].
 func (s *Store) Config(context.Context) (backend.ConfigReply, error) { return read(s, rules.Config) }
 
+// Subscribe implements [backend.Store].
 func (s *Store) Subscribe(id lease.ID) (<-chan struct{}, func()) {
 	hint := make(chan struct{}, 1)
 	s.mu.Lock()

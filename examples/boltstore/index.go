@@ -81,6 +81,9 @@ func keys(r *rules.Record) [][]byte {
 // until it returns false.
 func scan(b *bolt.Bucket, prefix, from []byte, visit func(k, v []byte) bool) {
 	c := b.Cursor()
-	for k, v := c.Seek(from); k != nil && bytes.HasPrefix(k, prefix) && visit(k, v); k, v = c.Next() {
+	for k, v := c.Seek(from); k != nil && bytes.HasPrefix(k, prefix); k, v = c.Next() {
+		if !visit(k, v) {
+			return
+		}
 	}
 }
