@@ -192,7 +192,9 @@ func (s *Store) view(ctx context.Context) (view, error) {
 
 // Config implements [backend.Store].
 func (s *Store) Config(ctx context.Context) (backend.ConfigReply, error) {
-	return look(ctx, s, func(v view) (backend.ConfigReply, error) { return rules.Config(v) })
+	reply, err := look(ctx, s, func(v view) (backend.ConfigReply, error) { return rules.Config(v) })
+	reply.NoticesGone = true
+	return reply, err
 }
 
 // List implements [backend.Store].
