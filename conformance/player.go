@@ -255,7 +255,7 @@ func (p *player) ask(w *waiter, what string) string {
 	w.args.Again = true
 	if reply.Outcome != backend.Queued {
 		p.leave(w)
-		return outcomes[reply.Outcome]
+		return model.Outcomes[reply.Outcome]
 	}
 	w.retry, w.beat = never, never
 	if !p.h.fixture.RealTime {
@@ -335,7 +335,7 @@ func (p *player) giveUp(what string) {
 		for _, attempt := range waiting[u] {
 			both(p, fmt.Sprintf("%s: withdraw %s", what, attempt), func(s *side) (string, error) {
 				reply, err := s.Withdraw(p.h.Context(), backend.WithdrawArgs{ID: u, Holder: holder, Attempt: attempt, Why: lease.EndCancelled})
-				return outcomes[reply.Outcome], err
+				return model.Outcomes[reply.Outcome], err
 			})
 		}
 	}

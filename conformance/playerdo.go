@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/leasekit/leasekit/backend"
+	"github.com/leasekit/leasekit/conformance/internal/model"
 	"github.com/leasekit/leasekit/lease"
 )
 
@@ -159,7 +160,7 @@ func (p *player) hold(s *side, i instruction, a backend.AcquireArgs) (string, er
 		return p.renewText(reply), err
 	case doRelease:
 		reply, err := s.Release(ctx, backend.ReleaseArgs{Ref: ref})
-		return outcomes[reply.Outcome] + endText(reply.End), err
+		return model.Outcomes[reply.Outcome] + endText(reply.End), err
 	default:
 		if i.stranger {
 			a.Attempt += "x" // the tombstone of an attempt would keep its own call from asking
@@ -167,7 +168,7 @@ func (p *player) hold(s *side, i instruction, a backend.AcquireArgs) (string, er
 		reply, err := s.Withdraw(ctx, backend.WithdrawArgs{
 			ID: ref.ID, Holder: ref.Holder, Attempt: a.Attempt, Why: lease.EndCancelled,
 		})
-		text := outcomes[reply.Outcome]
+		text := model.Outcomes[reply.Outcome]
 		if reply.Outcome == backend.Refused {
 			text += " " + p.leaseText(reply.Lease)
 		}
@@ -190,9 +191,9 @@ func (p *player) force(s *side, i instruction) (string, error) {
 		if reply.Outcome == backend.Again {
 			continue
 		}
-		text := outcomes[reply.Outcome] + " " + strings.Join(ended, " ")
+		text := model.Outcomes[reply.Outcome] + " " + strings.Join(ended, " ")
 		if reply.Outcome == backend.TreeOnly {
-			text = outcomes[reply.Outcome] // which tree it names is the store's choice
+			text = model.Outcomes[reply.Outcome] // which tree it names is the store's choice
 		}
 		return text, nil
 	}

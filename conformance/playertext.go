@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/leasekit/leasekit/backend"
+	"github.com/leasekit/leasekit/conformance/internal/model"
 	"github.com/leasekit/leasekit/lease"
 )
 
@@ -59,7 +60,7 @@ func endText(e backend.End) string {
 }
 
 func (p *player) acquireText(r backend.AcquireReply) string {
-	text := outcomes[r.Outcome] + endText(r.End)
+	text := model.Outcomes[r.Outcome] + endText(r.End)
 	switch r.Outcome {
 	case backend.Done:
 		text += " " + p.leaseText(r.Lease) + " remaining " + p.in(r.Remaining)
@@ -84,7 +85,7 @@ func (p *player) acquireText(r backend.AcquireReply) string {
 }
 
 func (p *player) renewText(r backend.RenewReply) string {
-	text := outcomes[r.Outcome] + endText(r.End)
+	text := model.Outcomes[r.Outcome] + endText(r.End)
 	if r.Outcome == backend.Done {
 		text += " " + p.leaseText(r.Lease) + " remaining " + p.in(r.Remaining)
 	}

@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/leasekit/leasekit/backend"
 	"github.com/leasekit/leasekit/lease"
 )
 
@@ -311,15 +310,6 @@ func text(script []instruction) string {
 		lines[n] = "  " + i.String()
 	}
 	return strings.Join(lines, "\n")
-}
-
-// outcomes are the names of the outcomes, for people.
-var outcomes = map[backend.Outcome]string{
-	backend.Done: "done", backend.Queued: "queued", backend.Refused: "refused", backend.Deadlocked: "deadlocked",
-	backend.OverQuota: "over quota", backend.Mismatch: "mismatch", backend.Withdrawn: "withdrawn",
-	backend.Gone: "gone", backend.LimitHit: "limit hit", backend.TooLong: "too long", backend.TreeOnly: "tree only",
-	backend.Stale: "stale", backend.Again: "again", backend.Late: "late", backend.Overtaken: "overtaken",
-	backend.BadParent: "bad parent",
 }
 
 // shrink returns a short script that still fails: parts that are not needed are
