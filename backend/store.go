@@ -46,7 +46,7 @@ type Store interface {
 	Renew(ctx context.Context, args RenewArgs) (RenewReply, error)
 
 	// Release ends a lease by its Ref. [Release; wakes: Handover/ByRelease;
-	// repeated: Release/Twice]
+	// repeated: Release/Twice; of a place: LateCopy/AskForAPlaceGivenUp]
 	Release(ctx context.Context, args ReleaseArgs) (ReleaseReply, error)
 
 	// Withdraw takes back one attempt of a request.
@@ -220,6 +220,8 @@ type RenewReply struct {
 }
 
 // ReleaseArgs ends a lease, or gives up a place in line. A Token of 0 is any.
+// With a place the attempts that have a part in it are over: each leaves a
+// tombstone, as if it were withdrawn.
 type ReleaseArgs struct {
 	Ref lease.Ref
 }

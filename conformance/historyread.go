@@ -151,6 +151,21 @@ var historyReadCases = []testCase{
 		s := h.stats()
 		require.Equal(h, s.Head, s.Oldest)
 	}},
+	{"History/RetentionFromTheRecording", "history_retention counts from when an event was recorded: an expiry that a sweep finds out late is kept as long as any other", func(h *harness) {
+		h.manualSweep()
+		retention := time.Second + h.doubt()
+		h.set(func(c *lease.Config) { c.HistoryRetention = retention })
+		l := h.brief("a", lease.Paths("f"), 2)
+		h.pass(h.units(2) + retention + h.doubt())
+		h.sweep() // records the end
+		h.sweep() // would trim it
+		e := h.only(lease.Query{ID: l.ID})
+		require.Equal(h, lease.KindExpired, e.Kind)
+		h.sameTime(l.ExpiresAt, e.At)
+		h.pass(retention + h.units(1))
+		h.sweep()
+		require.Empty(h, h.events(lease.Query{ID: l.ID}))
+	}},
 	{"History/MaxEvents", "no more than history_max_events are kept after a sweep: the newest", func(h *harness) {
 		for range 5 {
 			h.release(h.hold("a", lease.Paths("f")))

@@ -97,6 +97,26 @@ var lateCases = []testCase{
 		a.NotAfter = reply.Now.Add(h.units(50))
 		require.Equal(h, backend.Done, d.ask(a).Outcome)
 	}},
+	{"LateCopy/AskForAPlaceGivenUp", "a copy of an ask that arrives after Release gave up its place gets no new one, whichever attempt asked", func(h *harness) {
+		held := h.hold("a", lease.Paths("f"))
+		d := h.direct()
+		first := d.queued(h.request("b", lease.Paths("f")), "one", h.units(100))
+		second := first
+		second.Attempt = "two"
+		require.Equal(h, backend.Queued, d.ask(second).Outcome)
+		require.NoError(h, h.M.Release(h.Context(), lease.Ref{ID: first.Request.ID, Holder: "b"}))
+		h.release(held)
+		require.Equal(h, backend.Withdrawn, d.ask(first).Outcome)
+		require.Equal(h, backend.Withdrawn, d.ask(second).Outcome)
+		h.counts(0, 0)
+		first.Again = true
+		reply := d.ask(first)
+		require.Equal(h, backend.Gone, reply.Outcome, "a call that still waits is told who gave it up")
+		require.ErrorIs(h, reply.End.Err, lease.ErrReleased)
+		third := first
+		third.Attempt, third.Again = "three", false
+		require.Equal(h, backend.Done, d.ask(third).Outcome, "the request may be made again")
+	}},
 	{"LateCopy/Renewal", "a copy of a renewal neither counts again nor moves the expiry, whatever was renewed since", func(h *harness) {
 		tape, m := h.taped()
 		l := h.hold("a", lease.Paths("f"))

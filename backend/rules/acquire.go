@@ -24,11 +24,6 @@ func (s *Step) acquire(a backend.AcquireArgs) (backend.AcquireReply, error) {
 	if c := s.stale(a.ConfigVersion); c != nil {
 		return backend.AcquireReply{Outcome: backend.Stale, Config: c}, nil
 	}
-	if s.counters.Tombstones > s.now {
-		if until, err := s.tx.Tombstone(a.Attempt); err != nil || until > s.now {
-			return backend.AcquireReply{Outcome: backend.Withdrawn}, err
-		}
-	}
 	r, err := s.find(a.Request.ID)
 	if err != nil {
 		return backend.AcquireReply{}, err
@@ -36,6 +31,11 @@ func (s *Step) acquire(a backend.AcquireArgs) (backend.AcquireReply, error) {
 	if r != nil && a.Again && r.asked(a.Attempt) && r.EndReason == lease.EndCancelled {
 		// The holder gave up the place of a call that still waits.
 		return backend.AcquireReply{Outcome: backend.Gone, End: gone(lease.ErrReleased)}, nil
+	}
+	if s.counters.Tombstones > s.now {
+		if until, err := s.tx.Tombstone(a.Attempt); err != nil || until > s.now {
+			return backend.AcquireReply{Outcome: backend.Withdrawn}, err
+		}
 	}
 	if r == nil || r.withdrawn() {
 		return s.arrive(a)

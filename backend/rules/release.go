@@ -1,6 +1,8 @@
 package rules
 
 import (
+	"strings"
+
 	"github.com/leasekit/leasekit/backend"
 	"github.com/leasekit/leasekit/lease"
 )
@@ -30,11 +32,27 @@ func (s *Step) release(ref lease.Ref) (backend.End, error) {
 		return backend.End{}, s.end(r, lease.Released, lease.EndReleased, lease.KindReleased, s.now)
 	case r.Status == lease.Pending:
 		s.tx.Notify(r.ID) // a call that still waits asks again, and learns that it was given up
+		for _, attempt := range strings.Split(r.Attempts, "\n") {
+			if err := s.addTombstone(attempt); err != nil {
+				return backend.End{}, err
+			}
+		}
 		return backend.End{}, s.end(r, lease.Failed, lease.EndCancelled, lease.KindWithdrawn, s.now)
 	case r.Status == lease.Released && r.EndReason == lease.EndReleased, r.EndReason == lease.EndCancelled:
 		return backend.End{}, nil // a repeated call
 	}
 	return endOf(r), nil
+}
+
+// addTombstone remembers that an attempt is over, for as long as copies of its
+// asks may arrive. An empty one stands for the client, who may ask again.
+func (s *Step) addTombstone(attempt string) error {
+	if attempt == "" {
+		return nil
+	}
+	until := s.now + lease.MinEndedRetention.Milliseconds()
+	s.counters.Tombstones = max(s.counters.Tombstones, until)
+	return s.tx.AddTombstone(attempt, until)
 }
 
 // Withdraw is [backend.Store.Withdraw] as one step.
@@ -48,11 +66,9 @@ func (s *Step) Withdraw(a backend.WithdrawArgs) (backend.WithdrawReply, error) {
 
 func (s *Step) withdraw(a backend.WithdrawArgs) (backend.WithdrawReply, error) {
 	done := backend.WithdrawReply{Outcome: backend.Done}
-	until := s.now + lease.MinEndedRetention.Milliseconds()
-	if err := s.tx.AddTombstone(a.Attempt, until); err != nil {
+	if err := s.addTombstone(a.Attempt); err != nil {
 		return done, err
 	}
-	s.counters.Tombstones = max(s.counters.Tombstones, until)
 	r, err := s.find(a.ID)
 	if err != nil || r == nil || r.Status.Ended() || r.Holder != a.Holder || !r.asked(a.Attempt) {
 		return done, err

@@ -28,13 +28,12 @@ func (m *Model) acquire(a backend.AcquireArgs) backend.AcquireReply {
 		c := m.config
 		return backend.AcquireReply{Outcome: backend.Stale, Config: &c}
 	}
-	if m.tombstones[a.Attempt] > m.now {
-		return backend.AcquireReply{Outcome: backend.Withdrawn}
-	}
 	e := m.find(a.Request.ID)
 	switch {
 	case e != nil && a.Again && slices.Contains(e.attempts, a.Attempt) && e.why == lease.EndCancelled:
 		return backend.AcquireReply{Outcome: backend.Gone, End: backend.End{Err: lease.ErrReleased}}
+	case m.tombstones[a.Attempt] > m.now:
+		return backend.AcquireReply{Outcome: backend.Withdrawn}
 	case e == nil, e.status.Ended() && slices.Contains([]lease.EndReason{
 		lease.EndLapsed, lease.EndTimeout, lease.EndCancelled, lease.EndDeadlock,
 	}, e.why):

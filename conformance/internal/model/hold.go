@@ -94,6 +94,9 @@ func (m *Model) Release(a backend.ReleaseArgs) backend.ReleaseReply {
 	case e.status == lease.Active:
 		m.end(e, lease.Released, lease.EndReleased, lease.KindReleased, m.now, "", "")
 	case e.status == lease.Pending:
+		for _, attempt := range e.attempts {
+			m.tombstones[attempt] = m.now + lease.MinEndedRetention.Milliseconds()
+		}
 		m.end(e, lease.Failed, lease.EndCancelled, lease.KindWithdrawn, m.now, "", "")
 	case e.status == lease.Released && e.why == lease.EndReleased, e.why == lease.EndCancelled:
 	default:

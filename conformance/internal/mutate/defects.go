@@ -81,6 +81,10 @@ var defects = []defect{
 	// Release, Withdraw, Force.
 	{"giving up a place may be repeated", inRules + "release.go",
 		"r.EndReason == lease.EndReleased, r.EndReason == lease.EndCancelled:", "r.EndReason == lease.EndReleased:", onMemory, "TestConformance/Place/GivenUp"},
+	{"the attempts of a place that was given up are over", inRules + "release.go",
+		"strings.Split(r.Attempts, \"\\n\") {", "strings.Fields(\"\") {", onMemory, "TestConformance/LateCopy/AskForAPlaceGivenUp"},
+	{"who still waits in a place that was given up is told so", inRules + "acquire.go",
+		"	if r != nil && a.Again && r.asked(a.Attempt)", "	if r != nil && false && r.asked(a.Attempt)", onMemory, "TestConformance/LateCopy/AskForAPlaceGivenUp"},
 	{"only the last attempt's withdrawal ends a request", inRules + "release.go",
 		"	if !r.leave(a.Attempt) {", "	if r.leave(a.Attempt); false {", onMemory, "TestConformance/Sizes/Attempts"},
 	{"a grant that replaced a lease is not taken back", inRules + "release.go",
@@ -106,7 +110,14 @@ var defects = []defect{
 	{"a maximum of 0 events is none", inMemory + "transaction.go",
 		"|| keep > 0 && len", "|| len", onMemory, "TestConformance/Repeated/NoMaximumBesideARetention"},
 
+	{"events are kept from their recording on", inMemory + "transaction.go",
+		"event{copiedEvent(e), t.counters.Now}", "event{copiedEvent(e), e.At.UnixMilli()}", onMemory, "TestConformance/History/RetentionFromTheRecording"},
+
 	// What is on the disk.
+	{"what SQLite keeps of an event is its recording", "sqlitebackend/tx_events.go",
+		"e.At.UnixMilli(), t.counters.Now,", "e.At.UnixMilli(), e.At.UnixMilli(),", onSQLite, "TestConformance/History/RetentionFromTheRecording"},
+	{"what boltstore keeps of an event is its recording", inBolt + "transaction.go",
+		"append(number(t.state.Counters.Now), text...)", "append(number(e.At.UnixMilli()), text...)", onBolt, "TestConformance/History/RetentionFromTheRecording"},
 	{"refusals are kept when the store is closed", inBolt + "boltstore.go",
 		"		t.dirty = true // refusals that were counted in memory only\n", "", onBolt, "TestConformance/Reopen/RefusalCounts"},
 	{"an ID that is used again leaves nothing behind", inBolt + "transaction.go",
