@@ -32,7 +32,7 @@ func (s *Step) release(ref lease.Ref) (backend.End, error) {
 		return backend.End{}, s.end(r, lease.Released, lease.EndReleased, lease.KindReleased, s.now)
 	case r.Status == lease.Pending:
 		s.tx.Notify(r.ID) // a call that still waits asks again, and learns that it was given up
-		for _, attempt := range strings.Split(r.Attempts, "\n") {
+		for attempt := range strings.FieldsFuncSeq(r.Attempts, func(c rune) bool { return c == '\n' }) {
 			if err := s.addTombstone(attempt); err != nil {
 				return backend.End{}, err
 			}
@@ -45,11 +45,8 @@ func (s *Step) release(ref lease.Ref) (backend.End, error) {
 }
 
 // addTombstone remembers that an attempt is over, for as long as copies of its
-// asks may arrive. An empty one stands for the client, who may ask again.
+// asks may arrive.
 func (s *Step) addTombstone(attempt string) error {
-	if attempt == "" {
-		return nil
-	}
 	until := s.now + lease.MinEndedRetention.Milliseconds()
 	s.counters.Tombstones = max(s.counters.Tombstones, until)
 	return s.tx.AddTombstone(attempt, until)

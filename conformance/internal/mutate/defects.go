@@ -82,7 +82,7 @@ var defects = []defect{
 	{"giving up a place may be repeated", inRules + "release.go",
 		"r.EndReason == lease.EndReleased, r.EndReason == lease.EndCancelled:", "r.EndReason == lease.EndReleased:", onMemory, "TestConformance/Place/GivenUp"},
 	{"the attempts of a place that was given up are over", inRules + "release.go",
-		"strings.Split(r.Attempts, \"\\n\") {", "strings.Fields(\"\") {", onMemory, "TestConformance/LateCopy/AskForAPlaceGivenUp"},
+		"		for attempt := range strings.FieldsFuncSeq(r.Attempts,", "		for attempt := range strings.FieldsFuncSeq(\"\",", onMemory, "TestConformance/LateCopy/AskForAPlaceGivenUp"},
 	{"who still waits in a place that was given up is told so", inRules + "acquire.go",
 		"	if r != nil && a.Again && r.asked(a.Attempt)", "	if r != nil && false && r.asked(a.Attempt)", onMemory, "TestConformance/LateCopy/AskForAPlaceGivenUp"},
 	{"only the last attempt's withdrawal ends a request", inRules + "release.go",
