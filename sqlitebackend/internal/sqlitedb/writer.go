@@ -32,12 +32,16 @@ type Writer struct {
 	queue *groupcommit.Queue[*Batch]
 
 	// Used by who has the queue's turn.
-	session  *Session      // nil until needed, and after a failure
-	versions map[any]int64 // by Session.identity: data_version when last asked
+	session  *Session        // nil until needed, and after a failure
+	versions map[any]version // by Session.identity, when last asked
 
 	room       fileStatus // for Database.check
 	identified bool       // -wal is known, which is the session's for as long as it lives
 }
+
+// version tells whether anything was committed since: by other connections, and,
+// on one that is borrowed, by this one, since other handles may borrow it too.
+type version struct{ others, own int64 }
 
 // Operation changes the database by means of the batch. It may be run again
 // after a rollback. A refusal is no error of the operation.
@@ -76,7 +80,7 @@ func (b *Batch) Ahead() []lease.ID {
 
 // NewWriter returns the writer of a database. There may be several.
 func NewWriter(db *Database, hooks Hooks) *Writer {
-	w := &Writer{db: db, hooks: hooks, versions: make(map[any]int64)}
+	w := &Writer{db: db, hooks: hooks, versions: make(map[any]version)}
 	w.queue = groupcommit.New(w.transact, func(err error) bool { return errors.Is(err, lease.ErrUnavailable) })
 	return w
 }
@@ -140,8 +144,9 @@ func (w *Writer) Close() error {
 // Changed reports whether a connection other than the writer's, in this or in
 // another process, has committed since it was last called; once too often
 // rather than once too few. PRAGMA data_version is asked on the writer's own
-// connection because only there its own commits do not count. It costs some
-// microseconds and waits for a batch that runs.
+// connection because only there its own commits do not count; on a borrowed one
+// they do, as those of other handles. It costs some microseconds and waits for a
+// batch that runs.
 func (w *Writer) Changed(ctx context.Context) (changed bool, err error) {
 	err = w.queue.Exclusive(ctx, func() error {
 		changed, err = w.dataChanged(ctx)
@@ -154,8 +159,12 @@ func (w *Writer) dataChanged(ctx context.Context) (bool, error) {
 	if err := w.open(ctx); err != nil {
 		return false, Unavailable("connect", err)
 	}
-	var version int64
-	if _, err := w.session.Get("PRAGMA data_version", nil, &version); err != nil {
+	var now version
+	_, err := w.session.Get("PRAGMA data_version", nil, &now.others)
+	if err == nil && w.db.borrow {
+		_, err = w.session.Get("SELECT total_changes()", nil, &now.own)
+	}
+	if err != nil {
 		w.release(!isBusy(err))
 		return false, Unavailable("poll", err)
 	}
@@ -163,7 +172,7 @@ func (w *Writer) dataChanged(ctx context.Context) (bool, error) {
 	if len(w.versions) > fewestToDedicate { // of borrowed connections long closed
 		clear(w.versions)
 	}
-	w.versions[w.session.identity] = version
+	w.versions[w.session.identity] = now
 	w.release(false)
-	return !known || seen != version, nil
+	return !known || seen != now, nil
 }
