@@ -59,36 +59,38 @@ func (l *listener) close() {
 func (l *listener) run() {
 	defer close(l.ended)
 	for pause := firstReconnect; l.closing.Err() == nil; pause = min(2*pause, lastReconnect) {
-		heard := l.listen()
-		if heard {
+		unheard, proven := context.WithCancel(l.closing)
+		var polling sync.WaitGroup
+		polling.Go(func() { l.poll(unheard) })
+		if l.listen(proven) {
 			pause = firstReconnect
 		}
-		l.poll(pause)
+		proven()
+		polling.Wait()
+
+		broken, stop := context.WithTimeout(l.closing, pause)
+		l.poll(broken)
+		stop()
 	}
 }
 
-// poll makes all waiters ask again, now and then, for as long as the pause.
-func (l *listener) poll(pause time.Duration) {
-	end := time.NewTimer(pause)
-	defer end.Stop()
+// poll makes all waiters ask again, now and then, until ctx ends.
+func (l *listener) poll(ctx context.Context) {
 	tick := time.NewTicker(pollEvery)
 	defer tick.Stop()
 	for {
 		select {
 		case <-tick.C:
 			l.store.waiters.NotifyAll()
-		case <-end.C:
-			l.store.waiters.NotifyAll()
-			return
-		case <-l.closing.Done():
+		case <-ctx.Done():
 			return
 		}
 	}
 }
 
 // listen passes on hints until the connection breaks, and reports whether any
-// could be heard.
-func (l *listener) listen() (heard bool) {
+// could be heard. It says so as soon as that is proven.
+func (l *listener) listen(proven func()) (heard bool) {
 	conn, err := l.connect()
 	if err != nil {
 		return false
@@ -101,6 +103,7 @@ func (l *listener) listen() (heard bool) {
 	if l.prove(conn) != nil {
 		return false
 	}
+	proven()
 	l.store.waiters.NotifyAll() // for what was missed
 	for {
 		if err := l.next(conn, idlePatience, ""); err != nil {
