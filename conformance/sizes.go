@@ -241,7 +241,11 @@ var secondCases = []testCase{
 		r := h.request("a", lease.Paths("f"))
 		r.ID, r.TTL = "again", lease.MaxTTL
 		var before backend.AcquireReply
-		for n := range 3 {
+		times := 3
+		if h.fixture.RealTime {
+			times = 2 // the time between them is minutes
+		}
+		for n := range times {
 			a := d.args(r, fmt.Sprint("attempt ", n), 0)
 			now := d.ask(a)
 			require.Equal(h, backend.Done, now.Outcome)
@@ -258,13 +262,16 @@ var secondCases = []testCase{
 			require.NoError(h, err)
 			require.Equal(h, 1, renewed.Renewals)
 			h.release(now.Lease)
+			before = now
+			if n == times-1 {
+				break
+			}
 			h.pass(lease.MinEndedRetention + h.doubt())
 			if n == 1 {
 				h.sweep()
 			}
-			before = now
 		}
-		require.Len(h, h.kinds("again"), 9)
+		require.Len(h, h.kinds("again"), 3*times)
 	}},
 	{"Second/Withdrawal", "a request that was withdrawn and asked for anew is withdrawn anew", func(h *harness) {
 		h.hold("own", lease.Paths("f"))
