@@ -3,7 +3,7 @@
 //
 //   - [Run]: every rule as a named case that says why it exists;
 //   - [RunHelpers]: the same for what package lease builds on a Manager;
-//   - [Parity]: random scripts on the store and on backend/memory side by side;
+//   - [Parity]: random scripts on the store and on a model of the contract side by side;
 //   - [Check]: a replay of any recorded history (package lease/audit);
 //   - [Faults]: a wrapper that makes a store's calls go wrong;
 //   - [Bench]: the shared benchmark.

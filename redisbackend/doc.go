@@ -97,7 +97,7 @@
 // A server that is full while a lease is being granted may have granted it all
 // the same: memory is checked at a script's first write only.
 //
-// A waiter whose process is gone lapses half a second after somebody could have
+// A waiter whose process is gone lapses a quarter of a second after somebody could have
 // been told to go on and nobody listened: so a process must be able to subscribe.
 //
 // The history is trimmed in portions of up to 32 events, which were written
