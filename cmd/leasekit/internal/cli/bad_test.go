@@ -13,6 +13,7 @@ import (
 
 // A store that cannot be used is exit status 69, with what to do next.
 func TestBrokenStores(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	garbage := filepath.Join(dir, "garbage.db")
 	require.NoError(t, os.WriteFile(garbage, []byte(strings.Repeat("garbage ", 1000)), 0o600))
@@ -56,6 +57,7 @@ func TestBrokenStores(t *testing.T) {
 }
 
 func TestPasswordsAreNotShown(t *testing.T) {
+	t.Parallel()
 	tr := newTree(t)
 	for _, store := range []string{
 		"redis://user:geheim@127.0.0.1:1/0?max_retries=-1", "redis://user:geheim@[::1", "redis://:geheim@127.0.0.1:1/0?nonsense=1",
@@ -71,6 +73,7 @@ func TestPasswordsAreNotShown(t *testing.T) {
 }
 
 func TestConfigurationFile(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		text   string
 		status int
@@ -107,6 +110,7 @@ func TestConfigurationFile(t *testing.T) {
 }
 
 func TestConsent(t *testing.T) {
+	t.Parallel()
 	tr := newTree(t)
 	outside := filepath.Join(t.TempDir(), "out.db")
 	config := filepath.Join(tr.dir, ".leasekit.json")
@@ -153,6 +157,7 @@ func readOnlyByMount(t *testing.T) {
 }
 
 func TestTerminalsAreSafe(t *testing.T) {
+	t.Parallel()
 	tr := newTree(t)
 	evil := "evil\x1b[2Jname\u202e"
 	first := tr.holder("--holder", evil, "--label", "why=\x1b]0;title\a\nsecond line", "--raw", "p\x1b[31m\nq")

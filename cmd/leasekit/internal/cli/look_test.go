@@ -21,6 +21,7 @@ func decode[T any](t *tree, text string) (v T) {
 }
 
 func TestAcquireRenewRelease(t *testing.T) {
+	t.Parallel()
 	tr := newTree(t)
 	text := tr.ok("acquire", "--ttl", "5m", "--holder", "it's me", "a", "b/")
 	shell := tr.command()
@@ -50,6 +51,7 @@ leasekit renew >/dev/null; leasekit check a b/c; leasekit release; leasekit rele
 }
 
 func TestCheck(t *testing.T) {
+	t.Parallel()
 	tr := newTree(t)
 	tr.ok("acquire", "--holder", "first", "a")
 	tr.ok("acquire", "--holder", "first", "-s", "shared")
@@ -77,6 +79,7 @@ func TestCheck(t *testing.T) {
 }
 
 func TestListsAndChains(t *testing.T) {
+	t.Parallel()
 	tr := newTree(t)
 	m := tr.manager()
 	tr.ok("acquire", "--holder", "A", "--label", "branch=main", "a/x")
@@ -140,6 +143,7 @@ func TestListFollows(t *testing.T) {
 }
 
 func TestHistoryAndAudit(t *testing.T) {
+	t.Parallel()
 	tr := newTree(t)
 	for _, path := range []string{"a", "b/c", "b/d"} {
 		tr.ok("run", path, "--", "true")
@@ -165,6 +169,7 @@ func TestHistoryAndAudit(t *testing.T) {
 }
 
 func TestOperators(t *testing.T) {
+	t.Parallel()
 	tr := newTree(t)
 	tr.ok("acquire", "--holder", "A", "a")
 	tr.ok("acquire", "--holder", "B", "t/")

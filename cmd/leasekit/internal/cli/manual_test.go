@@ -63,6 +63,7 @@ func TestManPage(t *testing.T) {
 }
 
 func TestCompletions(t *testing.T) {
+	t.Parallel()
 	tr := newTree(t)
 	for _, shell := range []string{"bash", "zsh", "fish", "powershell"} {
 		require.Contains(t, tr.ok("completion", shell), "leasekit", shell)

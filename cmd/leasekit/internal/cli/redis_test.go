@@ -9,6 +9,7 @@ import (
 )
 
 func TestRedis(t *testing.T) {
+	t.Parallel()
 	server := redistest.Single(t)
 	url := "redis://" + server.Addr() + "/0"
 	tr := newTree(t).with("LEASEKIT_STORE=" + url)

@@ -71,6 +71,7 @@ func TestRunWaitsInLine(t *testing.T) {
 }
 
 func TestRunModesAndScopes(t *testing.T) {
+	t.Parallel()
 	tr := newTree(t)
 	for name, c := range map[string]struct {
 		first, second []string
