@@ -16,11 +16,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/alicebob/miniredis/v2"
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 
 	"github.com/leasekit/leasekit/backend/memory"
+	"github.com/leasekit/leasekit/internal/redistest"
 	"github.com/leasekit/leasekit/lease"
 	"github.com/leasekit/leasekit/redisbackend"
 	"github.com/leasekit/leasekit/sqlitebackend"
@@ -36,7 +36,7 @@ var openers = map[string]func(t *testing.T) lease.Manager{
 		return m
 	},
 	"redis": func(t *testing.T) lease.Manager {
-		client := redis.NewClient(&redis.Options{Addr: miniredis.RunT(t).Addr()})
+		client := redis.NewClient(&redis.Options{Addr: redistest.Single(t).Addr()})
 		t.Cleanup(func() { client.Close() })
 		m, err := redisbackend.Open(t.Context(), client, nil)
 		require.NoError(t, err)

@@ -96,7 +96,7 @@ func blank(tb testing.TB) *tab {
 	if err := chromedp.Do(ctx); err != nil {
 		tb.Fatal(err)
 	}
-	ctx, stop := context.WithTimeout(ctx, 4*time.Minute)
+	ctx, stop := context.WithTimeout(ctx, 4*time.Minute+asleep(tb))
 	tb.Cleanup(stop)
 	b.ctx = ctx
 	call(b, network.Enable, network.EnableParams{})

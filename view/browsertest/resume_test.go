@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httputil"
 	"net/url"
+	"os"
 	"sync"
 	"testing"
 	"time"
@@ -46,6 +47,18 @@ func TestServerRestarts(t *testing.T) {
 	})
 }
 
+// asleep is how long a page sleeps beyond what else takes time meanwhile:
+// LEASEKIT_ASLEEP, such as 10m, or not at all.
+func asleep(tb testing.TB) time.Duration {
+	text := os.Getenv("LEASEKIT_ASLEEP")
+	if text == "" {
+		return 0
+	}
+	d, err := time.ParseDuration(text)
+	require.NoError(tb, err)
+	return d
+}
+
 // A page that was frozen, as a sleeping machine does it, shows the present as
 // soon as it wakes, though its connection broke meanwhile without a sign.
 func TestPageSleeps(t *testing.T) {
@@ -57,6 +70,7 @@ func TestPageSleeps(t *testing.T) {
 	b.shows("before")
 	call(b, page.SetWebLifecycleState, page.SetWebLifecycleStateParams{State: "frozen"})
 	link.stall()
+	<-time.After(asleep(t))
 	acquire(t, m, "meanwhile", lease.Paths("b"))
 	call(b, page.SetWebLifecycleState, page.SetWebLifecycleStateParams{State: "active"})
 	// The driver leaves the page hidden. Somebody looks at it.

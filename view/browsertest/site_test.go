@@ -9,11 +9,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/alicebob/miniredis/v2"
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 
 	"github.com/leasekit/leasekit/backend/memory"
+	"github.com/leasekit/leasekit/internal/redistest"
 	"github.com/leasekit/leasekit/lease"
 	"github.com/leasekit/leasekit/redisbackend"
 	"github.com/leasekit/leasekit/sqlitebackend"
@@ -29,7 +29,7 @@ var stores = map[string]func(tb testing.TB) lease.Manager{
 		return m
 	},
 	"redis": func(tb testing.TB) lease.Manager {
-		client := redis.NewClient(&redis.Options{Addr: miniredis.RunT(tb).Addr()})
+		client := redis.NewClient(&redis.Options{Addr: redistest.Single(tb).Addr()})
 		tb.Cleanup(func() { client.Close() })
 		m, err := redisbackend.Open(tb.Context(), client, nil)
 		require.NoError(tb, err)
