@@ -11,7 +11,7 @@ import (
 // newStoreCombiner returns the combiner of a store, whose replies are answers. If so configured, its batches count only
 // once enough replicas have them: then they are followed by WAIT, on the same connection and in the same round trip, as a
 // script may not wait.
-func newStoreCombiner(client redis.UniversalClient, keys []string, o Options, mind *seen) *combiner {
+func newStoreCombiner(client redis.UniversalClient, keys []string, o Options, mind *seen, learn func(last any) (int64, error)) *combiner {
 	waiting := append(slices.Clip(keys), keys[0]) // lua/step.lua: repeated calls write something
 	return newCombiner(func(ctx context.Context, args []any) ([]any, error) {
 		args = append([]any{mind.floor()}, args...)
@@ -20,7 +20,7 @@ func newStoreCombiner(client redis.UniversalClient, keys []string, o Options, mi
 			if err != nil {
 				return nil, err
 			}
-			return answers(reply, mind)
+			return answers(reply, learn)
 		}
 		reply, replicas, err := runAndWait(ctx, client, waiting, args, o)
 		if redis.HasErrorPrefix(err, "MOVED") { // the node was asked directly
@@ -33,18 +33,18 @@ func newStoreCombiner(client redis.UniversalClient, keys []string, o Options, mi
 		if replicas < int64(o.WaitReplicas) {
 			return nil, fmt.Errorf("%d of %d replicas have it after %v", replicas, o.WaitReplicas, o.WaitTimeout)
 		}
-		return answers(reply, mind)
+		return answers(reply, learn)
 	})
 }
 
 // answers returns the answers to the operations of a batch, errors and postponements as they are.
-func answers(reply any, mind *seen) ([]any, error) {
+func answers(reply any, learn func(last any) (now int64, err error)) ([]any, error) {
 	replies, err := program().replies(reply)
 	if err != nil || len(replies) == 0 {
 		return replies, err
 	}
 	last := len(replies) - 1
-	now, err := mind.learn(replies[last])
+	now, err := learn(replies[last])
 	if err != nil {
 		return nil, err
 	}

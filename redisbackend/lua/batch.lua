@@ -1,6 +1,6 @@
 -- The batch: ARGV has, behind what the client knows of the store's clock, for each operation its name, the number of its
--- arguments, and the arguments. The reply has one element for each, in order, and the first line of the head. An operation
--- that failed has an error there and leaves its neighbours alone.
+-- arguments, and the arguments. The reply has one element for each, in order, and the first line of the head (with what
+-- was told to whom behind it, if anything was). An operation that failed has an error there and leaves its neighbours alone.
 
 -- While a script runs the server does nothing else, so after so much work (of which a common operation is next to nothing)
 -- the rest is answered "later": nothing of it was done, and it is to be sent again.
