@@ -167,6 +167,17 @@ func checkRef(ref lease.Ref) error {
 	return checkText("holder", ref.Holder, lease.MaxHolderBytes)
 }
 
+// checkFullRef checks what proves to own a lease.
+func checkFullRef(ref lease.Ref) error {
+	if err := checkRef(ref); err != nil {
+		return err
+	}
+	if ref.Token == 0 {
+		return lease.Invalid("token", "0; only Release takes any")
+	}
+	return nil
+}
+
 // cleanQuery returns the query with its paths in normal form.
 func cleanQuery(q lease.Query) (lease.Query, error) {
 	if q.ID != "" {

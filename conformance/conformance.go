@@ -96,6 +96,7 @@ func cases() []testCase {
 		deadlockCases,
 		placeCases,
 		renewCases,
+		labelCases,
 		releaseCases,
 		replaceCases,
 		cancelCases,

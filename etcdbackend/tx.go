@@ -80,6 +80,9 @@ func (t *transaction) Update(r *rules.Record, _ lease.Status) error {
 	return nil
 }
 
+// Relabel implements [rules.Tx].
+func (t *transaction) Relabel(r *rules.Record) error { return t.Update(r, r.Status) }
+
 // sizeOf returns about how many bytes a record or an event takes.
 func sizeOf(claims []lease.Claim, labels map[string]string) int {
 	n := 700

@@ -129,7 +129,7 @@ func (m *mirror) apply(e lease.Event) {
 		m.put(e.Lease)
 		m.version++
 		return // a countdown that moves is no hurry
-	case lease.KindQueued, lease.KindGranted:
+	case lease.KindQueued, lease.KindGranted, lease.KindRelabelled:
 		m.put(e.Lease)
 	case lease.KindConfig:
 	default:

@@ -53,6 +53,8 @@ func (t *transaction) Update(r *rules.Record, _ lease.Status) error {
 	return nil
 }
 
+func (t *transaction) Relabel(r *rules.Record) error { return t.Update(r, r.Status) }
+
 // copied keeps what is stored apart from what callers may change.
 func copied(r *rules.Record) *rules.Record {
 	c := *r

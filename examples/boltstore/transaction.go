@@ -102,6 +102,8 @@ func (t *transaction) Put(r *rules.Record) error {
 
 func (t *transaction) Update(r *rules.Record, _ lease.Status) error { return t.Put(r) }
 
+func (t *transaction) Relabel(r *rules.Record) error { return t.Put(r) }
+
 func (t *transaction) remove(id lease.ID) error {
 	t.dirty = true
 	old, err := t.Find(id)
