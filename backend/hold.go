@@ -156,7 +156,7 @@ func (e *engine) releaseBy(ctx context.Context, args ReleaseArgs, until time.Tim
 	}
 	if err = storeError(ctx, op, err); transient(err) && first.Before(until) {
 		e.background(func() { //nolint:contextcheck // ctx must not end it
-			rest, cancel := context.WithDeadline(e.last, until)
+			rest, cancel := context.WithDeadline(alone(e.last), until)
 			defer cancel()
 			_, _ = e.release(rest, args) // nobody is there to be told; it ends by its TTL
 		})
