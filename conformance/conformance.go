@@ -53,6 +53,10 @@ type Fixture struct {
 	// keeps nothing leaves it nil and says so in Volatile.
 	Reopen func(testing.TB)
 
+	// Crash ends a handle as the crash of its process would: nothing is said to
+	// the store. If it is nil the handle is closed.
+	Crash func(testing.TB, backend.Store)
+
 	// Volatile says why there is no Reopen.
 	Volatile string
 
@@ -95,6 +99,7 @@ func cases() []testCase {
 		timeoutCases,
 		deadlockCases,
 		placeCases,
+		goneCases,
 		renewCases,
 		labelCases,
 		releaseCases,
