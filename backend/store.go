@@ -63,7 +63,7 @@ type Store interface {
 	Sweep(ctx context.Context, limit int) (SweepReply, error)
 
 	// List returns a page of the leases and waiters that q selects by
-	// [lease.Query.Matches] and [lease.Query.MatchesStatus], by first arrival
+	// [Matches] and [MatchesStatus], by first arrival
 	// [List/Queries, List/Order]. A lease whose time is over is Expired, recorded
 	// or not [List/ExpiredAtOnce, List/LapsedAtOnce]. The cursor is "" at first,
 	// then ListReply.Next of the previous page. A page may be empty and not the
@@ -268,7 +268,7 @@ type ListReply struct {
 }
 
 // EventsArgs asks for up to Limit of the events after Query.After that
-// [lease.Query.MatchesEvent] selects. [lease.Now] as After asks for none, and
+// [MatchesEvent] selects. [lease.Now] as After asks for none, and
 // for the head.
 type EventsArgs struct {
 	Query lease.Query // its Limit is the engine's

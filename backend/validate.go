@@ -23,7 +23,7 @@ func normalize(r lease.Request, blocking bool) (lease.Request, error) {
 	if err := checkText("holder", r.Holder, lease.MaxHolderBytes); err != nil {
 		return r, err
 	}
-	claims, err := lease.CleanClaims(r.Claims)
+	claims, err := CleanClaims(r.Claims)
 	if err != nil {
 		return r, err
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/leasekit/leasekit/backend"
 	"github.com/leasekit/leasekit/lease"
 )
 
@@ -275,7 +276,7 @@ func (g *generator) request() lease.Request {
 		}
 		claims = append(claims, c)
 	}
-	clean, err := lease.CleanClaims(claims)
+	clean, err := backend.CleanClaims(claims)
 	if err != nil {
 		panic(err) // the paths above are in normal form
 	}

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/leasekit/leasekit/backend"
 	"github.com/leasekit/leasekit/backend/rules"
 	"github.com/leasekit/leasekit/lease"
 )
@@ -225,7 +226,7 @@ func (t *transaction) Select(q lease.Query, after int64, limit int) ([]*rules.Re
 	return t.pick(question{
 		from: from(q, after),
 		match: func(r *rules.Record) bool {
-			return !r.Status.Ended() && r.Arrival > after && q.MatchesStatus(r.Status) && q.Matches(r.Lease())
+			return !r.Status.Ended() && r.Arrival > after && backend.MatchesStatus(q, r.Status) && backend.Matches(q, r.Lease())
 		},
 		order: byArrival, ordered: q.ID == "" && q.Holder == "", limit: limit,
 	})

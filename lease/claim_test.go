@@ -32,7 +32,6 @@ func FuzzConflict(f *testing.F) {
 		for _, path := range universe {
 			both = both || lease.Covers(a, path) && lease.Covers(b, path)
 		}
-		require.Equal(t, both, lease.Overlap(a, b), "%v %v", a, b)
 		require.Equal(t, both && (a.Mode == lease.Exclusive || b.Mode == lease.Exclusive), lease.Conflict(a, b))
 		require.Equal(t, lease.Conflict(a, b), lease.Conflict(b, a))
 	})

@@ -10,6 +10,7 @@ import (
 
 	bolt "go.etcd.io/bbolt"
 
+	"github.com/leasekit/leasekit/backend"
 	"github.com/leasekit/leasekit/backend/rules"
 	"github.com/leasekit/leasekit/lease"
 )
@@ -228,7 +229,7 @@ func (t *transaction) Gone(client string) bool {
 
 func (t *transaction) Select(q lease.Query, after int64, limit int) ([]*rules.Record, error) {
 	return t.pick(key(byLiving, ""), key(byLiving, "", after+1), limit, func(r *rules.Record) bool {
-		return q.Matches(r.Lease()) && q.MatchesStatus(r.Status)
+		return backend.Matches(q, r.Lease()) && backend.MatchesStatus(q, r.Status)
 	})
 }
 
@@ -327,7 +328,7 @@ func (t *transaction) Page(q lease.Query, after int64, limit int) ([]*rules.Reco
 		}
 		return []*rules.Record{r}, nil
 	}
-	return t.pick(key(byArrival, ""), key(byArrival, "", after+1), limit, func(r *rules.Record) bool { return q.Matches(r.Lease()) })
+	return t.pick(key(byArrival, ""), key(byArrival, "", after+1), limit, func(r *rules.Record) bool { return backend.Matches(q, r.Lease()) })
 }
 
 func (t *transaction) Events(q lease.Query, last lease.Seq, limit int) (found []lease.Event, err error) {
@@ -336,7 +337,7 @@ func (t *transaction) Events(q lease.Query, last lease.Seq, limit int) (found []
 		if binary.BigEndian.Uint64(seq) > uint64(last) {
 			return false
 		}
-		if err = json.Unmarshal(v[8:], &e); err == nil && q.MatchesEvent(e) {
+		if err = json.Unmarshal(v[8:], &e); err == nil && backend.MatchesEvent(q, e) {
 			found = append(found, e)
 		}
 		return err == nil && len(found) < limit
