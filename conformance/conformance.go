@@ -33,7 +33,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"testing/synctest"
 
 	"github.com/leasekit/leasekit/backend"
 )
@@ -77,6 +76,8 @@ type testCase struct {
 	why  string // the rule, in one sentence, printed on failure
 	run  func(h *harness)
 }
+
+func (c testCase) rule() string { return c.why }
 
 // cases returns the whole suite.
 func cases() []testCase {
@@ -179,7 +180,7 @@ func runCase(t *testing.T, c testCase, newFixture func(testing.TB) Fixture) {
 		runReal(t, c, newFixture)
 		return
 	}
-	within(t, fixture, func(t *testing.T) { c.check(newHarness(t, fixture)) })
+	within(t, fixture, c.rule, func(t *testing.T) { c.check(newHarness(t, fixture)) })
 }
 
 // timed makes the fixture's time real for cases that need that.
@@ -202,19 +203,10 @@ func (c testCase) check(h *harness) {
 	}
 }
 
-// within runs body where the fixture's clock is: in a bubble, or in real time.
-func within(t *testing.T, fixture Fixture, body func(t *testing.T)) {
-	if fixture.RealTime {
-		body(t)
-		return
-	}
-	synctest.Test(t, body)
-}
-
 // record runs a case against a stand-in for t.
 func record(t *testing.T, c testCase, fixture Fixture) *recorder {
 	var r *recorder
-	within(t, fixture, func(t *testing.T) {
+	within(t, fixture, c.rule, func(t *testing.T) {
 		r = newRecorder(t)
 		r.run(func() { c.check(newHarness(r, fixture)) })
 	})
