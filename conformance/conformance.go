@@ -6,6 +6,7 @@
 //   - [Parity]: random scripts on the store and on a model of the contract side by side;
 //   - [Check]: a replay of any recorded history (package lease/audit);
 //   - [Faults]: a wrapper that makes a store's calls go wrong;
+//   - [TxFaults] and [RunTransactions]: for stores on package rules, the same within their transactions;
 //   - [Bench]: the shared benchmark.
 //
 // A store's test file needs no more than this:
@@ -55,6 +56,11 @@ type Fixture struct {
 	// Crash ends a handle as the crash of its process would: nothing is said to
 	// the store. If it is nil the handle is closed.
 	Crash func(testing.TB, backend.Store)
+
+	// OpenFaulty is for stores on package rules: it opens a handle whose
+	// transactions go wrong as the faults say. With it Run has the cases of the
+	// group Transaction, and [RunTransactions] is of use. Nil leaves them out.
+	OpenFaulty func(testing.TB, *TxFaults) backend.Store
 
 	// Volatile says why there is no Reopen.
 	Volatile string
@@ -119,6 +125,7 @@ func cases() []testCase {
 		reopenCases,
 		sizeCases,
 		secondCases,
+		transactionCases,
 	)
 }
 
@@ -134,19 +141,32 @@ func Run(t *testing.T, newFixture func(testing.TB) Fixture) {
 			}
 		}
 	})
-	if fixture := newFixture(t); fixture.Reopen == nil {
-		// The cases are left out and not skipped: the store promises nothing there.
-		suite = slices.DeleteFunc(suite, func(c testCase) bool { return strings.HasPrefix(c.name, reopenGroup) })
-		t.Run("NotReopened", func(t *testing.T) {
-			if fixture.Volatile == "" {
-				t.Log("the fixture has neither Reopen nor a reason in Volatile: what must be stored is not checked")
-				return
-			}
-			t.Logf("what must be stored is not checked: %s", fixture.Volatile)
-		})
-	}
-	runCases(t, suite, newFixture)
+	runCases(t, suiteOf(t, newFixture, suite), newFixture)
 }
+
+// suiteOf leaves out the cases that the fixture has no functions for: they are not
+// skipped, since the store promises nothing there.
+func suiteOf(t *testing.T, newFixture func(testing.TB) Fixture, suite []testCase) []testCase {
+	fixture := newFixture(t)
+	if fixture.OpenFaulty == nil {
+		suite = slices.DeleteFunc(suite, func(c testCase) bool { return c.needs(transactionGroup) })
+	}
+	if fixture.Reopen != nil {
+		return suite
+	}
+	suite = slices.DeleteFunc(suite, func(c testCase) bool { return c.needs(reopenGroup) })
+	t.Run("NotReopened", func(t *testing.T) {
+		if fixture.Volatile == "" {
+			t.Log("the fixture has neither Reopen nor a reason in Volatile: what must be stored is not checked")
+			return
+		}
+		t.Logf("what must be stored is not checked: %s", fixture.Volatile)
+	})
+	return suite
+}
+
+// needs reports whether the case is of a group that not every fixture can run.
+func (c testCase) needs(group string) bool { return strings.HasPrefix(c.name, group) }
 
 func runCases(t *testing.T, suite []testCase, newFixture func(testing.TB) Fixture) {
 	tests := make([]subtest, len(suite))

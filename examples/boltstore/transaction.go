@@ -54,20 +54,25 @@ func (t *transaction) Load() (rules.State, error) {
 // save writes the state at the end of a step. A refusal is no reason to write:
 // what it counted stays in memory until something else is.
 func (t *transaction) save() error {
-	c := t.state.Counters
-	changed := c
+	changed := t.state.Counters
 	changed.Now, changed.Refused = t.loaded.Now, t.loaded.Refused
-	t.dirty = t.dirty || changed != t.loaded
-	f := t.store.File
+	if t.dirty = t.dirty || changed != t.loaded; !t.dirty {
+		return nil
+	}
+	return put(t.meta, keyState, t.state)
+}
+
+// keep takes in, once the step is committed, what memory has of the counters.
+func (t *transaction) keep() {
+	f, c := t.store.File, t.state.Counters
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.unsaved.Now = c.Now
-	if !t.dirty {
+	if t.dirty {
+		f.unsaved.Refused = 0
+	} else {
 		f.unsaved.Refused += c.Refused - t.loaded.Refused
-		return nil
 	}
-	f.unsaved.Refused = 0
-	return put(t.meta, keyState, t.state)
 }
 
 func put(b *bolt.Bucket, key []byte, value any) error {
