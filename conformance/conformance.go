@@ -125,6 +125,8 @@ func cases() []testCase {
 		reopenCases,
 		sizeCases,
 		secondCases,
+		amongCases,
+		apartCases,
 		transactionCases,
 	)
 }
