@@ -16,12 +16,11 @@ var apartCases = []testCase{
 		held := h.hold("own", lease.Paths("f"))
 		d := h.direct()
 		a := d.args(h.request("a", lease.Paths("f")), "try", h.units(600))
-		names := []string{"try one", "try", "one", "try one more"}
-		for _, name := range names {
+		for _, name := range []string{"try one", "try", "one", "try one more"} {
 			a.Attempt = name
 			require.Equal(h, backend.Queued, d.ask(a).Outcome)
 		}
-		for _, name := range names {
+		for _, name := range []string{"try one", "try one more", "try", "one"} {
 			require.Equal(h, lease.Pending, h.get(a.Request.ID).Status, "before %q is withdrawn", name)
 			a.Attempt = name
 			d.withdraw(a)
