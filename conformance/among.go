@@ -57,9 +57,9 @@ var amongCases = []testCase{
 		for i := range 70 {
 			d.queued(h.request("other", lease.Paths("z")), fmt.Sprint("try ", i), h.units(30))
 		}
-		h.sleep(32)
 		h.queue("other", lease.Paths("f"))
 		h.queue("b", lease.Paths("g", "x")) // it waits for other, and so for own
+		h.sleep(32)
 		a := d.args(h.request("own", lease.Paths("x")), "own", 0)
 		a.Blockers = false // looks at fewer waiters
 		require.Equal(h, backend.Done, d.ask(a).Outcome)

@@ -127,8 +127,29 @@ func cases() []testCase {
 		secondCases,
 		amongCases,
 		apartCases,
+		callCases,
 		transactionCases,
 	)
+}
+
+// Case is a rule of the suite, by the name of the test that checks it.
+type Case struct {
+	Name string // "Acquire/FreePath"
+	Rule string // in one sentence
+}
+
+// Cases returns what [Run] checks.
+func Cases() []Case { return listed(cases()) }
+
+// HelperCases returns what [RunHelpers] checks.
+func HelperCases() []Case { return listed(helperCases()) }
+
+func listed(suite []testCase) []Case {
+	all := make([]Case, len(suite))
+	for i, c := range suite {
+		all[i] = Case{Name: c.name, Rule: c.why}
+	}
+	return all
 }
 
 // Run checks the store of the fixture that newFixture makes, once for each case.
