@@ -113,6 +113,14 @@ var keeperCases = []testCase{
 			h.release(next)
 		}
 	}},
+	{"Keeper/MaxLifetimeInTheStore", "a lease with a MaxLifetime is renewed no further than that: should the process die then, the store ends it in time", func(h *harness) {
+		r := h.request("a", lease.Paths("f"))
+		r.TTL = h.units(short)
+		held := h.keep(h.keeper(h.M), h.M, r, &lease.KeepOptions{MaxLifetime: h.units(2*short + 3)})
+		h.sleep(2*short - 1) // it was renewed within the last TTL
+		most := held.Lease().GrantedAt.Add(h.units(2*short+3) + h.Unit + h.patience())
+		require.False(h, h.get(held.Lease().ID).ExpiresAt.After(most))
+	}},
 	{"Keeper/Watch", "with Watch a lease that is taken away is lost at once, not at its next renewal, and the others are kept", func(h *harness) {
 		faults, m := h.faulty(FaultOptions{})
 		k := lease.NewKeeper(m, &lease.KeeperOptions{Watch: m})

@@ -257,3 +257,19 @@ func TestMostUrgentFirst(t *testing.T) {
 		require.NoError(t, short.Err())
 	})
 }
+
+// A renewal that is answered only after its lease was given up is taken back.
+func TestRenewedAfterItWasGivenUp(t *testing.T) {
+	bubble(t, func(t *testing.T, m *manager) {
+		h := keep(t, keeper(t, m, nil), acquire(t, m, exclusive("a", "f", 3*time.Second)), nil)
+		m.disturb(func(ctx context.Context, renew renewCall) (lease.Lease, error) {
+			got, err := renew(context.WithoutCancel(ctx))
+			time.Sleep(2500 * time.Millisecond) // the caller's deadline is over, the renewed lease's is not
+			return got, err
+		})
+		<-h.Context().Done()
+		require.ErrorIs(t, h.Err(), lease.ErrExpired)
+		time.Sleep(time.Second)
+		requireFree(t, m, "f")
+	})
+}
