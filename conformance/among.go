@@ -120,6 +120,22 @@ var amongCases = []testCase{
 			require.Equal(h, fmt.Sprintf("%02d-%d", i/paths, i%paths), b.Holder)
 		}
 	}},
+	{"Among/EarlyWaitersOfManyClaims", "a request for many paths stands behind the earliest waiters, whatever path they wait for and however many wait for another", func(h *harness) {
+		all := []string{"f1", "f2", "f3", "f4", "f5"}
+		h.hold("own", lease.Paths(all...))
+		d := h.direct()
+		for i, path := range []string{"f1", "f5"} {
+			d.queued(h.request(fmt.Sprint("early", i), lease.Paths(path)), fmt.Sprint("early ", i), h.units(600))
+		}
+		for i := range 66 {
+			d.queued(h.request(fmt.Sprintf("later%02d", i), lease.Paths("f3")), fmt.Sprint("later ", i), h.units(600))
+		}
+		conflict := h.denied("b", lease.Paths(all...))
+		require.Equal(h, 69, conflict.Count)
+		for i, holder := range []string{"own", "early0", "early1", "later00", "later01"} {
+			require.Equal(h, holder, conflict.Blockers[i].Holder)
+		}
+	}},
 	{"Among/OthersAreNoDeadlock", "who is blocked by others only is in no deadlock with those who wait for it, of one claim or of many", func(h *harness) {
 		h.hold("own", lease.Paths("x"))
 		h.hold("idle", lease.Paths("p"))

@@ -158,9 +158,13 @@ var apartCases = []testCase{
 			h.acquire(h.M, h.under(parent, "holds", lease.Paths(path+"/f")))
 			w := h.wait(h.M, h.under(parent, "waits", lease.Paths(path+"/f")))
 			w.stillWaits()
-			silent := h.direct().queued(h.under(parent, "asks no more", lease.Paths(path+"/f")), "one", h.units(600))
+			d := h.direct()
+			for i := range 70 { // more than are looked at to find whom to wake
+				d.queued(h.request(fmt.Sprint("outside ", i), lease.Trees(path)), fmt.Sprint("one ", i), h.units(600))
+			}
+			silent := d.queued(h.under(parent, "asks no more", lease.Paths(path+"/f")), "one", h.units(600))
 			e.make(h, parent)
-			require.Equal(h, lease.Failed, h.get(silent.Request.ID).Status)
+			require.Equal(h, lease.Failed, h.get(silent.Request.ID).Status, "though it asks no more")
 			w.returns()
 			e.check(h, parent, w.err)
 			require.Equal(h, []lease.Kind{lease.KindQueued, lease.KindWithdrawn}, h.kinds(w.ID))
