@@ -7,6 +7,5 @@ import (
 )
 
 func TestHelpers(t *testing.T) {
-	t.Parallel()
-	conformance.RunHelpers(t, pooled)
+	conformance.RunHelpers(t, virtual)
 }

@@ -41,6 +41,9 @@ func (l *listener) init(s *Store) {
 // Subscribe implements [backend.Store].
 func (s *Store) Subscribe(id lease.ID) (<-chan struct{}, func()) {
 	hint, unsubscribe := s.waiters.Subscribe(id)
+	if s.options.waiters != nil {
+		return hint, unsubscribe
+	}
 	s.listener.start.Do(func() {
 		s.listener.ended = make(chan struct{})
 		go s.listener.run()

@@ -6,6 +6,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/leasekit/leasekit/backend"
+	"github.com/leasekit/leasekit/internal/hints"
 	"github.com/leasekit/leasekit/lease"
 )
 
@@ -50,6 +51,11 @@ type Options struct {
 	Patience time.Duration
 	// Engine is passed on to [backend.New].
 	Engine *backend.Options
+
+	// Of tests in virtual time: what becomes of a reading of the server's clock,
+	// and the waiters of all handles, which then need no notifications.
+	clock   func(server time.Time) time.Time
+	waiters *hints.Hub
 }
 
 func (o *Options) engine() *backend.Options {
@@ -70,6 +76,9 @@ func (o *Options) withDefaults() (Options, error) {
 	}
 	if filled.Schema == "" {
 		filled.Schema = DefaultSchema
+	}
+	if filled.clock == nil {
+		filled.clock = func(server time.Time) time.Time { return server }
 	}
 	if filled.Patience == 0 {
 		filled.Patience = DefaultPatience

@@ -32,8 +32,8 @@ type Store struct {
 	namespace int32
 	queue     *groupcommit.Queue[*transaction]
 
-	waiters  hints.Hub // of this process
-	channel  string    // of hints between processes
+	waiters  *hints.Hub // of this process
+	channel  string     // of hints between processes
 	listener listener
 
 	newest    atomic.Uint64                // the highest token counter that was read or committed
@@ -104,7 +104,10 @@ func NewStore(ctx context.Context, pool *bun.DB, o *Options) (*Store, error) {
 
 // start brings the schema up to date and finds the namespace.
 func start(ctx context.Context, db *bun.DB, o Options) (*Store, error) {
-	s := &Store{db: db, options: o, database: "the application's database", sql: newStatements(o.Schema)}
+	s := &Store{db: db, options: o, database: "the application's database", sql: newStatements(o.Schema), waiters: o.waiters}
+	if s.waiters == nil {
+		s.waiters = new(hints.Hub)
+	}
 	s.queue = groupcommit.New(s.transact, func(err error) bool { return !isOwn(err) })
 	err := s.check(ctx)
 	var folder fs.FS

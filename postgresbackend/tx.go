@@ -123,7 +123,11 @@ func (t *transaction) round(calls []*groupcommit.Call[*transaction]) error {
 }
 
 func (t *transaction) readClock(b *pgx.Batch) {
-	b.Queue(readClock).QueryRow(func(row pgx.Row) error { return row.Scan(&t.clock) })
+	b.Queue(readClock).QueryRow(func(row pgx.Row) error {
+		err := row.Scan(&t.clock)
+		t.clock = t.store.options.clock(t.clock)
+		return err
+	})
 }
 
 // send sends statements in one round trip.

@@ -93,6 +93,7 @@ func (v *view) Load() (rules.State, error) {
 	if err := s.regressed(state.Counters.Token, before); err != nil {
 		return state, err
 	}
+	state.Clock = s.options.clock(state.Clock)
 	state.Counters.Now = s.highest(state.Counters.Now, state.Clock)
 	return state, json.Unmarshal(config, &state.Config)
 }
