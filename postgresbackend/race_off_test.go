@@ -3,6 +3,6 @@
 package postgresbackend
 
 const (
-	paritySeeds = 60
+	paritySeeds = 300
 	troubles    = 20
 )
