@@ -2,11 +2,11 @@ package etcdbackend
 
 import (
 	"fmt"
-	"sync"
 	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/leasekit/leasekit/backend"
 	"github.com/leasekit/leasekit/conformance"
@@ -29,32 +29,42 @@ func virtual(testing.TB) conformance.Fixture {
 // nothing is to be done to a cluster whose clients have all gone.
 func nothing(testing.TB) {}
 
-func TestConformance(t *testing.T) { conformance.Run(t, virtual) }
-
-func TestHelpers(t *testing.T) { conformance.RunHelpers(t, virtual) }
-
 func TestParity(t *testing.T) { conformance.Parity(t, virtual, conformance.Seeds(1, paritySeeds)...) }
 
-// TestServer runs the suites on a real member, in real time.
+// bridged returns what makes fixtures on a real cluster, in the time of the
+// test's bubble.
+func bridged(real *clientv3.Client) func(testing.TB) conformance.Fixture {
+	return func(testing.TB) conformance.Fixture {
+		b, o := &bridge{real: real}, caseOptions()
+		return conformance.Fixture{Reopen: nothing, Open: func(t testing.TB) backend.Store {
+			s, err := NewStore(t.Context(), b.client(), o)
+			require.NoError(t, err)
+			return s
+		}}
+	}
+}
+
+var namespaces atomic.Int64
+
+// caseOptions name a namespace of a case's own.
+func caseOptions() *Options {
+	return &Options{Namespace: fmt.Sprintf("case %d", namespaces.Add(1)), MaxSkew: OneClock}
+}
+
+func TestConformance(t *testing.T) { conformance.Run(t, bridged(connect(t, single(t)))) }
+
+func TestHelpers(t *testing.T) { conformance.RunHelpers(t, bridged(connect(t, single(t)))) }
+
+// A real member, in real time.
 func TestServer(t *testing.T) {
 	t.Parallel()
 	client := connect(t, single(t))
-	var namespaces atomic.Int64
-	onServer := func(testing.TB) conformance.Fixture {
-		o := &Options{Namespace: fmt.Sprintf("case %d", namespaces.Add(1)), MaxSkew: OneClock}
+	conformance.Parity(t, func(testing.TB) conformance.Fixture {
+		o := caseOptions()
 		return conformance.Fixture{RealTime: true, Reopen: nothing, Open: func(t testing.TB) backend.Store {
 			s, err := NewStore(t.Context(), client, o)
 			require.NoError(t, err)
 			return s
 		}}
-	}
-	var all sync.WaitGroup
-	defer all.Wait()
-	if !raced { // what they wait for is the same, and its TTLs are short
-		all.Go(func() { t.Run("Conformance", func(t *testing.T) { conformance.Run(t, onServer) }) })
-		all.Go(func() { t.Run("Helpers", func(t *testing.T) { conformance.RunHelpers(t, onServer) }) })
-	}
-	all.Go(func() {
-		t.Run("Parity", func(t *testing.T) { conformance.Parity(t, onServer, conformance.Seeds(1, 5)...) })
-	})
+	}, conformance.Seeds(1, 10)...)
 }
