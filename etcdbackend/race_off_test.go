@@ -5,7 +5,6 @@ package etcdbackend
 import "time"
 
 const (
-	raced        = false
 	partitionTTL = 5 * time.Second // a busy machine grants and keeps a hundred leases within it
 	paritySeeds  = 300
 )

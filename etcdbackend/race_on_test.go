@@ -4,9 +4,8 @@ package etcdbackend
 
 import "time"
 
-// raced: the race detector makes everything several times slower.
+// The race detector makes everything several times slower.
 const (
-	raced        = true
 	partitionTTL = 15 * time.Second // a busy machine grants and keeps a hundred leases within it
 	paritySeeds  = 25
 )

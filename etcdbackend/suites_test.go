@@ -2,6 +2,7 @@ package etcdbackend
 
 import (
 	"fmt"
+	"regexp"
 	"sync/atomic"
 	"testing"
 
@@ -51,20 +52,38 @@ func caseOptions() *Options {
 	return &Options{Namespace: fmt.Sprintf("case %d", namespaces.Add(1)), MaxSkew: OneClock}
 }
 
-func TestConformance(t *testing.T) { conformance.Run(t, bridged(connect(t, single(t)))) }
-
-func TestHelpers(t *testing.T) { conformance.RunHelpers(t, bridged(connect(t, single(t)))) }
-
-// A real member, in real time.
-func TestServer(t *testing.T) {
-	t.Parallel()
-	client := connect(t, single(t))
-	conformance.Parity(t, func(testing.TB) conformance.Fixture {
+// direct returns what makes fixtures on a real cluster, in real time.
+func direct(client *clientv3.Client) func(testing.TB) conformance.Fixture {
+	return func(testing.TB) conformance.Fixture {
 		o := caseOptions()
 		return conformance.Fixture{RealTime: true, Reopen: nothing, Open: func(t testing.TB) backend.Store {
 			s, err := NewStore(t.Context(), client, o)
 			require.NoError(t, err)
 			return s
 		}}
-	}, conformance.Seeds(1, 10)...)
+	}
+}
+
+// suite returns what makes fixtures on a real cluster: in virtual time, and in
+// real time for the groups that are about when something happens.
+func suite(client *clientv3.Client) func(testing.TB) conformance.Fixture {
+	virtual, real := bridged(client), direct(client)
+	return func(t testing.TB) conformance.Fixture {
+		if inRealTime.MatchString(t.Name()) {
+			return real(t)
+		}
+		return virtual(t)
+	}
+}
+
+var inRealTime = regexp.MustCompile(`/(Handover/(By|InTheGap)|Cancel/|ClockLoad/|Shutdown/)`)
+
+func TestConformance(t *testing.T) { conformance.Run(t, suite(connect(t, single(t)))) }
+
+func TestHelpers(t *testing.T) { conformance.RunHelpers(t, suite(connect(t, single(t)))) }
+
+// Random scripts on a real member, in real time.
+func TestServer(t *testing.T) {
+	t.Parallel()
+	conformance.Parity(t, direct(connect(t, single(t))), conformance.Seeds(1, 10)...)
 }

@@ -7,5 +7,5 @@ import (
 )
 
 func TestHelpers(t *testing.T) {
-	conformance.RunHelpers(t, virtual)
+	conformance.RunHelpers(t, suite)
 }

@@ -2,6 +2,7 @@ package postgresbackend
 
 import (
 	"fmt"
+	"regexp"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -109,11 +110,22 @@ func newPool(tb testing.TB) *bun.DB {
 	return bun.NewDB(pool, pgdialect.New())
 }
 
-func TestConformance(t *testing.T) { conformance.Run(t, virtual) }
+// suite makes fixtures in virtual time, and in real time, by the server's clock
+// and with notifications, for the groups that are about when something happens.
+func suite(tb testing.TB) conformance.Fixture {
+	if inRealTime.MatchString(tb.Name()) {
+		return pooled(tb)
+	}
+	return virtual(tb)
+}
+
+var inRealTime = regexp.MustCompile(`/(Handover/(By|InTheGap)|Cancel/|ClockLoad/|Shutdown/)`)
+
+func TestConformance(t *testing.T) { conformance.Run(t, suite) }
 
 func TestParity(t *testing.T) { conformance.Parity(t, virtual, conformance.Seeds(1, paritySeeds)...) }
 
-// By the server's clock, and with notifications.
+// Random scripts by the server's clock, and with notifications.
 func TestRealTime(t *testing.T) {
 	t.Parallel()
 	conformance.Parity(t, pooled, conformance.Seeds(1, 10)...)

@@ -23,7 +23,9 @@ func (f *forever) Fatalf(format string, args ...any) { panic(fmt.Sprintf(format,
 
 var (
 	process forever
-	shared  = sync.OnceValue(func() *Server { return Start(&process, false, "synchronous_commit=off", "full_page_writes=off", "max_wal_size=4GB") })
+	shared  = sync.OnceValue(func() *Server {
+		return Start(&process, false, "synchronous_commit=off", "full_page_writes=off", "max_wal_size=4GB")
+	})
 )
 
 // Shared returns a server without fsync that all tests of the process share. It
