@@ -6,7 +6,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/stdlib"
@@ -16,7 +15,6 @@ import (
 
 	"github.com/leasekit/leasekit/backend"
 	"github.com/leasekit/leasekit/conformance"
-	"github.com/leasekit/leasekit/internal/hints"
 	"github.com/leasekit/leasekit/postgresbackend/internal/pgtest"
 )
 
@@ -72,42 +70,6 @@ func fixtureOn(tb testing.TB, url string, open func(testing.TB, *Options) (*Stor
 			return s
 		},
 	}
-}
-
-// virtual makes fixtures whose time is that of the test's bubble. Its handles share
-// a pool, and hints as if they were notified: a connection that listens would
-// keep the time from passing.
-func virtual(tb testing.TB) conformance.Fixture {
-	var pool *bun.DB
-	var waiters hints.Hub
-	f := fixture(tb, func(tb testing.TB, o *Options) (*Store, error) {
-		if pool == nil {
-			pool = newPool(tb)
-		}
-		o.waiters, o.clock = &waiters, bubbleTime
-		return NewStore(tb.Context(), pool, o)
-	})
-	f.RealTime, f.Reopen = false, func(testing.TB) {} // the server keeps what there is
-	return f
-}
-
-// bubbleTime is the process' time where that is another than the server's, as it
-// is in a bubble.
-func bubbleTime(server time.Time) time.Time {
-	if now := time.Now(); now.Sub(server).Abs() > time.Hour {
-		return now
-	}
-	return server
-}
-
-func newPool(tb testing.TB) *bun.DB {
-	config, err := pgx.ParseConfig(pgtest.Shared().URL())
-	require.NoError(tb, err)
-	pool := stdlib.OpenDB(*config)
-	pool.SetMaxOpenConns(maxConns)
-	pool.SetMaxIdleConns(maxConns)
-	tb.Cleanup(func() { require.NoError(tb, pool.Close()) })
-	return bun.NewDB(pool, pgdialect.New())
 }
 
 // suite makes fixtures in virtual time, and in real time, by the server's clock
