@@ -19,6 +19,9 @@
 //     the last moments with it, and a lease that was granted in them is granted
 //     again to somebody else.
 //
+// A replica is refused ([ErrUnsupported]): on opening, and, inside of a
+// [lease.UnavailableError], when a handle is connected to one later.
+//
 // A failover to a replica that had not got everything loses the last grants, and
 // with them exclusion until they would have ended. A handle that has seen a newer
 // state than the one it finds refuses everything with [lease.ErrRegressed] until

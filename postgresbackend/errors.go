@@ -53,12 +53,18 @@ func (e *MigrationError) Error() string {
 // Unwrap returns the cause.
 func (e *MigrationError) Unwrap() error { return e.Err }
 
+// errReplica: what is read may be old, and nothing can be written.
+var errReplica = fmt.Errorf("%w: the server is a replica", ErrUnsupported)
+
 // errNamespaceGone: somebody has deleted rows of ours. To go on with new
 // counters would hand out old tokens again.
 var errNamespaceGone = errors.New("the namespace's counters have been deleted")
 
 // unavailable wraps a failure that is not the doing of an operation.
 func unavailable(doing string, err error) error {
+	if c := code(err); c == codeNotInRecovery || c == codeReadOnly {
+		err = fmt.Errorf("%w: %w", errReplica, err)
+	}
 	return &lease.UnavailableError{Op: doing, Err: err}
 }
 
@@ -66,6 +72,8 @@ func unavailable(doing string, err error) error {
 const (
 	codeSerialization = "40001"
 	codeDeadlock      = "40P01"
+	codeNotInRecovery = "0A000" // BEGIN READ WRITE on a replica
+	codeReadOnly      = "25006"
 	codeNoTable       = "42P01"
 	codeNoSchema      = "3F000"
 )

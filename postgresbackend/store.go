@@ -154,7 +154,7 @@ func (s *Store) check(ctx context.Context) error {
 	case encoding != "UTF8":
 		return fmt.Errorf("%w: its encoding is %s, not UTF8", ErrUnsupported, encoding)
 	case replica:
-		return fmt.Errorf("%w: it is a replica", ErrUnsupported)
+		return errReplica
 	}
 	return nil
 }

@@ -30,7 +30,7 @@ type view struct {
 }
 
 // The snapshot is taken before the clock is read.
-const loadView = `SELECT k.seq, k.token, k.arrivals, k.waiting, k.tombstones, k.subleases, k.now, k.refused, c.config, clock_timestamp()
+const loadView = `SELECT k.seq, k.token, k.arrivals, k.waiting, k.tombstones, k.subleases, k.now, k.refused, c.config, clock_timestamp(), pg_is_in_recovery()
 	FROM {}.lease_counters k JOIN {}.lease_configs c USING (namespace) WHERE k.namespace = $1`
 
 // read runs f on a view.
@@ -69,7 +69,7 @@ func (v *view) Load() (rules.State, error) {
 	before := s.newest.Load()
 	state := rules.State{Counters: &rules.Counters{}}
 	var config []byte
-	found := false
+	found, replica := false, false
 	var b pgx.Batch
 	b.Queue(`BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY`)
 	b.Queue(settings, "")
@@ -77,7 +77,7 @@ func (v *view) Load() (rules.State, error) {
 		for rows.Next() {
 			found = true
 			c := state.Counters
-			err := rows.Scan(&c.Seq, &c.Token, &c.Arrivals, &c.Waiting, &c.Tombstones, &c.Subleases, &c.Now, &c.Refused, &config, &state.Clock)
+			err := rows.Scan(&c.Seq, &c.Token, &c.Arrivals, &c.Waiting, &c.Tombstones, &c.Subleases, &c.Now, &c.Refused, &config, &state.Clock, &replica)
 			if err != nil {
 				return err
 			}
@@ -87,8 +87,11 @@ func (v *view) Load() (rules.State, error) {
 	if err := v.conn.SendBatch(v.ctx, &b).Close(); err != nil {
 		return state, err
 	}
-	if !found {
+	switch {
+	case !found:
 		return state, errNamespaceGone
+	case replica: // of what has passed
+		return state, errReplica
 	}
 	if err := s.regressed(state.Counters.Token, before); err != nil {
 		return state, err

@@ -106,32 +106,13 @@ func (s *Server) command(name string, args ...string) (*exec.Cmd, error) {
 
 // create makes a new cluster of databases and starts the server.
 func (s *Server) create() error {
-	// Not the test's own temporary directory: the path of a socket is short, and
-	// another user is to reach it.
-	dir, err := os.MkdirTemp("", "pgtest")
-	if err != nil {
+	if err := s.makeDir(); err != nil {
 		return err
-	}
-	s.dir = dir
-	if as, err := account(); err != nil {
-		return err
-	} else if as != nil {
-		if err := os.Chown(dir, int(as.Uid), int(as.Gid)); err != nil {
-			return err
-		}
 	}
 	if err := s.run("initdb", "-D", s.data(), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"); err != nil {
 		return err
 	}
-	for range startAttempts {
-		if s.port, err = childproc.FreePort(); err != nil {
-			return err
-		}
-		if err = s.start(); err == nil {
-			return nil
-		}
-	}
-	return err
+	return s.startAnywhere()
 }
 
 func (s *Server) run(name string, args ...string) error {
