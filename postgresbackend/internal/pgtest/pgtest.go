@@ -47,7 +47,11 @@ func Start(tb testing.TB, fsync bool, settings ...string) *Server {
 	tb.Helper()
 	s := &Server{tb: tb, config: append([]string{"fsync=" + map[bool]string{true: "on", false: "off"}[fsync]}, settings...)}
 	tb.Cleanup(s.close)
-	if err := s.create(); err != nil {
+	err := s.makeDir()
+	if err == nil {
+		err = s.create()
+	}
+	if err != nil {
 		tb.Fatalf("pgtest: %v", err)
 	}
 	return s
@@ -104,12 +108,11 @@ func (s *Server) command(name string, args ...string) (*exec.Cmd, error) {
 	return command, nil
 }
 
-// create makes a new cluster of databases and starts the server.
-func (s *Server) create() error {
-	if err := s.makeDir(); err != nil {
-		return err
-	}
-	if err := s.run("initdb", "-D", s.data(), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"); err != nil {
+// create makes a new cluster of databases, with more arguments of initdb, and
+// starts the server.
+func (s *Server) create(more ...string) error {
+	args := []string{"-D", s.data(), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"}
+	if err := s.run("initdb", append(args, more...)...); err != nil {
 		return err
 	}
 	return s.startAnywhere()
@@ -152,13 +155,7 @@ func (s *Server) start() error {
 		if running.Ended() {
 			return childproc.Fatal(fmt.Errorf("postgres on port %d ended: %s", s.port, s.logTail()))
 		}
-		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-		defer cancel()
-		conn, err := pgx.Connect(ctx, s.URL())
-		if err != nil {
-			return err
-		}
-		return conn.Close(ctx)
+		return s.answers()
 	})
 	if err != nil {
 		running.Kill()
@@ -166,6 +163,16 @@ func (s *Server) start() error {
 	}
 	s.process = running
 	return nil
+}
+
+func (s *Server) answers() error {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	conn, err := pgx.Connect(ctx, s.URL())
+	if err != nil {
+		return err
+	}
+	return conn.Close(ctx)
 }
 
 func (s *Server) logTail() string {
