@@ -15,7 +15,9 @@ import (
 	"github.com/leasekit/leasekit/lease"
 )
 
-func TestMain(m *testing.M) { proctest.Main(m, proctest.Roles{"worker": worker, "waiter": waiter}) }
+func TestMain(m *testing.M) {
+	proctest.Main(m, proctest.Roles{"worker": worker, "waiter": waiter, "callers": callers})
+}
 
 // worker takes and gives back paths until it is killed.
 func worker(host string, orders *bufio.Scanner) error {
