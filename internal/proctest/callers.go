@@ -17,7 +17,7 @@ import (
 const (
 	callersOfEach = 16
 	callersWork   = 3 * time.Second
-	sharedEach    = 10 // one in so many paths is one that all processes take
+	sharedEach    = 20 // one in so many paths is one that all processes take
 )
 
 // Callers is the role of a process whose callers take and give back paths, mostly
@@ -38,7 +38,7 @@ func Callers(m lease.Manager, orders *bufio.Scanner) error {
 		all.Go(func() {
 			for n := 0; ctx.Err() == nil; n++ {
 				path := "own/" + holder
-				if n%sharedEach == 0 {
+				if (n+i)%sharedEach == sharedEach-1 {
 					path = fmt.Sprint("shared/", i%2)
 				}
 				switch err := pair(ctx, m, holder, path); {
