@@ -31,6 +31,7 @@ type Store struct {
 	sql       statements
 	namespace int32
 	queue     *groupcommit.Queue[*transaction]
+	gathered  int // operations of the batch before; of who has the queue's turn
 
 	waiters  *hints.Hub // of this process
 	channel  string     // of hints between processes
