@@ -34,9 +34,9 @@ func TestParity(t *testing.T) { conformance.Parity(t, virtual, conformance.Seeds
 
 // bridged returns what makes fixtures on a real cluster, in the time of the
 // test's bubble.
-func bridged(real *clientv3.Client) func(testing.TB) conformance.Fixture {
+func bridged(client *clientv3.Client) func(testing.TB) conformance.Fixture {
 	return func(testing.TB) conformance.Fixture {
-		b, o := &bridge{real: real}, caseOptions()
+		b, o := &bridge{real: client}, caseOptions()
 		return conformance.Fixture{Reopen: nothing, Open: func(t testing.TB) backend.Store {
 			s, err := NewStore(t.Context(), b.client(), o)
 			require.NoError(t, err)
@@ -67,12 +67,12 @@ func direct(client *clientv3.Client) func(testing.TB) conformance.Fixture {
 // suite returns what makes fixtures on a real cluster: in virtual time, and in
 // real time for the groups that are about when something happens.
 func suite(client *clientv3.Client) func(testing.TB) conformance.Fixture {
-	virtual, real := bridged(client), direct(client)
+	inBubbles, inReality := bridged(client), direct(client)
 	return func(t testing.TB) conformance.Fixture {
 		if inRealTime.MatchString(t.Name()) {
-			return real(t)
+			return inReality(t)
 		}
-		return virtual(t)
+		return inBubbles(t)
 	}
 }
 
