@@ -40,8 +40,8 @@ func pathKey(namespace int32, path string) string {
 // cut returns the beginning of a long path, without half a rune at its end.
 func cut(path string) string { return strings.ToValidUTF8(path[:maxKeyPath], "") }
 
-// behindAll sorts behind every path.
-const behindAll = "\U0010FFFF"
+// behindAll sorts behind all that may follow in the key of a long path.
+var behindAll = strings.Repeat("\U0010FFFF", 30)
 
 // below returns the bounds, both exclusive, of the keys of the paths below a path;
 // those of the root include the root itself. Of a path that is too long for that,
@@ -51,7 +51,7 @@ func below(namespace int32, path string) (low, high string, exact bool) {
 	start := prefix(namespace)
 	switch {
 	case path == lease.Root:
-		return start, start + behindAll, true
+		return start, strings.TrimSuffix(start, ":") + ";", true // ';' follows ':'
 	case len(path) > maxKeyPath-margin:
 		start += strings.ToValidUTF8(path[:maxKeyPath-margin], "")
 		return start, start + behindAll, false

@@ -81,7 +81,7 @@ func suite(tb testing.TB) conformance.Fixture {
 	return virtual(tb)
 }
 
-var inRealTime = regexp.MustCompile(`/(Handover/(By|InTheGap)|Cancel/|ClockLoad/|Shutdown/)`)
+var inRealTime = regexp.MustCompile(`/(Handover/(By|InTheGap)|Gone/|Cancel/|ClockLoad/|Shutdown/)`)
 
 func TestConformance(t *testing.T) { conformance.Run(t, suite) }
 
