@@ -13,6 +13,10 @@ import (
 // for a link that is made anew.
 const goneGrace = 2 * time.Second
 
+// unnoticed is how much longer those may wait who stand behind one whose end
+// nobody notices: they learn when its place lapses at their next heartbeat.
+const unnoticed = 10 * time.Second / 3
+
 // goneCases: what waiters leave behind whose process is gone
 // ([backend.ConfigReply.NoticesGone]).
 var goneCases = []testCase{
@@ -32,7 +36,7 @@ var goneCases = []testCase{
 		if notices {
 			require.Less(h, time.Since(gone), goneGrace+h.patience())
 		} else {
-			require.Less(h, time.Since(gone), place+h.doubt())
+			require.Less(h, time.Since(gone), place+unnoticed+h.doubt())
 		}
 		require.Equal(h, []lease.Kind{lease.KindQueued, lease.KindLapsed}, h.kinds(dead))
 		require.Equal(h, lease.EndLapsed, h.get(dead).EndReason)
@@ -53,7 +57,7 @@ var goneCases = []testCase{
 		gone := time.Now()
 		h.release(l)
 		w.granted()
-		require.Less(h, time.Since(gone), max(goneGrace, h.units(20))+h.doubt())
+		require.Less(h, time.Since(gone), max(goneGrace, h.units(20)+unnoticed)+h.doubt())
 	}},
 	{"Gone/TheLivingAreNot", "a waiter whose process lives is not passed before its place lapses, however little it asks", func(h *harness) {
 		d := h.direct()
