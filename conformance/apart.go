@@ -131,7 +131,8 @@ var apartCases = []testCase{
 		names := []string{"a", "~", "~~", "é/ü", "\U0010FFFF/x", "\x01", " "}
 		root := h.hold("a", lease.Trees("/"))
 		for _, name := range names {
-			h.denied("b", lease.Paths(name))
+			_, err := h.M.TryAcquire(h.Context(), h.request("b", lease.Paths(name)))
+			require.ErrorIs(h, err, lease.ErrConflict, "%q lies in the root's tree", name)
 			h.denied("b", lease.SharedPaths(name, "q1", "q2", "q3", "q4"))
 		}
 		h.release(root)

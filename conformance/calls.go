@@ -129,11 +129,10 @@ var callCases = []testCase{
 	}},
 	{"Call/SameIDOneGranted", "of two calls for one ID of one process one is granted and the other is cancelled after it: the lease goes on", func(h *harness) {
 		held := h.hold("a", lease.Paths("f"))
-		faults, m := h.faulty(FaultOptions{})
+		m := h.manage(&granting{Store: h.fixture.Open(h.TB)}, nil)
 		r := h.request("b", lease.Paths("f"))
 		r.ID = "one"
 		both := []*waiting{h.wait(m, r), h.wait(m, r)}
-		faults.Next(OpAcquire, Pass, Stall)
 		h.release(held)
 		h.eventually("one is granted", func() bool { return both[0].over() || both[1].over() })
 		if both[0].over() {
@@ -249,6 +248,27 @@ func (w *watched) last() backend.AcquireArgs {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.ask
+}
+
+// granting is a store that answers one ask at a time, and none after it has granted
+// something.
+type granting struct {
+	backend.Store
+	mu      sync.Mutex
+	granted bool
+}
+
+func (g *granting) Acquire(ctx context.Context, a backend.AcquireArgs) (reply backend.AcquireReply, err error) {
+	g.mu.Lock()
+	if !g.granted {
+		reply, err = g.Store.Acquire(ctx, a)
+		g.granted = err == nil && reply.Outcome == backend.Done
+		g.mu.Unlock()
+		return reply, err
+	}
+	g.mu.Unlock()
+	<-ctx.Done()
+	return reply, ctx.Err()
 }
 
 // failing is a store whose Stats does something and then fails.
