@@ -1,6 +1,7 @@
 package conformance
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/stretchr/testify/require"
@@ -151,7 +152,7 @@ var apartCases = []testCase{
 	}},
 	{"Apart/WaiterUnderAParentThatEnds", "who waits under a lease fails in the step that ends it, though what it waits for is still held, and learns of it at once", func(h *harness) {
 		for _, e := range ends {
-			if e.err != lease.ErrReleased && e.err != lease.ErrRevoked {
+			if !errors.Is(e.err, lease.ErrReleased) && !errors.Is(e.err, lease.ErrRevoked) {
 				continue // an expiry is nobody's step, and a replacement waits for what is below
 			}
 			path := "d" + e.name

@@ -141,7 +141,7 @@ var callCases = []testCase{
 		both[1].granted()
 		both[0].stillWaits()
 		both[0].cancel()
-		both[0].failed(context.Canceled)
+		require.ErrorIs(h, both[0].failed(context.Canceled), context.Canceled)
 		h.settle()
 		require.Equal(h, lease.Active, h.get("one").Status)
 	}},

@@ -36,8 +36,8 @@ func document(plants []plant) string {
 			if its != group {
 				group = its
 				fmt.Fprintf(&b, "\n## %s\n\n| Case | Rule | Planted defects |\n|---|---|---|\n", group)
-				if any := suite.name + "/" + group + "/.*"; caught[any] != nil {
-					fmt.Fprintf(&b, "| some case | | %s |\n", cell(caught[any]))
+				if whole := suite.name + "/" + group + "/.*"; caught[whole] != nil {
+					fmt.Fprintf(&b, "| some case | | %s |\n", cell(caught[whole]))
 				}
 			}
 			fmt.Fprintf(&b, "| %s | %s | %s |\n", c.Name, plain(c.Rule), cell(caught[suite.name+"/"+c.Name]))
