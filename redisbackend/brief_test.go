@@ -2,6 +2,8 @@ package redisbackend
 
 import (
 	"context"
+	"runtime"
+	"sync"
 	"testing"
 	"time"
 
@@ -75,6 +77,46 @@ func TestCallerThatSendsByItself(t *testing.T) {
 	})
 }
 
+// TestHookThatPanics: who sends by itself sees the panic; its neighbours get an error, and the next are served.
+func TestHookThatPanics(t *testing.T) {
+	for name, leave := range map[string]func(){"panic": func() { panic("hook") }, "exit": runtime.Goexit} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, server *fakeServer, combined *combiner) {
+				var broken bool
+				send := func(ctx context.Context, args []any) ([]any, error) {
+					replies, err := server.send(ctx, args)
+					if broken {
+						leave()
+					}
+					return replies, err
+				}
+				combined.send, combined.sendBriefly = server.send, send
+				combined.queue.PushBack(newOperation("op", []any{"neighbour"})) // as if it waited for a slot
+				neighbour := combined.queue.Front().Value.(*operation)
+				neighbour.place = combined.queue.Front()
+				broken = true
+				var group sync.WaitGroup
+				group.Go(func() {
+					defer func() { _ = recover() }()
+					_, _ = combined.do(t.Context(), "op", "own")
+					t.Error("returned")
+				})
+				group.Wait()
+				<-neighbour.done
+				require.ErrorIs(t, neighbour.err, errUnknown)
+				require.ErrorIs(t, neighbour.err, errNoReturn)
+				broken = false
+				for range 2 * fewestBatches {
+					_, err := combined.do(t.Context(), "op", "next")
+					require.NoError(t, err)
+				}
+				require.Zero(t, combined.batches)
+				require.Zero(t, combined.operations)
+			})
+		})
+	}
+}
+
 // TestCallerOverALinkThatStalls: its context ends its wait, and what it sent is known when the link works again.
 func TestCallerOverALinkThatStalls(t *testing.T) {
 	server := redistest.Single(t)
@@ -90,6 +132,7 @@ func TestCallerOverALinkThatStalls(t *testing.T) {
 	_, err = store.Acquire(t.Context(), ask)
 	require.NoError(t, err)
 	proxy.Stall()
+	server.Do("CLIENT", "KILL", "TYPE", "normal") // the first has to open a connection
 	for range 3 {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 		start := time.Now()

@@ -67,6 +67,9 @@ const briefly = 25 * time.Millisecond
 // errTooSlow is what sendBriefly returns when it has given up: what it sent may have been carried out, and may still be.
 var errTooSlow = errors.New("no reply yet")
 
+// errNoReturn is the outcome of a batch whose sender panicked or ended its goroutine, as a hook of the client can.
+var errNoReturn = errors.New("the client did not return")
+
 // operation is one request to the script and, once done is closed, its outcome.
 type operation struct {
 	args  []any // name, count, arguments, as they go over the wire
@@ -200,27 +203,32 @@ func (c *combiner) sender() {
 // serveUntil sends batches until the queue is empty, or until own, if not nil, is answered or left alone: when its caller
 // leaves, or a batch was too slow. It uses a slot that its caller has taken, and gives it up or hands it on.
 func (c *combiner) serveUntil(own *operation, send sender, left <-chan struct{}) {
+	slot := true
+	defer func() { // also if a hook of the client panics or ends the goroutine: the queue must not stand still
+		if slot && c.keepSlot() {
+			c.startSender()
+		}
+	}()
 	for {
 		batch, inFlight := c.take()
 		if len(batch) == 0 {
+			slot = false
 			return
 		}
 		quick := c.serve(batch, inFlight, send)
 		if own == nil {
 			continue
 		}
-		if quick {
-			select {
-			case <-own.done:
-			case <-left:
-			default:
-				continue
-			}
+		if !quick {
+			return
 		}
-		if c.keepSlot() {
-			c.startSender()
+		select {
+		case <-own.done:
+			return
+		case <-left:
+			return
+		default:
 		}
-		return
 	}
 }
 
@@ -263,7 +271,7 @@ func (c *combiner) keepSlot() bool {
 
 // serve sends one batch and hands out the replies. inFlight counts the operations now in flight, the batch's
 // included. It returns false for a batch that was too slow, and is to be sent again.
-func (c *combiner) serve(batch []*operation, inFlight int, send sender) bool {
+func (c *combiner) serve(batch []*operation, inFlight int, send sender) (answered bool) {
 	args := batch[0].args
 	if len(batch) > 1 {
 		n := 0
@@ -275,14 +283,19 @@ func (c *combiner) serve(batch []*operation, inFlight int, send sender) bool {
 			args = append(args, op.args...)
 		}
 	}
-	start := time.Now()
-	replies, err := send(c.lifetime, args)
-	roundTrip := time.Since(start)
+	var replies []any
+	err, start := errNoReturn, time.Now()
+	defer func() { answered = c.finish(batch, inFlight, replies, err, time.Since(start)) }()
+	replies, err = send(c.lifetime, args)
+	return answered // by what is deferred
+}
+
+// finish hands out the replies of a batch, and returns what serve does.
+func (c *combiner) finish(batch []*operation, inFlight int, replies []any, err error, roundTrip time.Duration) bool {
 	tooSlow := errors.Is(err, errTooSlow)
 	if err == nil && len(replies) != len(batch) {
 		err = fmt.Errorf("%d replies to %d operations", len(replies), len(batch))
 	}
-
 	c.mu.Lock()
 	c.operations -= len(batch)
 	c.slow = roundTrip > briefly/2

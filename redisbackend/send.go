@@ -2,7 +2,9 @@ package redisbackend
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net"
 	"slices"
 
 	"github.com/redis/go-redis/v9"
@@ -43,7 +45,8 @@ func brief(send sender) sender {
 		ctx, cancel := context.WithTimeout(ctx, briefly) // for a connection; what is read from it has a deadline of its own
 		defer cancel()
 		replies, err := send(ctx, args)
-		if err != nil && ctx.Err() != nil {
+		var timeout net.Error
+		if err != nil && (ctx.Err() != nil || errors.As(err, &timeout) && timeout.Timeout()) {
 			return nil, fmt.Errorf("%w: %w", errTooSlow, err)
 		}
 		return replies, err
