@@ -84,7 +84,7 @@ func (e *engine) disown(a *attempt, l lease.Lease) {
 	case a.request.QueueTTL > 0: // the client asks again
 	case l.Token != 0:
 		e.background(func() {
-			ctx, cancel := context.WithTimeout(e.last, releaseBound)
+			ctx, cancel := context.WithTimeout(alone(e.last), releaseBound)
 			defer cancel()
 			_, _ = e.release(ctx, ReleaseArgs{Ref: l.Ref()}) // else it ends by its TTL
 		})

@@ -21,26 +21,39 @@ func (e *engine) Renew(ctx context.Context, ref lease.Ref, ttl time.Duration) (l
 		return lease.Lease{}, err
 	}
 	defer leave()
-	if err := checkRef(ref); err != nil {
+	if err := checkFullRef(ref); err != nil {
 		return lease.Lease{}, err
-	}
-	if ref.Token == 0 {
-		return lease.Lease{}, lease.Invalid("token", "0; only Release takes any")
 	}
 	ttl, err = checkTTL(ttl)
 	if err != nil {
 		return lease.Lease{}, err
 	}
 	start := time.Now()
-	l, err := e.renew(ctx, RenewArgs{Ref: ref, TTL: ttl})
+	l, err := e.renew(ctx, op, RenewArgs{Ref: ref, TTL: ttl})
 	e.concludedRenewal(ctx, ref, l, start, err)
 	return l, err
 }
 
+// SetLabels asks the store once, as Renew does.
+func (e *engine) SetLabels(ctx context.Context, ref lease.Ref, labels map[string]string) (lease.Lease, error) {
+	const op = "set labels"
+	ctx, leave, err := e.enter(ctx, op)
+	if err != nil {
+		return lease.Lease{}, err
+	}
+	defer leave()
+	if err := checkFullRef(ref); err != nil {
+		return lease.Lease{}, err
+	}
+	if labels, err = cleanLabels(labels); err != nil {
+		return lease.Lease{}, err
+	}
+	return e.renew(ctx, op, RenewArgs{Ref: ref, Relabel: true, Labels: labels})
+}
+
 // renew asks the store, and again while the configuration has changed, or while
 // another call was faster.
-func (e *engine) renew(ctx context.Context, args RenewArgs) (lease.Lease, error) {
-	const op = "renew"
+func (e *engine) renew(ctx context.Context, op string, args RenewArgs) (lease.Lease, error) {
 	above := ""
 	for {
 		c, err := e.config(ctx, op)
@@ -61,7 +74,7 @@ func (e *engine) renew(ctx context.Context, args RenewArgs) (lease.Lease, error)
 		args.MaxTTL, args.ConfigVersion = c.TTLCap(), c.Version
 		asked := lease.Clock()
 		reply, err := e.store.Renew(ctx, args)
-		e.called(ctx, op, asked, err)
+		e.called(ctx, "renew", asked, err)
 		if err != nil {
 			return lease.Lease{}, storeError(ctx, op, err)
 		}
@@ -77,7 +90,7 @@ func (e *engine) renew(ctx context.Context, args RenewArgs) (lease.Lease, error)
 			}
 			args.Op, above = "", reply.Op
 		default:
-			return e.renewed(ctx, args, asked, reply)
+			return e.renewed(ctx, op, args, asked, reply)
 		}
 		if ctx.Err() != nil {
 			return lease.Lease{}, endedError(ctx, op)
@@ -86,8 +99,7 @@ func (e *engine) renew(ctx context.Context, args RenewArgs) (lease.Lease, error)
 }
 
 // renewed turns a reply into Renew's result.
-func (e *engine) renewed(ctx context.Context, args RenewArgs, asked time.Duration, reply RenewReply) (lease.Lease, error) {
-	const op = "renew"
+func (e *engine) renewed(ctx context.Context, op string, args RenewArgs, asked time.Duration, reply RenewReply) (lease.Lease, error) {
 	switch reply.Outcome {
 	case Done:
 		return reply.Lease.Measured(asked, reply.Remaining), nil
@@ -144,7 +156,7 @@ func (e *engine) releaseBy(ctx context.Context, args ReleaseArgs, until time.Tim
 	}
 	if err = storeError(ctx, op, err); transient(err) && first.Before(until) {
 		e.background(func() { //nolint:contextcheck // ctx must not end it
-			rest, cancel := context.WithDeadline(e.last, until)
+			rest, cancel := context.WithDeadline(alone(e.last), until)
 			defer cancel()
 			_, _ = e.release(rest, args) // nobody is there to be told; it ends by its TTL
 		})

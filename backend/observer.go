@@ -2,6 +2,8 @@ package backend
 
 import (
 	"context"
+	"log/slog"
+	"runtime/debug"
 	"time"
 
 	"github.com/leasekit/leasekit/lease"
@@ -15,6 +17,9 @@ import (
 // The context is that of the caller, or carries its values: the span of a
 // trace, say. It may have ended. What the engine does by itself has a context
 // without values.
+//
+// A panic of a function is the caller's. Where the engine does something by
+// itself it is logged ([slog.Default]), and the engine goes on.
 //
 // A call that is refused before it begins is not told: one with an invalid
 // argument, one whose context has already ended, one after Close.
@@ -70,7 +75,8 @@ type Observer struct {
 	// Configured: SetConfig returns c.
 	Configured func(ctx context.Context, c lease.Config)
 
-	// StoreCall: a call of the store has returned. op is one of [StoreOps].
+	// StoreCall: a call of the store has returned. op is one of [StoreOps];
+	// SetLabels is a "renew" of the store.
 	StoreCall func(ctx context.Context, op string, took time.Duration, err error)
 }
 
@@ -201,6 +207,25 @@ func (e *engine) concludedRelease(ctx context.Context, ref lease.Ref, start time
 // called tells of a store call that began at start, by lease.Clock.
 func (e *engine) called(ctx context.Context, op string, start time.Duration, err error) {
 	if e.observer.StoreCall != nil {
+		defer forgive(ctx)
 		e.observer.StoreCall(ctx, op, lease.Clock()-start, err)
+	}
+}
+
+// unattended is the key by which a context says that no caller is there: who
+// else would take the panic of an Observer.
+type unattended struct{}
+
+// alone returns the context for what the engine does by itself.
+func alone(ctx context.Context) context.Context { return context.WithValue(ctx, unattended{}, true) }
+
+// forgive is deferred where an Observer is told: its panic is its caller's, and
+// where there is none it is logged, and ends neither the work nor the process.
+func forgive(ctx context.Context) {
+	if ctx.Value(unattended{}) == nil {
+		return
+	}
+	if p := recover(); p != nil {
+		slog.ErrorContext(ctx, "lease: an Observer panicked", slog.Any("panic", p), slog.String("stack", string(debug.Stack())))
 	}
 }

@@ -41,8 +41,8 @@ type Store interface {
 	// Bounds/FirstBlockerOnly; Request.Parent: Sublease; Stale: Config]
 	Acquire(ctx context.Context, args AcquireArgs) (AcquireReply, error)
 
-	// Renew moves a lease's expiry. [Renew; args.Op: Renew/Repeated,
-	// Repeated/RenewalOvertaken]
+	// Renew moves a lease's expiry, or changes its labels. [Renew; args.Op:
+	// Renew/Repeated, Repeated/RenewalOvertaken; args.Relabel: Labels]
 	Renew(ctx context.Context, args RenewArgs) (RenewReply, error)
 
 	// Release ends a lease by its Ref. [Release; wakes: Handover/ByRelease;
@@ -63,7 +63,7 @@ type Store interface {
 	Sweep(ctx context.Context, limit int) (SweepReply, error)
 
 	// List returns a page of the leases and waiters that q selects by
-	// [lease.Query.Matches] and [lease.Query.MatchesStatus], by first arrival
+	// [Matches] and [MatchesStatus], by first arrival
 	// [List/Queries, List/Order]. A lease whose time is over is Expired, recorded
 	// or not [List/ExpiredAtOnce, List/LapsedAtOnce]. The cursor is "" at first,
 	// then ListReply.Next of the previous page. A page may be empty and not the
@@ -193,11 +193,17 @@ type AcquireReply struct {
 	Config  *lease.Config // Stale: the current one
 }
 
-// RenewArgs asks for a later expiry (or, with TTL, any).
+// RenewArgs asks for a later expiry (or, with TTL, any), or for other labels.
 type RenewArgs struct {
 	Ref    lease.Ref
 	TTL    time.Duration // 0: the lease's own, and never backwards
 	MaxTTL time.Duration // cap of the lease's own TTL
+
+	// Relabel asks for Labels in place of the lease's own. Then the expiry stays,
+	// it is no renewal that counts, and TTL and MaxTTL mean nothing. Done has the
+	// event KindRelabelled.
+	Relabel bool
+	Labels  map[string]string
 
 	// Op names this call and orders it: calls made later have a greater Op, as
 	// text. The store keeps the greatest that was applied to the lease. The same
@@ -262,7 +268,7 @@ type ListReply struct {
 }
 
 // EventsArgs asks for up to Limit of the events after Query.After that
-// [lease.Query.MatchesEvent] selects. [lease.Now] as After asks for none, and
+// [MatchesEvent] selects. [lease.Now] as After asks for none, and
 // for the head.
 type EventsArgs struct {
 	Query lease.Query // its Limit is the engine's

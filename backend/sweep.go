@@ -43,6 +43,7 @@ func (e *engine) sweep(ctx context.Context, op string, between time.Duration) (l
 		}
 	}()
 	if e.observer.Swept != nil {
+		defer forgive(ctx)
 		e.observer.Swept(ctx, sum, time.Since(begin), err)
 	}
 	return sum, err
@@ -55,7 +56,7 @@ func (e *engine) sweep(ctx context.Context, op string, between time.Duration) (l
 // itself. An engine that is never called first does so after a minute. Errors
 // are the observer's (StoreCall); the next round comes as usual.
 func (e *engine) sweepOften() {
-	ctx := e.closing
+	ctx := alone(e.closing)
 	swept, jitter := time.Now(), newJitter()
 	read := swept
 	for {

@@ -23,7 +23,7 @@ func normalize(r lease.Request, blocking bool) (lease.Request, error) {
 	if err := checkText("holder", r.Holder, lease.MaxHolderBytes); err != nil {
 		return r, err
 	}
-	claims, err := lease.CleanClaims(r.Claims)
+	claims, err := CleanClaims(r.Claims)
 	if err != nil {
 		return r, err
 	}
@@ -165,6 +165,17 @@ func checkRef(ref lease.Ref) error {
 		return err
 	}
 	return checkText("holder", ref.Holder, lease.MaxHolderBytes)
+}
+
+// checkFullRef checks what proves to own a lease.
+func checkFullRef(ref lease.Ref) error {
+	if err := checkRef(ref); err != nil {
+		return err
+	}
+	if ref.Token == 0 {
+		return lease.Invalid("token", "0; only Release takes any")
+	}
+	return nil
 }
 
 // cleanQuery returns the query with its paths in normal form.

@@ -143,7 +143,7 @@ func (e *engine) withdraw(w withdrawal) (again bool) {
 	if e.overdue.Load() { // the store is still open, for what has not returned
 		last = context.Background()
 	}
-	ctx, cancel := context.WithTimeout(valued{last, w.values}, withdrawTry)
+	ctx, cancel := context.WithTimeout(valued{alone(last), w.values}, withdrawTry)
 	defer cancel()
 	t := tried{asked: lease.Clock(), err: ctx.Err()}
 	if t.err == nil {
@@ -155,12 +155,19 @@ func (e *engine) withdraw(w withdrawal) (again bool) {
 		err = storeError(ctx, op, err)
 	}
 	again = transient(err) && !final && time.Now().Before(w.until)
-	if !again && e.observer.Withdrawn != nil {
-		e.observer.Withdrawn(ctx, w.args, err)
+	if !again {
+		e.withdrawn(ctx, w.args, err)
 	}
 	select {
 	case w.done <- t:
 	default:
 	}
 	return again
+}
+
+func (e *engine) withdrawn(ctx context.Context, args WithdrawArgs, err error) {
+	if e.observer.Withdrawn != nil {
+		defer forgive(ctx)
+		e.observer.Withdrawn(ctx, args, err)
+	}
 }

@@ -6,6 +6,7 @@
 //   - [Parity]: random scripts on the store and on a model of the contract side by side;
 //   - [Check]: a replay of any recorded history (package lease/audit);
 //   - [Faults]: a wrapper that makes a store's calls go wrong;
+//   - [TxFaults] and [RunTransactions]: for stores on package rules, the same within their transactions;
 //   - [Bench]: the shared benchmark.
 //
 // A store's test file needs no more than this:
@@ -33,7 +34,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"testing/synctest"
 
 	"github.com/leasekit/leasekit/backend"
 )
@@ -52,6 +52,15 @@ type Fixture struct {
 	// group Reopen then check that nothing was kept in memory alone. A store that
 	// keeps nothing leaves it nil and says so in Volatile.
 	Reopen func(testing.TB)
+
+	// Crash ends a handle as the crash of its process would: nothing is said to
+	// the store. If it is nil the handle is closed.
+	Crash func(testing.TB, backend.Store)
+
+	// OpenFaulty is for stores on package rules: it opens a handle whose
+	// transactions go wrong as the faults say. With it Run has the cases of the
+	// group Transaction, and [RunTransactions] is of use. Nil leaves them out.
+	OpenFaulty func(testing.TB, *TxFaults) backend.Store
 
 	// Volatile says why there is no Reopen.
 	Volatile string
@@ -74,6 +83,8 @@ type testCase struct {
 	run  func(h *harness)
 }
 
+func (c testCase) rule() string { return c.why }
+
 // cases returns the whole suite.
 func cases() []testCase {
 	return slices.Concat(
@@ -95,7 +106,9 @@ func cases() []testCase {
 		timeoutCases,
 		deadlockCases,
 		placeCases,
+		goneCases,
 		renewCases,
+		labelCases,
 		releaseCases,
 		replaceCases,
 		cancelCases,
@@ -112,7 +125,31 @@ func cases() []testCase {
 		reopenCases,
 		sizeCases,
 		secondCases,
+		amongCases,
+		apartCases,
+		callCases,
+		transactionCases,
 	)
+}
+
+// Case is a rule of the suite, by the name of the test that checks it.
+type Case struct {
+	Name string // "Acquire/FreePath"
+	Rule string // in one sentence
+}
+
+// Cases returns what [Run] checks.
+func Cases() []Case { return listed(cases()) }
+
+// HelperCases returns what [RunHelpers] checks.
+func HelperCases() []Case { return listed(helperCases()) }
+
+func listed(suite []testCase) []Case {
+	all := make([]Case, len(suite))
+	for i, c := range suite {
+		all[i] = Case{Name: c.name, Rule: c.why}
+	}
+	return all
 }
 
 // Run checks the store of the fixture that newFixture makes, once for each case.
@@ -127,19 +164,32 @@ func Run(t *testing.T, newFixture func(testing.TB) Fixture) {
 			}
 		}
 	})
-	if fixture := newFixture(t); fixture.Reopen == nil {
-		// The cases are left out and not skipped: the store promises nothing there.
-		suite = slices.DeleteFunc(suite, func(c testCase) bool { return strings.HasPrefix(c.name, reopenGroup) })
-		t.Run("NotReopened", func(t *testing.T) {
-			if fixture.Volatile == "" {
-				t.Log("the fixture has neither Reopen nor a reason in Volatile: what must be stored is not checked")
-				return
-			}
-			t.Logf("what must be stored is not checked: %s", fixture.Volatile)
-		})
-	}
-	runCases(t, suite, newFixture)
+	runCases(t, suiteOf(t, newFixture, suite), newFixture)
 }
+
+// suiteOf leaves out the cases that the fixture has no functions for: they are not
+// skipped, since the store promises nothing there.
+func suiteOf(t *testing.T, newFixture func(testing.TB) Fixture, suite []testCase) []testCase {
+	fixture := newFixture(t)
+	if fixture.OpenFaulty == nil {
+		suite = slices.DeleteFunc(suite, func(c testCase) bool { return c.needs(transactionGroup) })
+	}
+	if fixture.Reopen != nil {
+		return suite
+	}
+	suite = slices.DeleteFunc(suite, func(c testCase) bool { return c.needs(reopenGroup) })
+	t.Run("NotReopened", func(t *testing.T) {
+		if fixture.Volatile == "" {
+			t.Log("the fixture has neither Reopen nor a reason in Volatile: what must be stored is not checked")
+			return
+		}
+		t.Logf("what must be stored is not checked: %s", fixture.Volatile)
+	})
+	return suite
+}
+
+// needs reports whether the case is of a group that not every fixture can run.
+func (c testCase) needs(group string) bool { return strings.HasPrefix(c.name, group) }
 
 func runCases(t *testing.T, suite []testCase, newFixture func(testing.TB) Fixture) {
 	tests := make([]subtest, len(suite))
@@ -173,7 +223,7 @@ func runCase(t *testing.T, c testCase, newFixture func(testing.TB) Fixture) {
 		runReal(t, c, newFixture)
 		return
 	}
-	within(t, fixture, func(t *testing.T) { c.check(newHarness(t, fixture)) })
+	within(t, fixture, c.rule, func(t *testing.T) { c.check(newHarness(t, fixture)) })
 }
 
 // timed makes the fixture's time real for cases that need that.
@@ -196,19 +246,10 @@ func (c testCase) check(h *harness) {
 	}
 }
 
-// within runs body where the fixture's clock is: in a bubble, or in real time.
-func within(t *testing.T, fixture Fixture, body func(t *testing.T)) {
-	if fixture.RealTime {
-		body(t)
-		return
-	}
-	synctest.Test(t, body)
-}
-
 // record runs a case against a stand-in for t.
 func record(t *testing.T, c testCase, fixture Fixture) *recorder {
 	var r *recorder
-	within(t, fixture, func(t *testing.T) {
+	within(t, fixture, c.rule, func(t *testing.T) {
 		r = newRecorder(t)
 		r.run(func() { c.check(newHarness(r, fixture)) })
 	})

@@ -68,6 +68,20 @@ var askDefects = []defect{
 			a.HeadStart += time.Hour
 		}
 	})},
+	{"nobody notices who is gone", []string{"Gone/Passed", "Gone/AllAtOnce"}, func() hooks {
+		return hooks{acquire: func(s *memory.Store, a backend.AcquireArgs) backend.AcquireReply {
+			return must(s.Another().Acquire(background, a))
+		}}
+	}},
+	{"who lives is taken for gone", []string{"Gone/TheLivingAreNot"}, func() hooks {
+		return hooks{acquire: func(s *memory.Store, a backend.AcquireArgs) backend.AcquireReply {
+			asks := s.Another()
+			if a.Request.Holder == "slow" {
+				defer asks.Close()
+			}
+			return must(asks.Acquire(background, a))
+		}}
+	}},
 	{"the last in line is the first", []string{"Queue/FirstInFirstOut"}, func() hooks {
 		var ahead time.Duration
 		return asks(func(a *backend.AcquireArgs) {

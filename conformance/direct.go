@@ -33,7 +33,7 @@ func (d direct) args(r lease.Request, attempt string, place time.Duration) backe
 	if r.MaxRenewals == 0 {
 		r.MaxRenewals = c.MaxRenewals
 	}
-	r.Claims, err = lease.CleanClaims(r.Claims)
+	r.Claims, err = backend.CleanClaims(r.Claims)
 	require.NoError(d.h, err)
 	return backend.AcquireArgs{
 		Request: r, Attempt: attempt, PlaceTTL: place,

@@ -113,6 +113,16 @@ var keeperCases = []testCase{
 			h.release(next)
 		}
 	}},
+	{"Keeper/MaxLifetimeInTheStore", "a lease with a MaxLifetime is renewed no further than that: should the process die then, the store ends it in time", func(h *harness) {
+		const ttl, lifetime = 3 * short, 3*short + 3
+		r := h.request("a", lease.Paths("f"))
+		r.TTL = h.units(ttl)
+		held := h.keep(h.keeper(h.M), h.M, r, &lease.KeepOptions{MaxLifetime: h.units(lifetime)})
+		h.sleep(ttl / 2)
+		l := h.get(held.Lease().ID)
+		require.Positive(h, l.Renewals)
+		require.False(h, l.ExpiresAt.After(l.GrantedAt.Add(h.units(lifetime+1))), "it lasts until %v", l.ExpiresAt)
+	}},
 	{"Keeper/Watch", "with Watch a lease that is taken away is lost at once, not at its next renewal, and the others are kept", func(h *harness) {
 		faults, m := h.faulty(FaultOptions{})
 		k := lease.NewKeeper(m, &lease.KeeperOptions{Watch: m})

@@ -165,6 +165,10 @@ func badCalls(h *harness) {
 	l := h.hold("a", lease.Paths("f"))
 	ctx, long := h.Context(), strings.Repeat("x", lease.MaxReasonBytes+1)
 	renew := func(ref lease.Ref, ttl time.Duration) error { _, err := m.Renew(ctx, ref, ttl); return err }
+	label := func(ref lease.Ref, labels map[string]string) error {
+		_, err := m.SetLabels(ctx, ref, labels)
+		return err
+	}
 	force := func(q lease.Query, f lease.Revocation) error { _, err := m.ForceRelease(ctx, q, f); return err }
 	list := func(q lease.Query) error {
 		for _, err := range m.List(ctx, q) {
@@ -184,6 +188,11 @@ func badCalls(h *harness) {
 		{"token", renew(lease.Ref{ID: l.ID, Holder: "a"}, 0)},
 		{"id", renew(lease.Ref{Holder: "a", Token: l.Token}, 0)},
 		{"holder", renew(lease.Ref{ID: l.ID, Token: l.Token}, 0)},
+		{"token", label(lease.Ref{ID: l.ID, Holder: "a"}, nil)},
+		{"id", label(lease.Ref{Holder: "a", Token: l.Token}, nil)},
+		{"labels", label(l.Ref(), map[string]string{"": "x"})},
+		{"labels", label(l.Ref(), map[string]string{"k": "\xff"})},
+		{"labels", label(l.Ref(), map[string]string{"k": strings.Repeat("x", lease.MaxLabelsBytes)})},
 		{"id", m.Release(ctx, lease.Ref{Holder: "a"})},
 		{"holder", m.Release(ctx, lease.Ref{ID: l.ID})},
 		{"holder", m.Release(ctx, lease.Ref{ID: l.ID, Holder: "\xff"})},

@@ -67,7 +67,8 @@ func compare(t *testing.T, newFixture func(testing.TB) Fixture, script []instruc
 	t.Helper()
 	fixture := newFixture(t)
 	var difference string
-	within(t, fixture, func(t *testing.T) {
+	about := func() string { return "the store and the model do the same\n" + text(script) }
+	within(t, fixture, about, func(t *testing.T) {
 		r := newRecorder(t)
 		r.run(func() {
 			difference = newPlayer(newHarness(r, fixture)).play(script)

@@ -51,7 +51,7 @@ func (p *player) do(i instruction) {
 		if known {
 			p.again(i, args)
 		}
-	case doRenew, doRelease, doWithdraw:
+	case doRenew, doLabel, doRelease, doWithdraw:
 		if !known {
 			return
 		}
@@ -156,6 +156,18 @@ func (p *player) hold(s *side, i instruction, a backend.AcquireArgs) (string, er
 		}
 		reply, err := s.Renew(ctx, backend.RenewArgs{
 			Ref: ref, TTL: i.ttl, MaxTTL: lease.MaxTTL, Op: fmt.Sprintf("op%06d", i.number), ConfigVersion: s.config.Version,
+		})
+		return p.renewText(reply), err
+	case doLabel:
+		if ref.Token == 0 {
+			return "", nil // it never reaches a store
+		}
+		var labels map[string]string
+		if i.number%3 > 0 {
+			labels = map[string]string{"by": i.String(), "x": ""}
+		}
+		reply, err := s.Renew(ctx, backend.RenewArgs{
+			Ref: ref, Relabel: true, Labels: labels, Op: fmt.Sprintf("op%06d", i.number), ConfigVersion: s.config.Version,
 		})
 		return p.renewText(reply), err
 	case doRelease:

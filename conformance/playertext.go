@@ -120,6 +120,9 @@ func (p *player) historyText(events []lease.Event) []string {
 		if orphaned(e) {
 			entries[n].at = never
 		}
+		if e.Kind == lease.KindRelabelled {
+			entries[n].text += fmt.Sprintf(", labels %v", l.Labels)
+		}
 		if e.Kind == lease.KindRenewed {
 			entries[n].text += ", until " + p.at(l.ExpiresAt)
 		}

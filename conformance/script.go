@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/leasekit/leasekit/backend"
 	"github.com/leasekit/leasekit/lease"
 )
 
@@ -21,6 +22,7 @@ const (
 	doReplace  verb = "replace"  // ask for a request that replaces another one's lease
 	doUnder    verb = "under"    // ask for a request under the cover of another one's lease
 	doRenew    verb = "renew"    // and the same once more if repeat is set
+	doLabel    verb = "label"    // change the labels of a lease
 	doRelease  verb = "release"  //
 	doWithdraw verb = "withdraw" //
 	doForce    verb = "force"    //
@@ -45,7 +47,7 @@ type instruction struct {
 	place    time.Duration
 	target   int           // the request that it is about; config: what to change
 	ttl      time.Duration // renew
-	repeat   bool          // renew, release, withdraw, again: the call arrives twice
+	repeat   bool          // renew, label, release, withdraw, again: the call arrives twice
 	stranger bool          // as another holder, or with another token
 	query    lease.Query   // force
 	steps    int           // pass; burst: how many
@@ -80,7 +82,7 @@ func (i instruction) String() string {
 		s += fmt.Sprintf(" %s %s %v ttl %v", id(i.target), i.request.Holder, i.request.Claims, i.request.TTL)
 	case doBurst:
 		s += fmt.Sprintf(" %d of %s %v ttl %v", i.steps, i.request.Holder, i.request.Claims, i.request.TTL)
-	case doAgain, doRenew, doRelease, doWithdraw:
+	case doAgain, doRenew, doLabel, doRelease, doWithdraw:
 		s += " " + string(id(i.target))
 		if i.ttl > 0 {
 			s += fmt.Sprintf(" for %v", i.ttl)
@@ -170,7 +172,7 @@ var verbs = []struct {
 	verb   verb
 	weight int
 }{
-	{doTry, 16}, {doWait, 26}, {doPlace, 5}, {doAgain, 8}, {doReplace, 9}, {doUnder, 14}, {doRenew, 14}, {doRelease, 22},
+	{doTry, 16}, {doWait, 26}, {doPlace, 5}, {doAgain, 8}, {doReplace, 9}, {doUnder, 14}, {doRenew, 14}, {doLabel, 4}, {doRelease, 22},
 	{doWithdraw, 5}, {doForce, 2}, {doSweep, 2}, {doConfig, 2}, {doLook, 6}, {doPass, 20}, {doReuse, 4}, {doReopen, 1}, {doAge, 1},
 }
 
@@ -198,7 +200,7 @@ func (g *generator) instruction(n int) instruction {
 		} else if i.verb == doPlace {
 			i.place = g.lasts(2, 20)
 		}
-	case doAgain, doRelease, doWithdraw:
+	case doAgain, doLabel, doRelease, doWithdraw:
 		i.repeat, i.stranger = g.IntN(8) == 0, g.IntN(10) == 0
 	case doRenew:
 		i.repeat, i.stranger = g.IntN(8) == 0, g.IntN(10) == 0
@@ -274,7 +276,7 @@ func (g *generator) request() lease.Request {
 		}
 		claims = append(claims, c)
 	}
-	clean, err := lease.CleanClaims(claims)
+	clean, err := backend.CleanClaims(claims)
 	if err != nil {
 		panic(err) // the paths above are in normal form
 	}

@@ -8,6 +8,7 @@ import (
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 
+	"github.com/leasekit/leasekit/backend"
 	"github.com/leasekit/leasekit/backend/rules"
 	"github.com/leasekit/leasekit/lease"
 )
@@ -152,7 +153,7 @@ func (v view) Events(q lease.Query, last lease.Seq, limit int) ([]lease.Event, e
 			if e.Seq > last || len(found) == limit {
 				break
 			}
-			if shown := e.event(); q.MatchesEvent(shown) {
+			if shown := e.event(); backend.MatchesEvent(q, shown) {
 				found = append(found, shown)
 			}
 		}
@@ -178,7 +179,7 @@ func (v view) Page(q lease.Query, after int64, limit int) ([]*rules.Record, erro
 			}
 			return x.all(after)
 		},
-		match: func(r *rules.Record) bool { return r.Arrival > after && q.Matches(r.Lease()) },
+		match: func(r *rules.Record) bool { return r.Arrival > after && backend.Matches(q, r.Lease()) },
 		order: byArrival, ordered: true, limit: limit,
 	})
 }

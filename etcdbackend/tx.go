@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/leasekit/leasekit/backend"
 	"github.com/leasekit/leasekit/backend/rules"
 	"github.com/leasekit/leasekit/lease"
 )
@@ -79,6 +80,9 @@ func (t *transaction) Update(r *rules.Record, _ lease.Status) error {
 	t.size += sizeOf(r.Claims, r.Labels)
 	return nil
 }
+
+// Relabel implements [rules.Tx].
+func (t *transaction) Relabel(r *rules.Record) error { return t.Update(r, r.Status) }
 
 // sizeOf returns about how many bytes a record or an event takes.
 func sizeOf(claims []lease.Claim, labels map[string]string) int {
@@ -222,7 +226,7 @@ func (t *transaction) Select(q lease.Query, after int64, limit int) ([]*rules.Re
 	return t.pick(question{
 		from: from(q, after),
 		match: func(r *rules.Record) bool {
-			return !r.Status.Ended() && r.Arrival > after && q.MatchesStatus(r.Status) && q.Matches(r.Lease())
+			return !r.Status.Ended() && r.Arrival > after && backend.MatchesStatus(q, r.Status) && backend.Matches(q, r.Lease())
 		},
 		order: byArrival, ordered: q.ID == "" && q.Holder == "", limit: limit,
 	})

@@ -1,10 +1,6 @@
 package lease
 
-import (
-	"cmp"
-	"slices"
-	"strings"
-)
+import "strings"
 
 // Claim is one path asked for, how (mode) and how far down (scope). The zero
 // Mode and Scope are [Exclusive] and [Exact].
@@ -52,60 +48,11 @@ func Covers(c Claim, path string) bool {
 	return c.Path == path || c.Scope == Tree && Below(path, c.Path)
 }
 
-// Overlap reports whether some path is reached by both claims. It is
-// symmetric. Both must be in normal form.
-func Overlap(a, b Claim) bool { return Covers(a, b.Path) || Covers(b, a.Path) }
+func overlap(a, b Claim) bool { return Covers(a, b.Path) || Covers(b, a.Path) }
 
 // Conflict reports whether two claims of different holders exclude each other:
-// they overlap and at least one is exclusive. It is symmetric.
+// they overlap (some path is reached by both) and at least one is exclusive. It is
+// symmetric. Both must be in normal form.
 func Conflict(a, b Claim) bool {
-	return (a.Mode == Exclusive || b.Mode == Exclusive) && Overlap(a, b)
-}
-
-// CleanClaims returns the claims with their paths in normal form, sorted, and
-// with duplicates (same path and scope) merged to the stronger mode. Claims
-// beyond the limits ([MaxClaims], [MaxPathsBytes], [MaxPathParts]) or with a bad path, mode or
-// scope are [ErrInvalid]. The argument is not changed.
-func CleanClaims(in []Claim) ([]Claim, error) {
-	if len(in) == 0 {
-		return nil, Invalid("claims", "none given")
-	}
-	if len(in) > MaxClaims {
-		return nil, Invalid("claims", "%d given, at most %d", len(in), MaxClaims)
-	}
-	out := make([]Claim, len(in))
-	size, parts := 0, 0
-	for i, c := range in {
-		path, err := CleanPath(c.Path)
-		if err != nil {
-			return nil, err
-		}
-		if int(c.Mode) >= len(modeNames) {
-			return nil, Invalid("mode", "no such value: %d", c.Mode)
-		}
-		if int(c.Scope) >= len(scopeNames) {
-			return nil, Invalid("scope", "no such value: %d", c.Scope)
-		}
-		size += len(path)
-		if path != Root {
-			parts += 1 + strings.Count(path, "/")
-		}
-		out[i] = Claim{Path: path, Mode: c.Mode, Scope: c.Scope}
-	}
-	if size > MaxPathsBytes {
-		return nil, Invalid("claims", "%d bytes of paths, at most %d", size, MaxPathsBytes)
-	}
-	if parts > MaxPathParts {
-		return nil, Invalid("claims", "%d parts of paths, at most %d", parts, MaxPathParts)
-	}
-	if len(out) == 1 {
-		return out, nil
-	}
-	slices.SortFunc(out, func(a, b Claim) int {
-		return cmp.Or(strings.Compare(a.Path, b.Path), cmp.Compare(a.Scope, b.Scope), cmp.Compare(a.Mode, b.Mode))
-	})
-	// The exclusive one of two duplicates sorts first, so the first is kept.
-	return slices.CompactFunc(out, func(a, b Claim) bool {
-		return a.Path == b.Path && a.Scope == b.Scope
-	}), nil
+	return (a.Mode == Exclusive || b.Mode == Exclusive) && overlap(a, b)
 }

@@ -271,3 +271,24 @@ func TestKeeperAcquire(t *testing.T) {
 		require.ErrorIs(t, err, lease.ErrInvalid)
 	})
 }
+
+// obedient is an Acquirer that releases nothing on behalf of what has ended.
+type obedient struct{ *manager }
+
+func (o obedient) Release(ctx context.Context, ref lease.Ref) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return o.manager.Release(ctx, ref)
+}
+
+func TestDoReleasesAfterItsContext(t *testing.T) {
+	bubble(t, func(t *testing.T, m *manager) {
+		ctx, cancel := context.WithCancel(t.Context())
+		require.NoError(t, lease.Do(ctx, obedient{m}, exclusive("a", "f", time.Minute), func(context.Context, lease.Lease) error {
+			cancel()
+			return nil
+		}))
+		requireFree(t, m, "f")
+	})
+}

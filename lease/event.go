@@ -10,6 +10,7 @@ const (
 	KindQueued      Kind = "queued"      // a request got a place in line
 	KindGranted     Kind = "granted"     // it became a lease
 	KindRenewed     Kind = "renewed"     // its expiry moved
+	KindRelabelled  Kind = "relabelled"  // its labels were changed, and nothing else
 	KindReleased    Kind = "released"    // ended by its holder
 	KindExpired     Kind = "expired"     // not renewed in time; At is the deadline
 	KindLapsed      Kind = "lapsed"      // a place in line that was not asked for again; At is the deadline
@@ -23,7 +24,7 @@ const (
 // Kinds returns all kinds.
 func Kinds() []Kind {
 	return []Kind{
-		KindQueued, KindGranted, KindRenewed, KindReleased, KindExpired, KindLapsed,
+		KindQueued, KindGranted, KindRenewed, KindRelabelled, KindReleased, KindExpired, KindLapsed,
 		KindWithdrawn, KindRevoked, KindReplaced, KindTransferred, KindConfig,
 	}
 }

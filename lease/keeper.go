@@ -80,7 +80,8 @@ const defaultConcurrency = 256
 
 // KeeperObserver is told what a [Keeper] does. Any field may be nil. The
 // functions are called by many goroutines at once, hold up the renewals while
-// they run, and must not call the Keeper's Close.
+// they run, and must not call the Keeper's Close. Their panics are logged
+// ([slog.Default]), and end nothing.
 type KeeperObserver struct {
 	Renewed func(l Lease, took time.Duration)  // a renewal succeeded
 	Retried func(l Lease, err error)           // a renewal failed, and will be tried again
@@ -123,9 +124,7 @@ func NewKeeper(a Acquirer, o *KeeperOptions) *Keeper {
 	if k.options.Concurrency <= 0 {
 		k.options.Concurrency = defaultConcurrency
 	}
-	if k.options.Observer == nil {
-		k.options.Observer = new(KeeperObserver)
-	}
+	k.options.Observer = forgiving(k.options.Observer)
 	if k.options.Watch != nil {
 		k.byID = index{}
 	}

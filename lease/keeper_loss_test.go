@@ -257,3 +257,21 @@ func TestMostUrgentFirst(t *testing.T) {
 		require.NoError(t, short.Err())
 	})
 }
+
+// A renewal that is answered only after its lease was given up is taken back.
+func TestRenewedAfterItWasGivenUp(t *testing.T) {
+	bubble(t, func(t *testing.T, m *manager) {
+		h := keep(t, keeper(t, m, nil), acquire(t, m, exclusive("a", "f", 10*time.Second)), nil)
+		answered := make(chan struct{})
+		m.disturb(func(ctx context.Context, renew renewCall) (lease.Lease, error) {
+			defer close(answered)
+			got, err := renew(context.WithoutCancel(ctx))
+			time.Sleep(9500 * time.Millisecond) // the old deadline is over, the new one is not
+			return got, err
+		})
+		<-answered
+		synctest.Wait()
+		require.ErrorIs(t, h.Err(), lease.ErrExpired)
+		requireFree(t, m, "f")
+	})
+}

@@ -169,8 +169,12 @@ func (k *Keeper) applyRenewal(h *Held, old, got Lease, last bool, took time.Dura
 	return retrying
 }
 
-// take makes l the newest copy of the lease.
+// take makes l the newest copy of the lease. A reply that was overtaken by a
+// change of the labels does not bring the old ones back.
 func (h *Held) take(l Lease) {
+	if l.ID == h.lease.ID && l.UpdatedAt.Before(h.lease.UpdatedAt) {
+		l.Labels, l.UpdatedAt = h.lease.Labels, h.lease.UpdatedAt
+	}
 	h.lease, h.failure, h.failures = l, nil, 0
 	h.tellContention()
 }

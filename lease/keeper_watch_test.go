@@ -102,3 +102,54 @@ func TestWatchEndsWhenIdle(t *testing.T) {
 		}
 	})
 }
+
+// following is a history that yields what it is given to each Watch, in turn.
+type following struct {
+	*manager
+	watches chan iter.Seq2[lease.Event, error]
+}
+
+func (f following) Watch(ctx context.Context, _ lease.Query) iter.Seq2[lease.Event, error] {
+	return func(yield func(lease.Event, error) bool) {
+		select {
+		case watch := <-f.watches:
+			watch(yield)
+		case <-ctx.Done():
+			yield(lease.Event{}, ctx.Err())
+		}
+	}
+}
+
+// The end of another lease that had the same ID is not the end of this one.
+func TestWatchKnowsTheToken(t *testing.T) {
+	bubble(t, func(t *testing.T, m *manager) {
+		w := following{m, make(chan iter.Seq2[lease.Event, error], 1)}
+		h := keep(t, keeper(t, m, &lease.KeeperOptions{Watch: w}), acquire(t, m, exclusive("a", "f", time.Minute)), nil)
+		older := h.Lease()
+		older.Status, older.EndReason = lease.Released, lease.EndReleased
+		older.Token--
+		w.watches <- func(yield func(lease.Event, error) bool) {
+			yield(lease.Event{Kind: lease.KindReleased, Lease: older}, nil)
+		}
+		synctest.Wait()
+		require.Empty(t, w.watches)
+		require.NoError(t, h.Err())
+	})
+}
+
+// A Watch that has missed events is begun anew.
+func TestWatchFallsBehind(t *testing.T) {
+	bubble(t, func(t *testing.T, m *manager) {
+		w := following{m, make(chan iter.Seq2[lease.Event, error], 2)}
+		w.watches <- func(yield func(lease.Event, error) bool) { yield(lease.Event{}, lease.ErrTrimmed) }
+		h := keep(t, keeper(t, m, &lease.KeeperOptions{Watch: w}), acquire(t, m, exclusive("a", "f", time.Minute)), nil)
+		synctest.Wait()
+		ended := h.Lease()
+		ended.Status, ended.EndReason = lease.Released, lease.EndRevoked
+		w.watches <- func(yield func(lease.Event, error) bool) {
+			yield(lease.Event{Kind: lease.KindRevoked, Lease: ended, Actor: "root"}, nil)
+		}
+		synctest.Wait()
+		require.ErrorIs(t, h.Err(), lease.ErrRevoked)
+	})
+}

@@ -31,6 +31,11 @@ type Acquirer interface {
 	// may not be renewed again.
 	Renew(ctx context.Context, ref Ref, ttl time.Duration) (Lease, error)
 
+	// SetLabels gives an active lease these labels instead of all that it has.
+	// Token, expiry and renewals stay as they are; the history tells of it
+	// (KindRelabelled). ErrLost if the lease is gone.
+	SetLabels(ctx context.Context, ref Ref, labels map[string]string) (Lease, error)
+
 	// Release ends the lease, or gives up the place in line. Releasing again
 	// what this Ref already released is nil; every other lease that is gone is
 	// ErrLost. A Token of 0 releases whatever the ID and holder have now. It

@@ -1,7 +1,5 @@
 package lease
 
-import "slices"
-
 // Query selects leases, waiters or events. Fields that are set must all match;
 // the zero Query matches everything (but see [Query.All]).
 type Query struct {
@@ -24,29 +22,6 @@ type Query struct {
 	// ID, Holder, Path and Under otherwise. History and Watch show the tokens of
 	// all holders only with it; with Holder or ID they show them too.
 	All bool
-}
-
-// Matches reports whether a lease has the query's ID, Holder, Path and Under.
-// The query's paths must be in normal form.
-func (q Query) Matches(l Lease) bool {
-	return (q.ID == "" || q.ID == l.ID) &&
-		(q.Holder == "" || q.Holder == l.Holder) &&
-		(q.Path == "" || slices.ContainsFunc(l.Claims, func(c Claim) bool { return Covers(c, q.Path) })) &&
-		(q.Under == "" || slices.ContainsFunc(l.Claims, func(c Claim) bool { return c.Path == q.Under || Below(c.Path, q.Under) }))
-}
-
-// MatchesStatus reports whether List should show a lease of this status.
-func (q Query) MatchesStatus(s Status) bool {
-	if len(q.Status) == 0 {
-		return q.ID != "" || !s.Ended()
-	}
-	return slices.Contains(q.Status, s)
-}
-
-// MatchesEvent reports whether an event has the query's kind, and its lease
-// the rest.
-func (q Query) MatchesEvent(e Event) bool {
-	return (len(q.Kinds) == 0 || slices.Contains(q.Kinds, e.Kind)) && q.Matches(e.Lease)
 }
 
 // Empty reports whether the query names nobody and nothing: it has no ID,

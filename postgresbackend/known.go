@@ -27,6 +27,7 @@ type entry struct {
 	stored lease.Status // as the tables have it
 	exists bool         // in the tables
 	dirty  bool
+	labels bool // they have changed, too
 	gone   bool // another record has taken its ID, or it was removed
 }
 

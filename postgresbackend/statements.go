@@ -13,6 +13,7 @@ type statements struct {
 	ahead, contended, tombstones                 string
 	leasesOver, waitersOver                      string
 	deleteLeases, saveCounters, saveConfig       string
+	updateLabels                                 string
 	leasesOf, waitersOf, count, dependents       string
 	chained, due, endedAt                        string
 	insertTombstones, purgeTombstones, tombstone string
@@ -33,7 +34,7 @@ func newStatements(schema string) statements {
 		lock: in(lockCounters), readConfig: in(readConfig), view: in(loadView),
 		ahead: in(readAhead), contended: in(readContended), tombstones: in(readTombstones),
 		leasesOver: in(leasesOver), waitersOver: in(waitersOver),
-		deleteLeases: in(deleteLeases), saveCounters: in(saveCounters), saveConfig: in(saveConfig),
+		deleteLeases: in(deleteLeases), updateLabels: in(updateLabels), saveCounters: in(saveCounters), saveConfig: in(saveConfig),
 		insertLeases: newTable(in(insertLeases), leaseTypes...), updateLeases: newTable(in(updateLeases), updatedTypes...),
 		insertClaims: newTable(in(insertClaims), claimTypes...), deleteClaims: newTable(in(deleteClaims), claimTypes[:5]...),
 		insertChains: newTable(in(insertChains), chainTypes...), deleteChains: newTable(in(deleteChains), chainTypes...),

@@ -44,6 +44,28 @@ func (t *transaction) Update(r *rules.Record, was lease.Status) error {
 	return nil
 }
 
+const updateLabels = `UPDATE {}.leases SET labels = $2 WHERE arrival = $1`
+
+// Relabel implements [rules.Tx].
+func (t *transaction) Relabel(r *rules.Record) error {
+	if err := t.Update(r, r.Status); err != nil {
+		return err
+	}
+	t.known.entries[r.ID].labels = true
+	return nil
+}
+
+// relabel writes the labels of an entry, if they have changed.
+func (t *transaction) relabel(b *pgx.Batch, e *entry) error {
+	if !e.labels {
+		return nil
+	}
+	e.labels = false
+	labels, err := rowtext.Text(e.r.Labels, len(e.r.Labels) == 0)
+	b.Queue(t.store.sql.updateLabels, e.r.Arrival, labels)
+	return err
+}
+
 // writes are the values of rows that are written together.
 type writes struct {
 	inserted, updated, unclaimed, claimed, unchained, chained []any
@@ -55,6 +77,11 @@ func (t *transaction) flush(b *pgx.Batch) error {
 	for _, e := range t.known.entries {
 		if e == nil || !e.dirty {
 			continue
+		}
+		if e.exists {
+			if err := t.relabel(b, e); err != nil {
+				return err
+			}
 		}
 		if err := w.add(t.namespace, e); err != nil {
 			return err

@@ -63,7 +63,7 @@ func (s *Store) Events(ctx context.Context, a backend.EventsArgs) (backend.Event
 			return backend.EventsReply{}, err
 		}
 		reply.Next = e.Seq
-		if q.MatchesEvent(e) {
+		if backend.MatchesEvent(q, e) {
 			reply.Events = append(reply.Events, e)
 		}
 	}

@@ -33,7 +33,7 @@ func (s *Store) List(ctx context.Context, q lease.Query, cursor string) (backend
 			continue // no longer remembered, only not swept away yet
 		}
 		l := record.LeaseAt(now)
-		if !q.Matches(l) || !q.MatchesStatus(l.Status) {
+		if !backend.Matches(q, l) || !backend.MatchesStatus(q, l.Status) {
 			continue
 		}
 		l.Contention = contention

@@ -27,12 +27,12 @@ var reasonOf = map[byte]lease.EndReason{
 }
 
 var kindOf = map[byte]lease.Kind{
-	'q': lease.KindQueued, 'g': lease.KindGranted, 'n': lease.KindRenewed, 'r': lease.KindReleased,
+	'q': lease.KindQueued, 'g': lease.KindGranted, 'n': lease.KindRenewed, 'b': lease.KindRelabelled, 'r': lease.KindReleased,
 	'e': lease.KindExpired, 'l': lease.KindLapsed, 'w': lease.KindWithdrawn, 'v': lease.KindRevoked,
 	'p': lease.KindReplaced, 't': lease.KindTransferred, 'c': lease.KindConfig,
 }
 
-// encodeRequest returns the part of a record that never changes.
+// encodeRequest returns the part of a record of which only the labels change.
 func encodeRequest(q lease.Request) string {
 	var b strings.Builder
 	b.Grow(256)

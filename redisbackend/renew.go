@@ -9,8 +9,15 @@ import (
 
 // Renew implements [backend.Store].
 func (s *Store) Renew(ctx context.Context, a backend.RenewArgs) (backend.RenewReply, error) {
-	r, err := s.do(ctx, "renew", string(a.Ref.ID), s.seen.life(a.ConfigVersion), a.Ref.Holder, formatToken(a.Ref.Token), millis(a.TTL),
-		millis(a.MaxTTL), a.Op)
+	var r reply
+	var err error
+	if a.Relabel {
+		r, err = s.do(ctx, "relabel", string(a.Ref.ID), s.seen.life(a.ConfigVersion), a.Ref.Holder, formatToken(a.Ref.Token),
+			encodeLabels(a.Labels), a.Op)
+	} else {
+		r, err = s.do(ctx, "renew", string(a.Ref.ID), s.seen.life(a.ConfigVersion), a.Ref.Holder, formatToken(a.Ref.Token), millis(a.TTL),
+			millis(a.MaxTTL), a.Op)
+	}
 	if err != nil {
 		return backend.RenewReply{}, err
 	}

@@ -27,17 +27,16 @@ type answer struct {
 	now   int64
 }
 
-// learn takes note of the last element of a script's reply (lua/state.lua), and returns the store's clock. A late reply
-// of another epoch than this handle's says nothing of it.
-func (s *seen) learn(line any) (now int64, err error) {
-	text, _ := line.(string)
-	d := decoder{rest: text}
+// learn takes note of the first line of the head (lua/finish.lua), and returns the store's clock. A late reply of another
+// epoch than this handle's says nothing of it.
+func (s *seen) learn(line string) (now int64, err error) {
+	d := decoder{rest: line}
 	d.number(' ') // the layout: a script has checked it
 	token, changes := d.padded(16), d.padded(14)
 	now = d.number(' ')
 	d.number(' ') // the version of the configuration
 	if d.bad {
-		return 0, malformed("reply", text)
+		return 0, malformed("reply", line)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -13,14 +13,14 @@ import (
 // newStoreCombiner returns the combiner of a store, whose replies are answers. If so configured, its batches count only
 // once enough replicas have them: then they are followed by WAIT, on the same connection and in the same round trip, as a
 // script may not wait.
-func newStoreCombiner(client redis.UniversalClient, keys []string, o Options, mind *seen) *combiner {
+func newStoreCombiner(client redis.UniversalClient, keys []string, o Options, mind *seen, learn learner) *combiner {
 	sendBy := func(client redis.Scripter) sender {
 		return func(ctx context.Context, args []any) ([]any, error) {
 			reply, err := program().run(ctx, client, keys, append([]any{mind.floor()}, args...)...)
 			if err != nil {
 				return nil, err
 			}
-			return answers(reply, mind)
+			return answers(reply, learn)
 		}
 	}
 	send := sendBy(client)
@@ -31,7 +31,7 @@ func newStoreCombiner(client redis.UniversalClient, keys []string, o Options, mi
 			if onlyReads(args) {
 				return send(ctx, args)
 			}
-			return sendAndWait(ctx, client, waiting, append([]any{mind.floor()}, args...), o, mind)
+			return sendAndWait(ctx, client, waiting, append([]any{mind.floor()}, args...), o, learn)
 		}
 	} else if single, ok := client.(*redis.Client); ok {
 		c.sendBriefly = brief(sendBy(single.WithTimeout(briefly)))
@@ -54,7 +54,7 @@ func brief(send sender) sender {
 }
 
 // sendAndWait sends a batch, and fails if not enough replicas have it in time.
-func sendAndWait(ctx context.Context, client redis.UniversalClient, keys []string, args []any, o Options, mind *seen) ([]any, error) {
+func sendAndWait(ctx context.Context, client redis.UniversalClient, keys []string, args []any, o Options, learn learner) ([]any, error) {
 	reply, replicas, err := runAndWait(ctx, client, keys, args, o)
 	if redis.HasErrorPrefix(err, "MOVED") { // the node was asked directly
 		followCluster(ctx, client, nil)
@@ -66,17 +66,20 @@ func sendAndWait(ctx context.Context, client redis.UniversalClient, keys []strin
 	if replicas < int64(o.WaitReplicas) {
 		return nil, fmt.Errorf("%d of %d replicas have it after %v", replicas, o.WaitReplicas, o.WaitTimeout)
 	}
-	return answers(reply, mind)
+	return answers(reply, learn)
 }
 
+// learner takes note of the last element of a script's reply, and returns the store's clock.
+type learner = func(last any) (now int64, err error)
+
 // answers returns the answers to the operations of a batch, errors and postponements as they are.
-func answers(reply any, mind *seen) ([]any, error) {
+func answers(reply any, learn learner) ([]any, error) {
 	replies, err := program().replies(reply)
 	if err != nil || len(replies) == 0 {
 		return replies, err
 	}
 	last := len(replies) - 1
-	now, err := mind.learn(replies[last])
+	now, err := learn(replies[last])
 	if err != nil {
 		return nil, err
 	}

@@ -24,6 +24,7 @@ type Store struct {
 	combiner *combiner
 	waker    *waker
 	address  string // where the scripts find the waker
+	told     *told
 	seen     seen
 	idle     idle
 	refused  atomic.Int64 // refusals that are not counted in the store yet
@@ -35,8 +36,28 @@ func newStore(client redis.UniversalClient, o Options) *Store {
 	names := newKeyspace(o.Namespace)
 	address := newWakeAddress(shards(client), readsElsewhere(client))
 	s := &Store{waker: newWaker(client, names, address), address: address}
-	s.combiner = newStoreCombiner(client, names.keys(keyNames...), o, &s.seen)
+	s.told = newTold(func(ctx context.Context, args []any) {
+		_, _ = s.combiner.do(ctx, "told", args...) // if it fails, the others ask when they would without a hint
+	})
+	s.combiner = newStoreCombiner(client, names.keys(keyNames...), o, &s.seen, s.learn)
 	return s
+}
+
+// learn takes note of the last element of a script's reply, and returns the store's clock: the first line of the head, and
+// behind it the address of each process that was told something, and what.
+func (s *Store) learn(last any) (now int64, err error) {
+	if all, ok := last.([]any); ok && len(all) > 0 {
+		for i := 1; i+1 < len(all); i += 2 {
+			client, _ := all[i].(string)
+			message, _ := all[i+1].(string)
+			if client != s.address {
+				s.told.add(client, message)
+			}
+		}
+		last = all[0]
+	}
+	line, _ := last.(string)
+	return s.seen.learn(line)
 }
 
 // Subscribe implements [backend.Store].
@@ -47,6 +68,7 @@ func (s *Store) Close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 	defer cancel()
 	_ = s.countRefused(ctx) // only a statistic
+	s.told.close()
 	s.combiner.close()
 	s.waker.close()
 	return nil

@@ -101,6 +101,11 @@ type Store struct {
 	queries  map[string]string // see transaction.some
 	room     room
 
+	faults interface { // of tests: conformance.TxFaults; nil otherwise
+		Tx(tx rules.Tx) rules.Tx
+		Commit() error
+	}
+
 	closing context.Context // ends when Close begins
 	stop    context.CancelFunc
 }
@@ -267,7 +272,11 @@ func run[T any](ctx context.Context, s *Store, c sqlitedb.Call, f func(*rules.St
 	err := s.writer.Do(ctx, c, func(b *sqlitedb.Batch) error {
 		tx := b.State.(*transaction)
 		tx.woken = nil
-		st, err := rules.Begin(tx)
+		var through rules.Tx = tx
+		if s.faults != nil {
+			through = s.faults.Tx(tx)
+		}
+		st, err := rules.Begin(through)
 		if err != nil {
 			return err
 		}

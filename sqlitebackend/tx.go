@@ -102,6 +102,11 @@ func (s *Store) finish(b *sqlitedb.Batch) error {
 	if err := tx.writeEvents(); err != nil {
 		return err
 	}
+	if s.faults != nil {
+		if err := s.faults.Commit(); err != nil {
+			return err
+		}
+	}
 	c := tx.counters
 	if !tx.written {
 		// A refusal is no reason to write: what it counted is kept for the next

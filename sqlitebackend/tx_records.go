@@ -256,6 +256,18 @@ func (t *transaction) Update(r *rules.Record, was lease.Status) error {
 	return err
 }
 
+// Relabel implements [rules.Tx].
+func (t *transaction) Relabel(r *rules.Record) error {
+	labels, err := jsonText(r.Labels, len(r.Labels) == 0)
+	if err != nil {
+		return err
+	}
+	if _, err := t.change(`UPDATE leases SET labels = ? WHERE arrival = ?`, labels, r.Arrival); err != nil {
+		return err
+	}
+	return t.Update(r, r.Status)
+}
+
 // text is a string as a column: NULL where it is empty.
 func text[T ~string](s T) any {
 	if s == "" {

@@ -129,7 +129,7 @@ func (m *mirror) apply(e lease.Event) {
 		m.put(e.Lease)
 		m.version++
 		return // a countdown that moves is no hurry
-	case lease.KindQueued, lease.KindGranted:
+	case lease.KindQueued, lease.KindGranted, lease.KindRelabelled:
 		m.put(e.Lease)
 	case lease.KindConfig:
 	default:
@@ -205,7 +205,7 @@ func (m *mirror) settle(q lease.Query, leases []lease.Lease, complete bool) {
 	}
 	if complete {
 		for id, e := range m.entries {
-			if !found[id] && e.touched != m.generation && q.MatchesStatus(e.lease.Status) {
+			if !found[id] && e.touched != m.generation && listed(q, e.lease.Status) {
 				delete(m.entries, id)
 				changed = true
 			}
@@ -216,6 +216,14 @@ func (m *mirror) settle(q lease.Query, leases []lease.Lease, complete bool) {
 	if changed {
 		m.note()
 	}
+}
+
+// listed reports whether a List by q shows a lease of this status.
+func listed(q lease.Query, s lease.Status) bool {
+	if len(q.Status) == 0 {
+		return !s.Ended()
+	}
+	return slices.Contains(q.Status, s)
 }
 
 // expire notices that a lease that was shown has reached its end.

@@ -121,7 +121,7 @@ func (h *handler) timeline(r *http.Request) (any, error) {
 // ends reports whether an event of this kind ends a lease or a wait.
 func ends(k lease.Kind) bool {
 	switch k {
-	case lease.KindQueued, lease.KindGranted, lease.KindRenewed, lease.KindConfig:
+	case lease.KindQueued, lease.KindGranted, lease.KindRenewed, lease.KindRelabelled, lease.KindConfig:
 		return false
 	}
 	return true

@@ -127,7 +127,11 @@ func read[T any](s *Store, f func(rules.View) (T, error)) (T, error) {
 }
 
 // Config implements [backend.Store].
-func (s *Store) Config(context.Context) (backend.ConfigReply, error) { return read(s, rules.Config) }
+func (s *Store) Config(context.Context) (backend.ConfigReply, error) {
+	reply, err := read(s, rules.Config)
+	reply.NoticesGone = true
+	return reply, err
+}
 
 // List implements [backend.Store].
 func (s *Store) List(_ context.Context, q lease.Query, cursor string) (backend.ListReply, error) {

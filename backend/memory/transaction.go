@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/leasekit/leasekit/backend"
 	"github.com/leasekit/leasekit/backend/rules"
 	"github.com/leasekit/leasekit/lease"
 )
@@ -52,6 +53,8 @@ func (t *transaction) Update(r *rules.Record, _ lease.Status) error {
 	t.records[r.ID] = copied(r)
 	return nil
 }
+
+func (t *transaction) Relabel(r *rules.Record) error { return t.Update(r, r.Status) }
 
 // copied keeps what is stored apart from what callers may change.
 func copied(r *rules.Record) *rules.Record {
@@ -147,7 +150,7 @@ func (t *transaction) Gone(client string) bool { return t.closed[client] }
 
 func (t *transaction) Select(q lease.Query, after int64, limit int) ([]*rules.Record, error) {
 	return t.pick(limit, arrival, func(r *rules.Record) bool {
-		return !r.Status.Ended() && r.Arrival > after && q.Matches(r.Lease()) && q.MatchesStatus(r.Status)
+		return !r.Status.Ended() && r.Arrival > after && backend.Matches(q, r.Lease()) && backend.MatchesStatus(q, r.Status)
 	})
 }
 

@@ -1,6 +1,7 @@
 package memory
 
 import (
+	"github.com/leasekit/leasekit/backend"
 	"github.com/leasekit/leasekit/backend/rules"
 	"github.com/leasekit/leasekit/lease"
 )
@@ -10,13 +11,13 @@ import (
 type view struct{ *transaction }
 
 func (v view) Page(q lease.Query, after int64, limit int) ([]*rules.Record, error) {
-	return v.pick(limit, arrival, func(r *rules.Record) bool { return r.Arrival > after && q.Matches(r.Lease()) })
+	return v.pick(limit, arrival, func(r *rules.Record) bool { return r.Arrival > after && backend.Matches(q, r.Lease()) })
 }
 
 func (v view) Events(q lease.Query, last lease.Seq, limit int) ([]lease.Event, error) {
 	var found []lease.Event
 	for _, e := range v.events {
-		if e.Seq > q.After && e.Seq <= last && len(found) < limit && q.MatchesEvent(e.Event) {
+		if e.Seq > q.After && e.Seq <= last && len(found) < limit && backend.MatchesEvent(q, e.Event) {
 			found = append(found, copiedEvent(e.Event))
 		}
 	}

@@ -85,7 +85,7 @@ func (s *Step) selected(q lease.Query, yield func(*Record) (bool, error)) error 
 				return errCircle
 			}
 			after = r.Arrival
-			if r.Status.Ended() || !q.Matches(r.Lease()) || !q.MatchesStatus(r.Status) {
+			if r.Status.Ended() || !backend.Matches(q, r.Lease()) || !backend.MatchesStatus(q, r.Status) {
 				continue
 			}
 			if on, err := yield(r); err != nil || !on {

@@ -29,6 +29,9 @@ func (s *Step) renew(a backend.RenewArgs) (backend.RenewReply, error) {
 	case a.Op < r.RenewOp:
 		return s.renewed(r, backend.Overtaken)
 	}
+	if a.Relabel {
+		return s.relabel(r, a)
+	}
 	var parent *Record
 	if r.Parent.ID != "" {
 		if parent, end, err = s.referred(r.Parent); err != nil || end.Err != nil {
@@ -59,6 +62,19 @@ func (s *Step) renew(a backend.RenewArgs) (backend.RenewReply, error) {
 		}
 	}
 	if err := s.record(lease.KindRenewed, s.now, r, "", ""); err != nil {
+		return backend.RenewReply{}, err
+	}
+	return s.renewed(r, backend.Done)
+}
+
+// relabel changes the labels of r. It shares the order of renewals: so no late
+// copy undoes what came after it.
+func (s *Step) relabel(r *Record, a backend.RenewArgs) (backend.RenewReply, error) {
+	r.Labels, r.RenewOp, r.Updated = a.Labels, a.Op, s.now
+	if err := s.tx.Relabel(r); err != nil {
+		return backend.RenewReply{}, err
+	}
+	if err := s.record(lease.KindRelabelled, s.now, r, "", ""); err != nil {
 		return backend.RenewReply{}, err
 	}
 	return s.renewed(r, backend.Done)

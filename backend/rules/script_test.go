@@ -193,7 +193,7 @@ func (s *script) randomRequest() lease.Request {
 			Path: paths[s.random.IntN(len(paths))], Mode: lease.Mode(s.random.IntN(4) / 3), Scope: lease.Scope(s.random.IntN(3) / 2),
 		})
 	}
-	cs, _ = lease.CleanClaims(cs)
+	cs, _ = backend.CleanClaims(cs)
 	r := lease.Request{
 		ID: lease.NewID(), Holder: s.randomHolder(), Claims: cs,
 		TTL: s.randomTTL(), MaxRenewals: lease.Unlimited, Distinct: s.random.IntN(12) == 0,

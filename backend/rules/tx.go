@@ -26,6 +26,10 @@ type Tx interface {
 	// changed.
 	Update(r *Record, was lease.Status) error
 
+	// Relabel is Update of a record that is and was Active, and whose Labels may
+	// have changed.
+	Relabel(r *Record) error
+
 	// Leases returns records recorded as Active with a claim that conflicts
 	// with one of o.Claims, by arrival. Those whose time is over are included.
 	Leases(o Overlap) ([]*Record, error)

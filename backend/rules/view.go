@@ -73,7 +73,7 @@ func Listed(r *Record, q lease.Query, now int64, c lease.Config) bool {
 		return false
 	}
 	l := r.LeaseAt(now)
-	return q.Matches(l) && q.MatchesStatus(l.Status)
+	return backend.Matches(q, l) && backend.MatchesStatus(q, l.Status)
 }
 
 // List is [backend.Store.List].
@@ -149,7 +149,7 @@ func Events(v View, a backend.EventsArgs) (backend.EventsReply, error) {
 		reply.Next = events[len(events)-1].Seq
 	}
 	for _, e := range events {
-		if q.MatchesEvent(e) {
+		if backend.MatchesEvent(q, e) {
 			e.At, e.Lease = shiftedTime(e.At, s.Dates), shifted(e.Lease, s.Dates)
 			reply.Events = append(reply.Events, e)
 		}

@@ -121,6 +121,10 @@ func (f *File) Store() *Store {
 type Store struct {
 	*File
 	client string
+	faults interface { // of tests: conformance.TxFaults; nil otherwise
+		Tx(tx rules.Tx) rules.Tx
+		Commit() error
+	}
 }
 
 var _ backend.Store = (*Store)(nil)
@@ -139,7 +143,11 @@ func change[T any](ctx context.Context, s *Store, f func(*rules.Step) (T, error)
 	}
 	defer func() { _ = tx.Rollback() }() // after a commit it does nothing
 	t := s.transaction(tx)
-	step, err := rules.Begin(t)
+	var through rules.Tx = t
+	if s.faults != nil {
+		through = s.faults.Tx(t)
+	}
+	step, err := rules.Begin(through)
 	if err == nil {
 		reply, err = f(step)
 	}
@@ -147,14 +155,24 @@ func change[T any](ctx context.Context, s *Store, f func(*rules.Step) (T, error)
 		err = t.save()
 	}
 	if err == nil && t.dirty {
-		err = tx.Commit()
+		err = s.commit(tx)
 	}
 	if err != nil {
 		var none T
 		return none, err
 	}
+	t.keep()
 	s.notify(t.woken) // after the commit: whoever is woken sees it
 	return reply, nil
+}
+
+func (s *Store) commit(tx *bolt.Tx) error {
+	if s.faults != nil {
+		if err := s.faults.Commit(); err != nil {
+			return err
+		}
+	}
+	return tx.Commit()
 }
 
 // read runs f on a snapshot, beside who writes.

@@ -10,6 +10,7 @@ import (
 
 	bolt "go.etcd.io/bbolt"
 
+	"github.com/leasekit/leasekit/backend"
 	"github.com/leasekit/leasekit/backend/rules"
 	"github.com/leasekit/leasekit/lease"
 )
@@ -53,20 +54,25 @@ func (t *transaction) Load() (rules.State, error) {
 // save writes the state at the end of a step. A refusal is no reason to write:
 // what it counted stays in memory until something else is.
 func (t *transaction) save() error {
-	c := t.state.Counters
-	changed := c
+	changed := t.state.Counters
 	changed.Now, changed.Refused = t.loaded.Now, t.loaded.Refused
-	t.dirty = t.dirty || changed != t.loaded
-	f := t.store.File
+	if t.dirty = t.dirty || changed != t.loaded; !t.dirty {
+		return nil
+	}
+	return put(t.meta, keyState, t.state)
+}
+
+// keep takes in, once the step is committed, what memory has of the counters.
+func (t *transaction) keep() {
+	f, c := t.store.File, t.state.Counters
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.unsaved.Now = c.Now
-	if !t.dirty {
+	if t.dirty {
+		f.unsaved.Refused = 0
+	} else {
 		f.unsaved.Refused += c.Refused - t.loaded.Refused
-		return nil
 	}
-	f.unsaved.Refused = 0
-	return put(t.meta, keyState, t.state)
 }
 
 func put(b *bolt.Bucket, key []byte, value any) error {
@@ -101,6 +107,8 @@ func (t *transaction) Put(r *rules.Record) error {
 }
 
 func (t *transaction) Update(r *rules.Record, _ lease.Status) error { return t.Put(r) }
+
+func (t *transaction) Relabel(r *rules.Record) error { return t.Put(r) }
 
 func (t *transaction) remove(id lease.ID) error {
 	t.dirty = true
@@ -226,7 +234,7 @@ func (t *transaction) Gone(client string) bool {
 
 func (t *transaction) Select(q lease.Query, after int64, limit int) ([]*rules.Record, error) {
 	return t.pick(key(byLiving, ""), key(byLiving, "", after+1), limit, func(r *rules.Record) bool {
-		return q.Matches(r.Lease()) && q.MatchesStatus(r.Status)
+		return backend.Matches(q, r.Lease()) && backend.MatchesStatus(q, r.Status)
 	})
 }
 
@@ -325,7 +333,7 @@ func (t *transaction) Page(q lease.Query, after int64, limit int) ([]*rules.Reco
 		}
 		return []*rules.Record{r}, nil
 	}
-	return t.pick(key(byArrival, ""), key(byArrival, "", after+1), limit, func(r *rules.Record) bool { return q.Matches(r.Lease()) })
+	return t.pick(key(byArrival, ""), key(byArrival, "", after+1), limit, func(r *rules.Record) bool { return backend.Matches(q, r.Lease()) })
 }
 
 func (t *transaction) Events(q lease.Query, last lease.Seq, limit int) (found []lease.Event, err error) {
@@ -334,7 +342,7 @@ func (t *transaction) Events(q lease.Query, last lease.Seq, limit int) (found []
 		if binary.BigEndian.Uint64(seq) > uint64(last) {
 			return false
 		}
-		if err = json.Unmarshal(v[8:], &e); err == nil && q.MatchesEvent(e) {
+		if err = json.Unmarshal(v[8:], &e); err == nil && backend.MatchesEvent(q, e) {
 			found = append(found, e)
 		}
 		return err == nil && len(found) < limit

@@ -16,6 +16,7 @@ func Of(m lease.Manager, r lease.Request, ref lease.Ref) map[string]func(context
 		"TryAcquire": func(ctx context.Context) error { _, err := m.TryAcquire(ctx, r); return err },
 		"Acquire":    func(ctx context.Context) error { _, err := m.Acquire(ctx, r); return err },
 		"Renew":      func(ctx context.Context) error { _, err := m.Renew(ctx, ref, 0); return err },
+		"SetLabels":  func(ctx context.Context) error { _, err := m.SetLabels(ctx, ref, nil); return err },
 		"Release":    func(ctx context.Context) error { return m.Release(ctx, ref) },
 		"Get":        func(ctx context.Context) error { _, err := m.Get(ctx, ref.ID); return err },
 		"List":       func(ctx context.Context) error { return last(m.List(ctx, lease.Query{})) },

@@ -277,6 +277,26 @@ func TestViolations(t *testing.T) {
 			s.now = 12
 			s.grant("2", "b", f)
 		}},
+		"an expiry at that very moment that nobody recorded": {audit.Unrecorded, 2, 1, func(s *script) {
+			s.grant("1", "a", f)
+			s.now = ttl
+			s.grant("2", "b", f)
+		}},
+		"released at the moment of its expiry": {audit.Ended, 2, 1, func(s *script) {
+			s.grant("1", "a", f)
+			s.now = ttl
+			s.end(lease.KindReleased, "1")
+		}},
+		"renewed once more than its limit": {audit.Renewals, 3, 1, func(s *script) {
+			s.grant("1", "a", f).Lease.MaxRenewals = 1
+			s.renew("1").Lease.MaxRenewals = 1
+			s.renew("1").Lease.MaxRenewals = 1
+		}},
+		"a renewal that is counted twice": {audit.Renewals, 3, 1, func(s *script) {
+			s.grant("1", "a", f)
+			s.renew("1")
+			s.renew("1").Lease.Renewals = 1
+		}},
 		"granted twice": {audit.Twice, 2, 1, func(s *script) {
 			s.grant("1", "a", f)
 			s.grant("1", "a", f)
@@ -348,6 +368,11 @@ func TestViolations(t *testing.T) {
 			s.grant("1", "a", f)
 			s.end(lease.KindReplaced, "1")
 			s.grant("2", "b", f).Lease.Replaced = "1"
+		}},
+		"transferred to its own holder": {audit.Replacement, 2, 3, func(s *script) {
+			s.grant("1", "a", f)
+			s.end(lease.KindTransferred, "1").Actor = "a"
+			s.grant("2", "a", f).Lease.Replaced = "1"
 		}},
 		"transferred to somebody else": {audit.Replacement, 2, 3, func(s *script) {
 			s.grant("1", "a", f)

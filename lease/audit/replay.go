@@ -104,6 +104,8 @@ func (r *replay) event(e lease.Event) {
 		r.grant(e)
 	case lease.KindRenewed:
 		r.renew(e)
+	case lease.KindRelabelled:
+		r.relabel(e)
 	case lease.KindReleased, lease.KindExpired, lease.KindLapsed, lease.KindWithdrawn,
 		lease.KindRevoked, lease.KindReplaced, lease.KindTransferred:
 		r.end(e)
@@ -297,6 +299,26 @@ func (r *replay) renew(e lease.Event) {
 		r.violateEvent(Renewals, e, l.since, "%s is renewed for the %d. time, after %d", l.id, e.Lease.Renewals, l.renewals)
 	}
 	r.checkParent(e, l)
+	l.renewals, l.expires, l.told, l.certain = e.Lease.Renewals, e.Lease.ExpiresAt, e.Seq, true
+}
+
+// relabel handles a change of labels, which leaves everything else as it was.
+func (r *replay) relabel(e lease.Event) {
+	l := r.held(e)
+	if l == nil {
+		return
+	}
+	switch missed := e.Lease.Renewals - l.renewals; {
+	case missed < 0:
+		r.violateEvent(Renewals, e, l.told, "%s has been renewed %d times, after %d", l.id, e.Lease.Renewals, l.renewals)
+	case missed > 0: // a renewal went unrecorded
+		r.silent = true
+	case l.certain && !e.Lease.ExpiresAt.Equal(l.expires):
+		r.violateEvent(Lifetime, e, l.told, "%s ends at %s with other labels, and without at %s", l.id, stamp(e.Lease.ExpiresAt), stamp(l.expires))
+	}
+	if !e.Lease.ExpiresAt.After(e.At) {
+		r.violateEvent(Ended, e, l.told, "%s has other labels at %s, but expired at %s", l.id, stamp(e.At), stamp(e.Lease.ExpiresAt))
+	}
 	l.renewals, l.expires, l.told, l.certain = e.Lease.Renewals, e.Lease.ExpiresAt, e.Seq, true
 }
 

@@ -43,6 +43,12 @@ func TestSubleases(t *testing.T) {
 			under(s.grant("2", "b", fg), parent).Lease.ExpiresAt = at(5)
 			s.renew("1")
 		}, []audit.Rule{audit.Lifetime}},
+		"longer than its parent": {func(s *script) {
+			parent := s.grant("1", "a", fTree)
+			s.now = 1
+			under(s.grant("2", "b", fg), parent)
+			s.end(lease.KindReleased, "1")
+		}, []audit.Rule{audit.Lifetime}},
 		"as short as its parent after a renewal without a record": {func(s *script) {
 			parent := s.grant("1", "a", fTree)
 			under(s.grant("2", "b", fg), parent).Lease.ExpiresAt = at(5)

@@ -159,6 +159,15 @@ func (m *manager) Renew(ctx context.Context, ref lease.Ref, ttl time.Duration) (
 	return l, err
 }
 
+// SetLabels is a span named lease.set_labels, with a link to the span that
+// acquired the lease.
+func (m *manager) SetLabels(ctx context.Context, ref lease.Ref, labels map[string]string) (lease.Lease, error) {
+	ctx, span := m.startOf(ctx, "lease.set_labels", ref)
+	l, err := m.Manager.SetLabels(ctx, ref, labels)
+	end(span, err)
+	return l, err
+}
+
 // Release is a span named lease.release, with a link to the span that acquired
 // the lease.
 func (m *manager) Release(ctx context.Context, ref lease.Ref) error {

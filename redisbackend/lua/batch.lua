@@ -1,6 +1,6 @@
 -- The batch: ARGV has, behind what the client knows of the store's clock, for each operation its name, the number of its
--- arguments, and the arguments. The reply has one element for each, in order, and the first line of the head. An operation
--- that failed has an error there and leaves its neighbours alone.
+-- arguments, and the arguments. The reply has one element for each, in order, and the first line of the head (with what
+-- was told to whom behind it, if anything was). An operation that failed has an error there and leaves its neighbours alone.
 --
 -- All of them are under way at the same time, so any order is as good as another: first come those that need no modules,
 -- then those that do and meet nobody, then the others.

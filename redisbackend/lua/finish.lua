@@ -18,6 +18,10 @@ if state.wrote then
   call('HSET', STATE, 'head', line .. format('\n%d %d %d %d %d ', s.seq, s.arrivals, s.fresh, s.bygone, s.slowed)
     .. (history and '1' or '0') .. (renewals and '1 ' or '0 ') .. queue)
 end
-if woken then step.publish() end -- last, since miniredis lets others in while it publishes
+if woken then
+  local told = { line }
+  step.publish(told) -- last, since miniredis lets others in while it publishes
+  if told[2] then line = told end
+end
 replies[operation + 1] = line
 return replies

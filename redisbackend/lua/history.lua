@@ -1,6 +1,6 @@
 -- The history. An event is a field, of kind SP at SP recorded NUL actor NUL reason NUL id, and its value, the record as it
 -- then was; id and record are empty if it is about none. An entry has one or more, its ID is <number of the first>-0: so
--- what happened in one batch can be one entry. Kinds: q queued, g granted, n renewed, r released, e expired, l lapsed,
+-- what happened in one batch can be one entry. Kinds: q queued, g granted, n renewed, b relabelled, r released, e expired, l lapsed,
 -- w withdrawn, v revoked, p replaced, t transferred, c config.
 
 -- append writes an event: its kind, when it took effect, who and why, and the record as it is now, if it is about one.

@@ -23,25 +23,33 @@ local function listening(client)
   return reply.err ~= nil or (reply[2] or 0) + 0 > 0
 end
 
--- hear publishes to a process what its waiters are to hear, and says whether it may have heard it.
-local function hear(client, ids)
-  local message = {}
+-- hear publishes to a process what its waiters are to hear, and says whether it may have heard it. Then it takes note, in
+-- told: the server counts the link of a process that is dying until the process has let go of it.
+local function hear(client, ids, told)
+  local parts = {}
   for i, id in ipairs(ids) do
-    message[i] = #id .. ':' .. id
+    parts[i] = #id .. ':' .. id
   end
-  if step.tell(client, table.concat(message)) ~= 0 then return true end
-  call('HSETNX', STATE, client, nowText)
-  call('HSET', STATE, 'silent', step.text(now + TOMBSTONE_MS))
-  return false
+  local message = table.concat(parts)
+  local heard = step.tell(client, message)
+  if heard == 0 then
+    call('HSETNX', STATE, client, nowText)
+    call('HSET', STATE, 'silent', step.text(now + TOMBSTONE_MS))
+  elseif heard then
+    told[#told + 1] = client
+    told[#told + 1] = message
+  end
+  return heard ~= 0
 end
 
--- publish tells all processes that have something to hear. It hints those who stand behind one that is silent.
-function step.publish()
+-- publish tells all processes that have something to hear. It hints those who stand behind one that is silent. It adds to
+-- told each process that has heard, and what.
+function step.publish(told)
   local silent, seen = {}, {}
   while woken do
     local unheard = {}
     for client, ids in pairs(woken) do
-      silent[client] = silent[client] or not hear(client, ids)
+      silent[client] = silent[client] or not hear(client, ids, told)
       if silent[client] then unheard[#unheard + 1] = ids end
     end
     woken = nil
@@ -57,6 +65,25 @@ function step.publish()
       end
     end
   end
+end
+
+-- told looks again at processes that were told something a moment ago. Where nobody listens by now, nobody may have heard
+-- it: the waiters are told again, and so those behind them. Arguments: for each process its address, and the message.
+function operations.told(...)
+  local all = { ... }
+  for i = 1, #all, 2 do
+    local client, message = all[i], all[i + 1]
+    if not listening(client) then
+      local at = 1
+      while at <= #message and not step.spent() do
+        local length, from = match(message, '^(%d+):()', at)
+        at = from + length
+        local r = step.read(sub(message, from, at - 1))
+        if r and r.status == 'p' then step.notify(r) end
+      end
+    end
+  end
+  return { 'done' }
 end
 
 -- heard takes note that a process lives.

@@ -3,7 +3,7 @@
 --   status reason SP deadline SP token SP arrival SP updated SP ended SP created SP granted SP renewals SP key SP length
 --   NUL request attempts NUL renewal NUL successor NUL actor NUL note NUL clients NUL chain NUL
 --
--- where request, of that length, is what the client made of it, and never changes:
+-- where request, of that length, is what the client made of it, and of which only the labels change:
 --
 --   ttl SP max_renewals SP priority SP distinct NUL holder NUL id NUL holder NUL token (of what it replaces) NUL
 --   id NUL holder NUL token (of its parent) NUL claims NUL labels

@@ -54,14 +54,36 @@ local function renew(r, ttl, maxTTL, renewal)
   return renewed('done', r)
 end
 
+-- held returns the active lease that a full Ref names, or nothing and the reply that says why not.
+local function held(id, its, holder, token)
+  local stale = #life > 2 and step.stale(match(its, '^%d+'))
+  if stale then return nil, stale end
+  local r = step.find(id)
+  if not r then return nil, step.gone('not_found') end
+  if r.holder ~= holder or r.token ~= token then return nil, step.gone('not_holder') end
+  if step.hasEnded(r) then return nil, step.endOf(r) end
+  return r
+end
+
 -- Arguments: id, version and epoch, holder, token, TTL or 0 for its own, the greatest that its own may have, a name of
 -- the call, which is greater than that of an earlier one.
 function operations.renew(id, its, holder, token, ttl, maxTTL, renewal)
-  local stale = #life > 2 and step.stale(match(its, '^%d+'))
-  if stale then return stale end
-  local r = step.find(id)
-  if not r then return step.gone('not_found') end
-  if r.holder ~= holder or r.token ~= token then return step.gone('not_holder') end
-  if step.hasEnded(r) then return step.endOf(r) end
-  return renew(r, ttl + 0, maxTTL + 0, renewal)
+  local r, problem = held(id, its, holder, token)
+  return problem or renew(r, ttl + 0, maxTTL + 0, renewal)
+end
+
+-- Arguments: id, version and epoch, holder, token, labels as in a record, a name of the call as for a renewal.
+function operations.relabel(id, its, holder, token, labels, renewal)
+  local r, problem = held(id, its, holder, token)
+  if problem then return problem end
+  if r.renewal == renewal then
+    step.repeated()
+    return renewed('done', r)
+  end
+  if r.renewal > renewal then return renewed('overtaken', r) end
+  local before = find(r.request, '\0', 1, true) + #r.identity + 1
+  r.request, r.renewal, r.updated = sub(r.request, 1, before) .. labels, renewal, nowText
+  step.write(r)
+  step.append('b', nowText, r, '', '')
+  return renewed('done', r)
 end

@@ -37,6 +37,11 @@ func (m *Model) renew(a backend.RenewArgs) backend.RenewReply {
 		reply.Op = e.op
 		return reply
 	}
+	if a.Relabel {
+		e.Labels, e.op, e.updated = a.Labels, a.Op, m.now
+		m.record(lease.KindRelabelled, m.now, e, "", "")
+		return told(backend.Done)
+	}
 	if e.Parent.ID != "" {
 		if _, end := m.referred(e.Parent); end.Err != nil {
 			return backend.RenewReply{Outcome: backend.Gone, End: end}

@@ -48,7 +48,7 @@ type entry struct {
 	revoked   lease.Revocation
 	token     lease.Token
 	renewals  int
-	op        string // of the latest renewal
+	op        string // of the latest renewal, or change of labels
 
 	created, granted, deadline, updated, ended int64 // ms
 }

@@ -1,45 +1,52 @@
-// Mutate tests the suite: it plants one defect after the other in the stores, by
-// an edit of the source that only the compiler sees (go test -overlay), and
-// requires that the case named for it fails.
+// Mutate tests the suite: it plants defects in the stores, the engine and the
+// helpers, by edits of the source that only the compiler sees (go test -overlay),
+// and requires that the test named for each of them fails with it and passes
+// without.
 //
-//	go run ./conformance/internal/mutate             all defects
-//	go run ./conformance/internal/mutate -sample 5   5 of them, spread over the table
-//	go run ./conformance/internal/mutate -run Quota  those whose name matches
+//	go run ./conformance/internal/mutate              all defects
+//	go run ./conformance/internal/mutate -sample 20   20 of them, spread over the table; others with -seed 1, 2, ...
+//	go run ./conformance/internal/mutate -run Quota   those whose rule, file or test matches
+//	go run ./conformance/internal/mutate -suite       which tests of the whole suite notice each of them
+//	go run ./conformance/internal/mutate -docs        write docs/rules.md
 //
 // Run it at the root of the repository.
 package main
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"flag"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
+	"sync"
 	"time"
 )
 
-// defect is an edit that breaks a rule, and the test that must notice.
-type defect struct {
-	rule     string // that it breaks
-	file     string
-	old, new string // the text, which occurs once, and what takes its place
-	pkg      string // of the test
-	test     string // that fails: "TestConformance/Group/Case", or "TestParity"
+// limit is how long one test may take; a store that hangs was noticed, too.
+const limit = time.Minute
+
+type options struct {
+	sample   int
+	seed     int
+	only     string
+	suite    bool
+	docs     bool
+	parallel int
 }
 
-// limit is how long one test may take; a store that hangs was noticed, too.
-const limit = 3 * time.Minute
-
 func main() {
-	sample := flag.Int("sample", 0, "how many, spread over the table; 0: all")
-	only := flag.String("run", "", "only those whose rule or file matches")
+	var o options
+	flag.IntVar(&o.sample, "sample", 0, "how many, spread over the table; 0: all")
+	flag.IntVar(&o.seed, "seed", 0, "which, 0 or more")
+	flag.StringVar(&o.only, "run", "", "only those whose rule, file or test matches")
+	flag.BoolVar(&o.suite, "suite", false, "run all tests of the package, and tell which notice")
+	flag.BoolVar(&o.docs, "docs", false, "write "+page)
+	flag.IntVar(&o.parallel, "p", 2, "how many tests run at once")
 	flag.Parse()
-	missed, err := run(*sample, *only)
+	missed, err := run(context.Background(), o)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "mutate:", err)
 		os.Exit(2)
@@ -49,98 +56,125 @@ func main() {
 	}
 }
 
-func run(sample int, only string) (missed int, err error) {
-	pattern, err := regexp.Compile(only)
+func run(ctx context.Context, o options) (missed int, err error) {
+	if o.docs {
+		return 0, os.WriteFile(page, []byte(document(table())), 0o644)
+	}
+	only, err := regexp.Compile(o.only)
 	if err != nil {
 		return 0, err
 	}
-	var chosen []defect
-	for _, d := range defects {
-		if pattern.MatchString(d.rule) || pattern.MatchString(d.file) {
-			chosen = append(chosen, d)
-		}
+	folder, err := os.MkdirTemp("", "mutate")
+	if err != nil {
+		return 0, err
 	}
-	if every := len(chosen) / max(1, sample); sample > 0 && every > 1 {
-		var some []defect
-		for i := 0; i < len(chosen) && len(some) < sample; i += every {
-			some = append(some, chosen[i])
-		}
-		chosen = some
+	defer func() { _ = os.RemoveAll(folder) }()
+	began := time.Now()
+	chosen := choose(table(), only, o.sample, o.seed)
+	all, err := builds(ctx, folder, chosen)
+	if err != nil {
+		return 0, err
 	}
-	for _, d := range chosen {
-		began := time.Now()
-		caught, said, err := d.caught()
-		verdict := "caught"
-		switch {
-		case err != nil:
-			verdict, caught, said = "BROKEN", false, err.Error()
-			missed++
-		case !caught:
-			verdict = "MISSED"
-			missed++
-		}
-		fmt.Fprintf(os.Stdout, "%s by %s in %v: %s (%s)\n", verdict, d.test, time.Since(began).Round(time.Second/10), d.rule, d.file)
-		if !caught {
-			fmt.Fprintln(os.Stdout, said)
-		}
+	say("%d defects in %d programs, compiled in %v\n", len(chosen), len(all), time.Since(began).Round(time.Second))
+	judge := judged
+	if o.suite {
+		judge = noticed
 	}
-	fmt.Fprintf(os.Stdout, "%d defects, %d missed\n", len(chosen), missed)
+	missed = eachOf(ctx, all, max(1, o.parallel), judge)
+	say("%d defects, %d missed, %v\n", len(chosen), missed, time.Since(began).Round(time.Second))
 	return missed, nil
 }
 
-// caught plants the defect and reports whether its test fails.
-func (d defect) caught() (bool, string, error) {
-	source, err := os.ReadFile(d.file)
-	if err != nil {
-		return false, "", err
-	}
-	if n := strings.Count(string(source), d.old); n != 1 {
-		return false, "", fmt.Errorf("the text to replace occurs %d times: %q", n, d.old)
-	}
-	directory, err := os.MkdirTemp("", "mutate")
-	if err != nil {
-		return false, "", err
-	}
-	defer func() { _ = os.RemoveAll(directory) }()
-	planted := filepath.Join(directory, filepath.Base(d.file))
-	if err := os.WriteFile(planted, []byte(strings.Replace(string(source), d.old, d.new, 1)), 0o600); err != nil {
-		return false, "", err
-	}
-	original, err := filepath.Abs(d.file)
-	if err != nil {
-		return false, "", err
-	}
-	text, err := json.Marshal(map[string]any{"Replace": map[string]string{original: planted}})
-	if err != nil {
-		return false, "", err
-	}
-	overlay := filepath.Join(directory, "overlay.json")
-	if err := os.WriteFile(overlay, text, 0o600); err != nil {
-		return false, "", err
-	}
-	return d.judged(overlay)
+func say(format string, args ...any) { fmt.Fprintf(os.Stdout, format, args...) }
+
+// verdict is what came of one defect.
+type verdict struct {
+	caught bool
+	text   string
 }
 
-// judged runs the test with the overlay. That it does not compile is an error.
-func (d defect) judged(overlay string) (bool, string, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), limit)
-	defer cancel()
-	parts := strings.Split(d.test, "/")
+// eachOf judges all defects, so many at once, and says what came of each. It
+// returns how many were missed.
+func eachOf(ctx context.Context, all []build, parallel int, judge func(context.Context, build, plant) verdict) (missed int) {
+	var mu sync.Mutex
+	var group sync.WaitGroup
+	turns := make(chan struct{}, parallel)
+	for _, b := range all {
+		for _, p := range b.plants {
+			turns <- struct{}{}
+			group.Go(func() {
+				defer func() { <-turns }()
+				began := time.Now()
+				v := judge(ctx, b, p)
+				mu.Lock()
+				defer mu.Unlock()
+				if !v.caught {
+					missed++
+				}
+				say("%s in %v: %s (%s)\n", v.text, time.Since(began).Round(time.Second/10), p.rule, p.path())
+			})
+		}
+	}
+	group.Wait()
+	return missed
+}
+
+// judged runs the test that the table names, with the defect and without.
+func judged(ctx context.Context, b build, p plant) verdict {
+	passed, _, err := b.run(ctx, p.number, "-test.run", pattern(p.name()))
+	switch {
+	case err != nil:
+		return verdict{false, fmt.Sprintf("BROKEN: %s: %v", p.name(), err)}
+	case passed:
+		return verdict{false, "MISSED by " + p.name()}
+	}
+	if b.alone {
+		return verdict{true, "caught by " + p.name()} // there is no program without it
+	}
+	if passed, sane, err := b.run(ctx, 0, "-test.run", pattern(p.name())); err != nil || !passed {
+		return verdict{false, fmt.Sprintf("BROKEN: %s fails without the defect: %v\n%s", p.name(), err, sane)}
+	}
+	return verdict{true, "caught by " + p.name()}
+}
+
+// pattern makes a test's name one for -test.run.
+func pattern(name string) string {
+	parts := strings.Split(name, "/")
 	for i, p := range parts {
 		parts[i] = "^" + p + "$"
 	}
-	command := exec.CommandContext(ctx, "go", "test", "-count=1", "-vet=off", "-overlay", overlay, "-run", strings.Join(parts, "/"), d.pkg)
-	out, err := command.CombinedOutput()
-	said := string(out)
-	switch failed := new(exec.ExitError); {
-	case err == nil && strings.Contains(said, "no tests to run"):
-		return false, said, errors.New("there is no such test")
-	case err == nil:
-		return false, said, nil
-	case strings.Contains(said, "[build failed]"):
-		return false, said, fmt.Errorf("it does not compile:\n%s", said)
-	case ctx.Err() != nil, errors.As(err, &failed):
-		return true, said, nil
+	return strings.Join(parts, "/")
+}
+
+// failed finds the names of tests that failed, and running those that went on when
+// the time was over.
+var (
+	failed  = regexp.MustCompile(`(?m)^\s*--- FAIL: (\S+)`)
+	running = regexp.MustCompile(`(?m)^\t+(Test\S+) \(`)
+)
+
+// noticed runs all tests of the package that belong to the suite, until one fails,
+// and tells which.
+func noticed(ctx context.Context, b build, p plant) verdict {
+	passed, said, err := b.run(ctx, p.number, "-test.run", p.suite, "-test.failfast")
+	switch {
+	case err != nil:
+		return verdict{false, fmt.Sprintf("BROKEN: %v", err)}
+	case passed:
+		return verdict{false, "MISSED by all of " + filepath.Clean(b.pkg)}
 	}
-	return false, said, err
+	var names []string
+	all, verb := failed.FindAllStringSubmatch(said, -1), "noticed by "
+	if all == nil {
+		all, verb = running.FindAllStringSubmatch(said, -1), "no end of "
+	}
+	for _, found := range all {
+		names = append(names, strings.TrimPrefix(found[1], p.prefix))
+	}
+	slices.Sort(names)
+	names = slices.Compact(names)
+	names = slices.DeleteFunc(names, func(n string) bool {
+		return slices.ContainsFunc(names, func(m string) bool { return strings.HasPrefix(m, n+"/") })
+	})
+	return verdict{true, verb + strings.Join(names, ", ")}
 }

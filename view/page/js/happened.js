@@ -3,7 +3,7 @@ import { el, name, table, leaseLink, pathLink, claimMarks, link } from './dom.js
 import { moment, duration } from './time.js'
 
 const words = {
-  queued: 'waits in line', granted: 'granted', renewed: 'renewed', released: 'released', expired: 'expired', lapsed: 'place lapsed',
+  queued: 'waits in line', granted: 'granted', renewed: 'renewed', relabelled: 'labels changed', released: 'released', expired: 'expired', lapsed: 'place lapsed',
   withdrawn: 'withdrawn', revoked: 'revoked', replaced: 'replaced', transferred: 'handed over', config: 'configuration changed',
 }
 const reasons = { timeout: 'timed out', cancelled: 'gave up', deadlock: 'deadlock' }
@@ -23,7 +23,7 @@ export function note(e) {
     if (waited > 0) parts.push('after ' + duration(waited) + ' of waiting')
     if (e.replaced) parts.push(el('span', {}, 'in place of ', leaseLink(e.replaced, name(e.replaced, 14))))
   }
-  const held = e.granted_at && !['granted', 'queued', 'renewed'].includes(e.kind) ? Date.parse(e.at) - Date.parse(e.granted_at) : -1
+  const held = e.granted_at && !['granted', 'queued', 'renewed', 'relabelled'].includes(e.kind) ? Date.parse(e.at) - Date.parse(e.granted_at) : -1
   if (held >= 0) parts.push('held for ' + duration(held))
   if (e.renewals > 1) parts.push(e.renewals + ' times')
   if (e.kind === 'renewed' && e.expires_at) parts.push(el('span', {}, 'until ', moment(e.expires_at)))

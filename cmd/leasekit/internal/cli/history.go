@@ -31,7 +31,7 @@ func (e *eventFlags) add(cmd *cobra.Command) {
 	f.StringVar(&e.under, "under", "", "only of leases on this PATH or below it")
 	f.StringVar(&e.holder, "holder", "", "only of this holder")
 	f.StringVar(&e.id, "id", "", "only of this request")
-	f.StringSliceVar(&e.kinds, "kind", nil, "only of these kinds: queued, granted, renewed, released, expired, lapsed, withdrawn, revoked, replaced, transferred, config")
+	f.StringSliceVar(&e.kinds, "kind", nil, "only of these kinds: queued, granted, renewed, relabelled, released, expired, lapsed, withdrawn, revoked, replaced, transferred, config")
 	f.Uint64Var(&e.after, "after", 0, "only events after this number")
 	f.IntVar(&e.limit, "limit", 0, "so many events at most (default: all)")
 	var kinds []string

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/leasekit/leasekit/backend"
 	"github.com/leasekit/leasekit/cmd/leasekit/internal/cmdenv"
 	"github.com/leasekit/leasekit/cmd/leasekit/internal/open"
 	"github.com/leasekit/leasekit/cmd/leasekit/internal/text"
@@ -102,7 +103,7 @@ func list(ctx context.Context, cmd *cobra.Command, env *cmdenv.Env, store *open.
 		if err != nil {
 			return err
 		}
-		if e.Kind == lease.KindConfig || !slices.ContainsFunc(o.queries, func(q lease.Query) bool { return q.Matches(e.Lease) }) {
+		if e.Kind == lease.KindConfig || !slices.ContainsFunc(o.queries, func(q lease.Query) bool { return backend.Matches(q, e.Lease) }) {
 			continue
 		}
 		if err := r.add(leaseRow{Lease: e.Lease, now: e.At}); err != nil {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/leasekit/leasekit/backend"
 	"github.com/leasekit/leasekit/cmd/leasekit/internal/cmdenv"
 	"github.com/leasekit/leasekit/cmd/leasekit/internal/open"
 	"github.com/leasekit/leasekit/cmd/leasekit/internal/text"
@@ -65,7 +66,7 @@ func startsOf(s waits.Snapshot, path string) []lease.Lease {
 	for _, all := range [][]lease.Lease{s.Waiting, s.Active} {
 		var starts []lease.Lease
 		for _, l := range all {
-			if q.Matches(l) {
+			if backend.Matches(q, l) {
 				starts = append(starts, l)
 			}
 		}

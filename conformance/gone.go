@@ -1,0 +1,156 @@
+package conformance
+
+import (
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/leasekit/leasekit/backend"
+	"github.com/leasekit/leasekit/lease"
+)
+
+// goneGrace is how long it may take to notice that a process is gone: long enough
+// for a link that is made anew.
+const goneGrace = 2 * time.Second
+
+// goneCases: what waiters leave behind whose process is gone
+// ([backend.ConfigReply.NoticesGone]).
+var goneCases = []testCase{
+	{"Gone/Passed", "a waiter whose process is gone is passed at once where the store says that it notices, and elsewhere when its place lapses", func(h *harness) {
+		d := h.direct()
+		notices, place := d.noticesGone(), h.units(20)
+		if notices {
+			place = h.units(600)
+		}
+		l := h.hold("a", lease.Paths("f"))
+		dead := d.awaits(h.request("dead", lease.Paths("f")), place)
+		w := h.queue("b", lease.Paths("f"))
+		d.abandon()
+		gone := time.Now()
+		h.release(l)
+		got := w.granted()
+		if notices {
+			require.Less(h, time.Since(gone), goneGrace+h.patience())
+		} else {
+			require.Less(h, time.Since(gone), place+h.doubt())
+		}
+		require.Equal(h, []lease.Kind{lease.KindQueued, lease.KindLapsed}, h.kinds(dead))
+		require.Equal(h, lease.EndLapsed, h.get(dead).EndReason)
+		require.Equal(h, lease.Active, h.get(got.ID).Status)
+	}},
+	{"Gone/AllAtOnce", "those of a process that is gone are passed together, and not one by one", func(h *harness) {
+		d := h.direct()
+		place := h.units(20)
+		if d.noticesGone() {
+			place = h.units(600)
+		}
+		l := h.hold("a", lease.Paths("f"))
+		for range 20 {
+			d.awaits(h.request(lease.NewHolder("dead"), lease.Paths("f")), place)
+		}
+		w := h.queue("b", lease.Paths("f"))
+		d.abandon()
+		gone := time.Now()
+		h.release(l)
+		w.granted()
+		require.Less(h, time.Since(gone), max(goneGrace, h.units(20))+h.doubt())
+	}},
+	{"Gone/TheLivingAreNot", "a waiter whose process lives is not passed before its place lapses, however little it asks", func(h *harness) {
+		d := h.direct()
+		l := h.hold("a", lease.Paths("f"))
+		r := h.request("slow", lease.Paths("f"))
+		r.ID = lease.NewID()
+		place := goneGrace + h.units(100)
+		d.awaits(r, place)
+		w := h.queue("b", lease.Paths("f"))
+		h.release(l)
+		h.pass(goneGrace)
+		w.stillWaits()
+		a := d.args(r, string(r.ID), place)
+		a.Again = true
+		require.Equal(h, backend.Done, d.ask(a).Outcome)
+		w.stillWaits()
+	}},
+	{"Gone/QueueTTLIsTheClients", "a place that the client keeps across calls outlives the process that asked for it", func(h *harness) {
+		d := h.direct()
+		l := h.hold("a", lease.Paths("f"))
+		r := h.placed("client", 600)
+		a := d.args(r, "", r.QueueTTL)
+		require.Equal(h, backend.Queued, d.ask(a).Outcome)
+		w := h.queue("b", lease.Paths("f"))
+		d.abandon()
+		h.release(l)
+		h.pass(goneGrace)
+		w.stillWaits()
+		mine := h.acquire(h.M, r)
+		require.Equal(h, "client", mine.Holder)
+		h.release(mine)
+		w.soon()
+	}},
+	{"Gone/LeasesStay", "a lease lasts its TTL though the process that was granted it is gone", func(h *harness) {
+		d := h.direct()
+		r := h.request("dead", lease.Paths("f"))
+		r.TTL = goneGrace + h.units(20)
+		reply := d.ask(d.args(r, "attempt", 0))
+		require.Equal(h, backend.Done, reply.Outcome)
+		w := h.queue("b", lease.Paths("f"))
+		d.abandon()
+		h.pass(goneGrace)
+		w.stillWaits()
+		got := w.granted()
+		require.False(h, got.GrantedAt.Before(reply.Lease.ExpiresAt))
+	}},
+	{"Gone/PlaceOfACall", "the place of a call lasts waiter_ttl whatever the request's TTL where the store notices who is gone, and elsewhere no longer than the TTL", func(h *harness) {
+		notices := h.direct().noticesGone()
+		waiterTTL := 10 * time.Second
+		h.set(func(c *lease.Config) { c.WaiterTTL = waiterTTL })
+		h.hold("a", lease.Paths("f"))
+		r := h.request("b", lease.Paths("f"))
+		r.TTL = 1500 * time.Millisecond
+		w := h.wait(h.M, r)
+		l := h.get(w.ID)
+		want := r.TTL
+		if notices {
+			want = waiterTTL
+		}
+		require.InDelta(h, float64(want), float64(l.ExpiresAt.Sub(l.CreatedAt)), float64(h.patience()))
+	}},
+}
+
+func (d direct) noticesGone() bool {
+	d.h.Helper()
+	reply, err := d.Config(d.h.Context())
+	require.NoError(d.h, err)
+	return reply.NoticesGone
+}
+
+// awaits has a request wait as a call of this handle's engine would: subscribed,
+// with a place. It returns its ID.
+func (d direct) awaits(r lease.Request, place time.Duration) lease.ID {
+	d.h.Helper()
+	if r.ID == "" {
+		r.ID = lease.NewID()
+	}
+	_, stop := d.Subscribe(r.ID)
+	d.h.Cleanup(stop)
+	d.queued(r, string(r.ID), place)
+	return r.ID
+}
+
+// abandon has the handle's process end, as by a crash: nothing that it asked for
+// is withdrawn.
+func (d direct) abandon() {
+	d.h.Helper()
+	for _, opened := range d.h.handles {
+		if opened.Closer != d.Store || opened.closed {
+			continue
+		}
+		if crash := d.h.fixture.Crash; crash != nil {
+			opened.closed = true
+			crash(d.h.TB, d.Store)
+		} else {
+			d.h.close(opened)
+		}
+	}
+	d.h.pass(d.h.patience()) // until its connections have ended: what they still take in, nobody reads
+}
