@@ -34,12 +34,7 @@ func BenchmarkPair(b *testing.B) {
 func measurePairs(b *testing.B, server *redistest.Server, l locker, goroutines int) {
 	ctx := b.Context()
 	monitor := openClient(b, server)
-	keys := make([][]string, goroutines)
-	for g := range keys {
-		for k := range keysEach {
-			keys[g] = append(keys[g], fmt.Sprintf("src/agent-%d/file-%d.go", g, k))
-		}
-	}
+	keys := ownKeys(goroutines)
 
 	// The first pairs open connections and load scripts: not what is measured.
 	if _, err := spread(ctx, l, keys, 10*goroutines); err != nil {
@@ -68,6 +63,17 @@ func measurePairs(b *testing.B, server *redistest.Server, l locker, goroutines i
 	b.ReportMetric(microseconds(took[len(took)/2]), "p50-us")
 	b.ReportMetric(microseconds(took[len(took)*99/100]), "p99-us")
 	b.ReportMetric(microseconds(after-before)/float64(b.N), "server-us/pair")
+}
+
+// ownKeys returns a list of keys for each goroutine.
+func ownKeys(goroutines int) [][]string {
+	keys := make([][]string, goroutines)
+	for g := range keys {
+		for k := range keysEach {
+			keys[g] = append(keys[g], fmt.Sprintf("src/agent-%d/file-%d.go", g, k))
+		}
+	}
+	return keys
 }
 
 // spread does total pairs with one goroutine for each list of keys, and

@@ -15,13 +15,6 @@ import (
 // toy has a lock in its smallest form, to measure what the combiner costs and saves: "take" and "free" are what
 // SET NX PX and compare-and-delete are.
 const toy = `
-local call, find, match, argv, at = redis.call, string.find, string.match, ARGV, 1
-local namespace = string.match(KEYS[1], '^[^}]*}:')
-local state, recorded, step, operations = { work = 0 }, 0, {}, {}
-local function flush() end
-local function define() end
-local function uncontended() end
-function step.perform(name, ...) return operations[name](...) end
 operations['take'] = function(...) local a = { ... }
   return redis.call('SET', namespace .. a[1], a[2], 'NX', 'PX', a[3]) and 'ok' or 'held'
 end
@@ -40,7 +33,7 @@ const compareAndDelete = `if redis.call('GET', KEYS[1]) == ARGV[1] then return r
 func BenchmarkPair(b *testing.B) {
 	server := redistest.Single(b)
 	names := newKeyspace("bench")
-	program := newScript(part{"toy.lua", toy}, luaPart("batch"), replyPart)
+	program := stub(part{name: "toy.lua", source: toy})
 	keys := names.keys("lease")
 	deadline, cancel := context.WithCancel(context.Background())
 	defer cancel()

@@ -13,7 +13,7 @@ import (
 //go:embed testdata/check.lua
 var checkSource string
 
-var checker = newScript(assemble(part{"check.lua", checkSource})...)
+var checker = newScript(assemble(part{name: "check.lua", source: checkSource})...)
 
 // CheckStructures fails a test if the structures of a namespace do not agree with its records.
 func CheckStructures(tb testing.TB, client redis.UniversalClient, namespace string) {

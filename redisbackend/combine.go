@@ -3,6 +3,7 @@ package redisbackend
 import (
 	"container/list"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -30,15 +31,18 @@ const (
 //     it gives up its slot.
 //   - A batch is sent on no caller's context. A caller who leaves takes nothing from its neighbours.
 //
-// A caller whose context cannot end sends by itself, so one that is alone pays nothing for all this. For the
-// others a goroutine sends, as the caller must be able to leave while go-redis reads: some 15 µs more, on two cores
-// shared with the server.
+// Who finds a slot sends by itself, so a caller that is alone pays nothing for all this. But go-redis does not look at a
+// context while it reads, and a caller must be able to leave. So one whose context can end sends by itself only while the
+// link is quick, and gives up after briefly: then a goroutine sends what it took once more, as it always does on a link
+// that is not quick. To hand over to a goroutine costs two wake-ups, a third of a lone caller's time.
 //
 // Tried and slower: a new goroutine for each batch (30 µs more), one goroutine that serves a channel (all batches
 // in turn), a fixed delay to gather more (Go's shortest sleep is a millisecond on many machines), go-redis
 // pipelines of single calls (the server sets up each script anew), go-redis' AutoPipeline (ignores contexts).
 type combiner struct {
-	send func(ctx context.Context, args []any) ([]any, error) // one reply for each operation, an error among them for one that failed
+	send sender
+	// sendBriefly is the same, and returns errTooSlow once briefly has passed; nil if that cannot be.
+	sendBriefly sender
 
 	lifetime context.Context // of what is sent; ends with close
 	end      context.CancelFunc
@@ -50,8 +54,21 @@ type combiner struct {
 	batches    int       // in flight: slots in use
 	operations int       // in flight
 	pace       pace
+	slow       bool // the last round trip was not a quick one
 	closed     bool
 }
+
+// sender sends the arguments of a batch and returns one reply for each operation, an error among them for one that failed.
+type sender = func(ctx context.Context, args []any) ([]any, error)
+
+// briefly is how long a caller may be kept after its context has ended, at most twice.
+const briefly = 25 * time.Millisecond
+
+// errTooSlow is what sendBriefly returns when it has given up: what it sent may have been carried out, and may still be.
+var errTooSlow = errors.New("no reply yet")
+
+// errNoReturn is the outcome of a batch whose sender panicked or ended its goroutine, as a hook of the client can.
+var errNoReturn = errors.New("the client did not return")
 
 // operation is one request to the script and, once done is closed, its outcome.
 type operation struct {
@@ -65,7 +82,7 @@ type operation struct {
 	err   error
 }
 
-func newCombiner(send func(ctx context.Context, args []any) ([]any, error)) *combiner {
+func newCombiner(send sender) *combiner {
 	lifetime, end := context.WithCancel(context.Background())
 	return &combiner{send: send, lifetime: lifetime, end: end, parked: make(chan struct{})}
 }
@@ -103,16 +120,15 @@ func (c *combiner) do(ctx context.Context, name string, args ...any) (any, error
 	if first {
 		c.batches++
 	}
+	brief := c.sendBriefly != nil && !c.slow
 	c.mu.Unlock()
 
-	if ctx.Done() == nil {
-		if first {
-			c.serveUntil(op)
-		}
-		<-op.done
-		return op.reply, op.err
-	}
-	if first {
+	switch {
+	case first && ctx.Done() == nil:
+		c.serveUntil(op, c.send, nil)
+	case first && brief:
+		c.serveUntil(op, c.sendBriefly, ctx.Done())
+	case first:
 		c.startSender()
 	}
 	select {
@@ -175,7 +191,7 @@ func (c *combiner) startSender() {
 // operation costs more.
 func (c *combiner) sender() {
 	for {
-		c.serveUntil(nil)
+		c.serveUntil(nil, c.send, nil)
 		select {
 		case <-c.parked:
 		case <-c.lifetime.Done():
@@ -184,24 +200,34 @@ func (c *combiner) sender() {
 	}
 }
 
-// serveUntil sends batches until the queue is empty, or until own, if not nil, is answered. It uses a slot that its
-// caller has taken, and gives it up or hands it on.
-func (c *combiner) serveUntil(own *operation) {
+// serveUntil sends batches until the queue is empty, or until own, if not nil, is answered or left alone: when its caller
+// leaves, or a batch was too slow. It uses a slot that its caller has taken, and gives it up or hands it on.
+func (c *combiner) serveUntil(own *operation, send sender, left <-chan struct{}) {
+	slot := true
+	defer func() { // also if a hook of the client panics or ends the goroutine: the queue must not stand still
+		if slot && c.keepSlot() {
+			c.startSender()
+		}
+	}()
 	for {
 		batch, inFlight := c.take()
 		if len(batch) == 0 {
+			slot = false
 			return
 		}
-		c.serve(batch, inFlight)
-		if own != nil {
-			select {
-			case <-own.done:
-				if c.keepSlot() {
-					c.startSender()
-				}
-				return
-			default:
-			}
+		quick := c.serve(batch, inFlight, send)
+		if own == nil {
+			continue
+		}
+		if !quick {
+			return
+		}
+		select {
+		case <-own.done:
+			return
+		case <-left:
+			return
+		default:
 		}
 	}
 }
@@ -244,8 +270,8 @@ func (c *combiner) keepSlot() bool {
 }
 
 // serve sends one batch and hands out the replies. inFlight counts the operations now in flight, the batch's
-// included.
-func (c *combiner) serve(batch []*operation, inFlight int) {
+// included. It returns false for a batch that was too slow, and is to be sent again.
+func (c *combiner) serve(batch []*operation, inFlight int, send sender) (answered bool) {
 	args := batch[0].args
 	if len(batch) > 1 {
 		n := 0
@@ -257,17 +283,29 @@ func (c *combiner) serve(batch []*operation, inFlight int) {
 			args = append(args, op.args...)
 		}
 	}
-	start := time.Now()
-	replies, err := c.send(c.lifetime, args)
-	roundTrip := time.Since(start)
+	var replies []any
+	err, start := errNoReturn, time.Now()
+	defer func() { answered = c.finish(batch, inFlight, replies, err, time.Since(start)) }()
+	replies, err = send(c.lifetime, args)
+	return answered // by what is deferred
+}
+
+// finish hands out the replies of a batch, and returns what serve does.
+func (c *combiner) finish(batch []*operation, inFlight int, replies []any, err error, roundTrip time.Duration) bool {
+	tooSlow := errors.Is(err, errTooSlow)
 	if err == nil && len(replies) != len(batch) {
 		err = fmt.Errorf("%d replies to %d operations", len(replies), len(batch))
 	}
-
 	c.mu.Lock()
 	c.operations -= len(batch)
-	if err == nil {
+	c.slow = roundTrip > briefly/2
+	switch {
+	case tooSlow:
+		replies, err = slices.Repeat([]any{later}, len(batch)), nil
+	case err == nil:
 		c.pace.observe(roundTrip, inFlight)
+	}
+	if err == nil {
 		c.postpone(batch, replies)
 	}
 	c.mu.Unlock()
@@ -285,6 +323,7 @@ func (c *combiner) serve(batch []*operation, inFlight int) {
 		}
 		close(op.done)
 	}
+	return !tooSlow
 }
 
 // later is the reply to an operation of which the script did nothing, as the batch had become too much work.

@@ -14,8 +14,9 @@ import (
 )
 
 // Open returns a Manager over a namespace in Redis; the namespace is made if it is new. The client may be a
-// *redis.Client (a single server, or with Sentinel) or a *redis.ClusterClient; it stays the caller's to close, after
-// the Manager.
+// *redis.Client (a single server, or with Sentinel), a *redis.ClusterClient, or a type that embeds one of them; it stays
+// the caller's to close, after the Manager. A *redis.Ring, or no client, is refused with an error that is
+// [lease.ErrInvalid].
 func Open(ctx context.Context, client redis.UniversalClient, o *Options) (lease.Manager, error) {
 	s, err := NewStore(ctx, client, o)
 	if err != nil {
@@ -26,10 +27,10 @@ func Open(ctx context.Context, client redis.UniversalClient, o *Options) (lease.
 
 // NewStore returns a handle on a namespace in Redis; see Open.
 func NewStore(ctx context.Context, client redis.UniversalClient, o *Options) (backend.Store, error) {
-	options := o.orDefaults()
-	if _, ring := client.(*redis.Ring); ring {
-		return nil, lease.Invalid("client", "a Ring has no one server that serves a namespace")
+	if err := checkClient(client); err != nil {
+		return nil, err
 	}
+	options := o.orDefaults()
 	s := newStore(client, options)
 	if err := s.begin(ctx, "open"); err != nil {
 		s.combiner.close()
@@ -46,10 +47,24 @@ func NewStore(ctx context.Context, client redis.UniversalClient, o *Options) (ba
 // wiped server, or a replica that was promoted without the newest writes. Before, make sure that nobody still relies on
 // a lease that the store has forgotten. New tokens rise over all old ones as far as the server's clock does.
 func Acknowledge(ctx context.Context, client redis.UniversalClient, o *Options) error {
+	if err := checkClient(client); err != nil {
+		return err
+	}
 	s := newStore(client, o.orDefaults())
 	defer s.Close()
 	if err := s.begin(ctx, "acknowledge"); err != nil {
 		return &lease.UnavailableError{Op: "acknowledge", Err: err}
+	}
+	return nil
+}
+
+// checkClient refuses a client that no namespace can be kept with.
+func checkClient(client redis.UniversalClient) error {
+	switch client.(type) {
+	case nil:
+		return lease.Invalid("client", "there is none")
+	case interface{ SetAddrs(addrs map[string]string) }: // a Ring, or what wraps one
+		return lease.Invalid("client", "a Ring drops a server that does not answer and asks another, which knows no lease")
 	}
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -18,9 +19,10 @@ import (
 //go:embed lua/*.lua
 var luaFiles embed.FS
 
-// part is one file of a script, or what stands between files.
+// part is one file of a script, or a piece of it, or what stands between files.
 type part struct {
 	name, source string
+	above        int // lines of the file, before those of the piece
 }
 
 // luaPart returns an embedded file, by its name without folder and ending. It panics if there is none: the names
@@ -33,37 +35,32 @@ func luaPart(name string) part {
 	return part{name: name + ".lua", source: withConstants(string(source))}
 }
 
-// chunk are the files that run in each call, in their order: first those before the modules, then those after.
-var chunk = [2][]string{{"state", "uncontended"}, {"modules", "batch", "finish"}}
+// chunk are the files that run in each call, in their order.
+var chunk = []string{"state", "uncontended", "batch", "finish"}
+
+// moduleLoader stands in lua/batch.lua for the function that defines the module of a name.
+const moduleLoader = "moduleLoader"
 
 var luaFunction = regexp.MustCompile(`(?m)^function (step\.|operations\.)(\w+)`)
 
-// program is what all operations run on: the chunk, and every other file as a module, which lua/modules.lua defines when
+// program is what all operations run on: the chunk, and every other file as a module, which lua/batch.lua defines when
 // one of its functions is first needed.
 // It is put together at the first call: a program that only links this package does not pay for it.
 var program = sync.OnceValue(func() *script { return newScript(assemble()...) })
 
+// assemble returns the parts of the program, with more modules.
 func assemble(more ...part) []part {
-	var parts []part
-	inChunk := map[string]bool{}
-	for _, name := range chunk[0] {
-		parts = append(parts, luaPart(name))
-		inChunk[name] = true
-	}
-	for _, name := range chunk[1] {
-		inChunk[name] = true
-	}
 	entries, err := luaFiles.ReadDir("lua")
 	if err != nil {
 		panic(err)
 	}
 	for _, entry := range entries {
-		if name := strings.TrimSuffix(entry.Name(), ".lua"); !inChunk[name] {
+		if name := strings.TrimSuffix(entry.Name(), ".lua"); !slices.Contains(chunk, name) {
 			more = append(more, luaPart(name))
 		}
 	}
 	var modules []part
-	where := " " // the functions of each module, as lua/modules.lua looks them up
+	where := " " // the functions of each module, as lua/batch.lua looks them up
 	for _, module := range more {
 		name := strings.TrimSuffix(module.name, ".lua")
 		for _, found := range luaFunction.FindAllStringSubmatch(module.source, -1) {
@@ -73,12 +70,19 @@ func assemble(more ...part) []part {
 			}
 			where += prefix + found[2] + "=" + name + " "
 		}
-		modules = append(modules, part{"load", "if name == '" + name + "' then"}, module, part{"load", "end"})
+		modules = append(modules, part{name: "load", source: "if name == '" + name + "' then"}, module, part{name: "load", source: "end"})
 	}
-	parts = append(parts, part{"load", "local WHERE = '" + where + "'\nlocal function load(name)"})
-	parts = append(append(parts, modules...), part{"load", "end"})
-	for _, name := range chunk[1] {
-		parts = append(parts, luaPart(name))
+	parts := []part{{name: "load", source: "local WHERE = '" + where + "'"}}
+	for _, name := range chunk {
+		file := luaPart(name)
+		before, after, here := strings.Cut(file.source, moduleLoader)
+		if !here {
+			parts = append(parts, file)
+			continue
+		}
+		parts = append(parts, part{name: file.name, source: before + "function(name)"})
+		parts = append(parts, modules...)
+		parts = append(parts, part{name: file.name, source: "end" + after, above: strings.Count(before, "\n")})
 	}
 	return parts
 }
@@ -160,7 +164,7 @@ func (s *script) locate(err error) error {
 	for _, p := range s.parts {
 		lines := strings.Count(strings.TrimSuffix(p.source, "\n"), "\n") + 1
 		if line <= lines {
-			return fmt.Errorf("%s:%d: %w", p.name, line, err)
+			return fmt.Errorf("%s:%d: %w", p.name, p.above+line, err)
 		}
 		line -= lines
 	}

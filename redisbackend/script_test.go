@@ -14,18 +14,26 @@ import (
 	"github.com/leasekit/leasekit/internal/redistest"
 )
 
-// probe has one operation for each thing that a test wants to see, in place of the modules.
-const probe = `
-local call, find, match, argv, at = redis.call, string.find, string.match, ARGV, 1
-local namespace = string.match(KEYS[1], '^[^}]*}:')
-local state, recorded, step, operations, op, woken = { work = 0 }, 0, {}, {}, {}, nil
-local function flush() end
-local function define() end
+// stub is a script with operations of a test, in place of the modules.
+func stub(operations part) *script {
+	return newScript(
+		part{name: "stub.lua", source: `
+local call, find, match, format, min, argv, at = redis.call, string.find, string.match, string.format, math.min, ARGV, 1
+local namespace = match(KEYS[1], '^[^}]*}:')
+local state, recorded, finished, before, events, endings = { work = 0, seq = 0, arrivals = 0 }, 0, 0, 0, {}, {}
+local step, operations, op, woken, refusal
 local function uncontended() end
-function step.perform(name, ...)
-  if not operations[name] then error('unknown operation ' .. name) end
-  return operations[name](...)
-end
+local WHERE = ' attempt=stub '
+local function moduleLoader()`},
+		luaPart("step"), luaPart("publish"), operations, part{name: "stub.lua", source: `
+function step.perform(name, ...) return operations[name](...) end
+end`},
+		luaPart("batch"), part{name: "stub.lua", source: "return refusal or replies"},
+	)
+}
+
+// probe has one operation for each thing that a test wants to see.
+const probe = `
 operations['echo'] = function(...) return { ... } end
 operations['join'] = function(...) return table.concat({ ... }, '+') end
 operations['none'] = function() end
@@ -48,12 +56,7 @@ operations['wake'] = function(...) local a = { ... }
 end
 `
 
-func probeScript() *script {
-	return newScript(part{"probe.lua", probe}, luaPart("publish"), luaPart("batch"), replyPart)
-}
-
-// replyPart ends a script of a test.
-var replyPart = part{"reply.lua", "return refusal or replies"}
+func probeScript() *script { return stub(part{name: "probe.lua", source: probe}) }
 
 // addMany counts calls of 'add' from several goroutines through a combiner while disturb runs, and returns how many
 // were answered and how many brought an error. disturb is given a function that waits for the next answer.
@@ -176,7 +179,7 @@ func TestReplies(t *testing.T) {
 			_, err = combined.do(ctx, "raise")
 			require.ErrorContains(t, err, "raised over two lines")
 			_, err = combined.do(ctx, "index")
-			require.ErrorContains(t, err, "probe.lua:22: ", "the error names the file and its line")
+			require.ErrorContains(t, err, "probe.lua:12: ", "the error names the file and its line")
 			_, err = combined.do(ctx, "wrong")
 			require.ErrorContains(t, err, "not an integer")
 			_, err = combined.do(ctx, "nothing")
@@ -188,7 +191,7 @@ func TestReplies(t *testing.T) {
 
 // TestScriptOfManyLines checks the arithmetic of locate at the borders of the parts.
 func TestScriptOfManyLines(t *testing.T) {
-	program := newScript(part{"a.lua", "local a\nlocal b\n"}, part{"b.lua", "local c"}, part{"c.lua", "error('here')\n"})
+	program := newScript(part{name: "a.lua", source: "local a\nlocal b\n"}, part{name: "b.lua", source: "local c"}, part{name: "c.lua", source: "error('here')\n"})
 	for _, client := range []redis.Scripter{redistest.Mini(t).Client(), redistest.Single(t).Client()} {
 		_, err := program.run(t.Context(), client, []string{"k"})
 		require.ErrorContains(t, err, "c.lua:1: ")

@@ -163,7 +163,7 @@ func TestNoLongScripts(t *testing.T) {
 type cost struct{ processor, wall time.Duration }
 
 // mainThread returns the processor time that the server's main thread has used.
-func mainThread(t *testing.T, server *redistest.Server) time.Duration {
+func mainThread(t testing.TB, server *redistest.Server) time.Duration {
 	t.Helper()
 	var used time.Duration
 	for line := range strings.Lines(server.Do("INFO", "cpu").(string)) {

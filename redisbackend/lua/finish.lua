@@ -1,18 +1,17 @@
 -- The end of the script: what is written once for all operations of the batch.
 
-if recorded > 0 then flush() end
 if refusal then return refusal end
 
 if state.wrote then
   -- Every so often, what is kept of the history and of what has ended is looked after without a sweep.
   local after = state.seq + state.arrivals
-  if after - after % TIDY_EVERY > before and #life > 2 then general('tidy') end
+  if step and after - after % TIDY_EVERY > before and #life > 2 then step.attempt('tidy') end
   state.changes = state.changes + 1
 end
 local line = 'LAYOUT_NUMBER ' .. format('%16d %14d ', state.token, state.changes) .. nowText .. ' ' .. life
 if state.wrote then
   local s = state
-  if s.queueChanged or step then
+  if step then
     queue = format('%d %d %d %d %d %d %d %d %d', s.claims, s.trees, s.shared, s.waiting, s.waitingTrees, s.waitingShared,
       s.waitingWide, s.children, s.buried)
   end
@@ -24,5 +23,5 @@ if woken then
   step.publish(told) -- last, since miniredis lets others in while it publishes
   if told[2] then line = told end
 end
-replies[answered + 1] = line
+replies[operation + 1] = line
 return replies

@@ -1,5 +1,5 @@
 -- Where to find leases, but for those that are fresh (fresh.lua). What has not ended is in one ZSET in lexical order, so
--- that one command writes all that a lease needs ("members" of uncontended.lua makes them):
+-- that one command writes all that a lease needs (overlap.lua makes them):
 --
 --   p path NUL letter id              an exclusive claim of an active lease, by path
 --   s path NUL letter id              a shared one
@@ -17,16 +17,28 @@ function step.deadlineMember(r) return 'd' .. r.deadline .. r.id end
 
 function step.arrivalMember(r) return 'a' .. r.arrival .. r.id end
 
-function step.addLease(r)
-  local all, count, trees, shared = members(r.deadline, r.arrival, r.claimsText, r.holder, r.id, '0')
-  state.claims, state.trees, state.shared = state.claims + count, state.trees + trees, state.shared + shared
-  if r.chain ~= '' then
-    state.children = state.children + 1
-    for _, id in ipairs(step.chain(r)) do
-      all[#all + 1], all[#all + 2] = '0', 'c' .. id .. '\0' .. r.holder .. '\0' .. r.id
-    end
+-- chained returns what the lease has in the index for its chain, each after between, if given.
+local function chained(r, between)
+  local all = {}
+  for _, id in ipairs(step.chain(r)) do
+    if between then all[#all + 1] = between end
+    all[#all + 1] = 'c' .. id .. '\0' .. r.holder .. '\0' .. r.id
   end
-  step.add(INDEX, all)
+  return all
+end
+
+function step.addLease(r)
+  step.addMembers(r.deadline, r.arrival, r.claimsText, r.holder, r.id)
+  if r.chain == '' then return end
+  step.add(INDEX, chained(r, '0'))
+  state.children = state.children + 1
+end
+
+function step.removeLease(r)
+  step.removeMembers(r.deadline, r.arrival, r.claimsText, r.holder, r.id)
+  if r.chain == '' then return end
+  step.remove(INDEX, chained(r))
+  state.children = max(state.children - 1, 0)
 end
 
 -- holdersUnder returns some holders of leases that have this lease in their chain.
@@ -41,19 +53,6 @@ function step.holdersUnder(id)
     return #found < MAX_WALKED
   end)
   return found
-end
-
-function step.removeLease(r)
-  local all, count, trees, shared = members(r.deadline, r.arrival, r.claimsText, r.holder, r.id)
-  if r.chain ~= '' then
-    state.children = max(state.children - 1, 0)
-    for _, id in ipairs(step.chain(r)) do
-      all[#all + 1] = 'c' .. id .. '\0' .. r.holder .. '\0' .. r.id
-    end
-  end
-  step.remove(INDEX, all)
-  state.claims, state.trees = max(state.claims - count, 0), max(state.trees - trees, 0)
-  state.shared = max(state.shared - shared, 0)
 end
 
 -- beyondOwn returns the start of the range of members by path after this one, up to the end of the range "to", that

@@ -78,7 +78,7 @@ end
 function step.treesOver(key, path)
   local found, above = {}, step.parentOf(path)
   while above do
-    local tree = treeOver(key, above)
+    local tree = step.treeOver(key, above)
     if not tree then break end
     found[#found + 1] = tree
     above = step.parentOf(tree)

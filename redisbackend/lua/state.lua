@@ -2,9 +2,9 @@
 -- operations of the batch, and written back at the end (batch.lua) if any of them wrote anything. All of them happen at
 -- one moment of the store's clock.
 --
--- This file, uncontended.lua and batch.lua are one chunk, in this order, and run in each call. Everything in them is made
--- anew each time, at a cost which is that of a whole operation if it is careless: so they have few tables and functions.
--- All other files are modules: each is defined when one of its functions is first needed (see "define", which Go makes).
+-- This file, uncontended.lua, batch.lua and finish.lua are one chunk, in this order, and run in each call. Everything in
+-- them is made anew each time, at a cost which is that of a whole operation if it is careless: so they have few tables and
+-- functions. All other files are modules: each is defined when one of its functions is first needed (batch.lua).
 --
 -- Rules for every file here:
 --
@@ -66,7 +66,6 @@ local state = {
   buried = 0, -- until when some name is remembered by a tombstone, ms
   work = 0, -- of general operations: commands, and records taken apart
   wrote = false, -- something was written: the head is to be
-  queueChanged = false, -- and so are the counters from claims on
 }
 if queue ~= NOQUEUE then
   local claims, trees, shared, waiting, waitingTrees, waitingShared, waitingWide, children, buried =
@@ -103,11 +102,12 @@ local nowText = format('%014d', now) -- as times are kept
 local leastToken = now * TOKENS_PER_MS -- tokens jump with time: they rise even after a store lost its newest ones
 
 -- Events of uncontended operations wait to be written together: two texts of each, and how many they are.
-local events, recorded = nil, 0
+local events, recorded = {}, 0
 local stamp = nowText .. ' ' .. nowText .. '\0\0\0' -- of what takes effect now, by nobody else
+local NEVER = ' 00000000000000 ' -- the end of what has not ended
 
 -- So do the leases that they ended: two texts of each, for BYGONE.
-local endings, finished = nil, 0
+local endings, finished = {}, 0
 
 -- What the modules share, once one of them has been needed: step has their functions, operations those that carry out
 -- an operation of this name (they are given its arguments, and return its reply: a text, a number, a table of them, or
@@ -115,16 +115,6 @@ local endings, finished = nil, 0
 local step, operations, op
 local woken -- by address: the waiters to be told to ask again (wake.lua)
 
--- flush writes what waits.
-local function flush()
-  for from = 1, recorded, EVENTS_TOGETHER do
-    local to = min(from + EVENTS_TOGETHER - 1, recorded)
-    call('XADD', HISTORY, format('%d-0', state.seq - recorded + from), unpack(events, 2 * from - 1, 2 * to))
-  end
-  for from = 1, finished, EVENTS_TOGETHER do
-    local to = min(from + EVENTS_TOGETHER - 1, finished)
-    local entry = format('%d-%d', state.arrivals, state.seq - finished + to)
-    call('XADD', BYGONE, entry, unpack(endings, 2 * from - 1, 2 * to))
-  end
-  recorded, finished = 0, 0
-end
+-- What the server said of itself, and not of one operation. It is the reply to the whole batch: the client knows what to
+-- do about it (look for the new master, say) only if it sees it. The batch may then be sent again, whole.
+local refusal

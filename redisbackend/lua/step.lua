@@ -22,6 +22,21 @@ function step.perform(name, ...)
   return reply
 end
 
+local CODES = ' CLUSTERDOWN LOADING MASTERDOWN MISCONF NOREPLICAS READONLY TRYAGAIN '
+
+-- attempt carries out an operation, and returns its reply or what it raised.
+function step.attempt(name, ...)
+  local ok, result = pcall(step.perform, name, ...)
+  if ok then return result or false end -- nil would end the table of replies here
+  local problem = string.gsub(type(result) == 'table' and result.err or tostring(result), '[\r\n]', ' ')
+  if not find(problem, '^%u+ ') then
+    problem = 'ERR ' .. problem -- the server's own errors begin with a code in capitals, those of Lua do not
+  end
+  local reply = { err = problem }
+  if find(CODES, ' ' .. match(problem, '^%u+') .. ' ', 1, true) then refusal = reply end
+  return reply
+end
+
 -- spent says that the operation has done as much as one may. What only looks then stops, on the safe side: who cannot be
 -- shown to pass stays behind, and who cannot be shown to stay behind is hinted.
 function step.spent() return state.work > op.limit end

@@ -38,7 +38,7 @@ function operations.check()
     if (r.status == 'a' or r.status == 'p') and r.chain ~= '' then children = children + 1 end
     local lapse = call('ZSCORE', LAPSES, id)
     if r.status == 'a' and not fresh[id] then
-      local all, count, itsTrees, itsShared = members(r.deadline, r.arrival, r.claimsText, r.holder, id)
+      local all, count, itsTrees, itsShared = step.members(r.deadline, r.arrival, r.claimsText, r.holder, id)
       claims, trees, shared = claims + count, trees + itsTrees, shared + itsShared
       expect(INDEX, all, 1)
       for _, above in ipairs(step.chain(r)) do
