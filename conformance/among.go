@@ -23,6 +23,16 @@ var amongCases = []testCase{
 		h.hold("own", lease.Paths("g"))
 		h.denied("other", lease.Paths("g"))
 	}},
+	{"Among/ExpiredBeforeTheLiving", "leases that have expired unswept do not hide one that lives, however many they are", func(h *harness) {
+		h.manualSweep()
+		for i := range 150 {
+			h.brief(fmt.Sprint("past", i), lease.SharedPaths("f"), 30)
+		}
+		h.hold("living", lease.SharedPaths("f"))
+		h.sleep(32)
+		h.denied("b", lease.Paths("f"))
+		h.hold("c", lease.SharedPaths("f"))
+	}},
 	{"Among/OwnLeases", "a holder passes who waits for any of its leases, and learns of a deadlock by any of them, however many it has", func(h *harness) {
 		for _, n := range []int{99, 101, 130} {
 			own, last := fmt.Sprint("own", n), fmt.Sprintf("own%d/%d", n, n-1)

@@ -254,6 +254,24 @@ var configCases = []testCase{
 		_, err = m.Renew(h.Context(), l.Ref(), 0)
 		require.NoError(h, err)
 	}},
+	{"Config/QuotaOfReplacing", "who replaces a lease of its own needs no room for one more, and who takes over another's does", func(h *harness) {
+		own, more := h.hold("a", lease.Paths("f1")), h.hold("a", lease.Paths("f2"))
+		other := h.hold("b", lease.Paths("g"))
+		replacing := func(l lease.Lease) lease.Request {
+			r := h.request("a", l.Claims)
+			r.Replace = l.Ref()
+			return r
+		}
+		h.set(func(c *lease.Config) { c.MaxLeasesPerHolder = 2 })
+		_, err := h.M.TryAcquire(h.Context(), replacing(other))
+		require.ErrorIs(h, err, lease.ErrQuota)
+		own = h.acquire(h.M, replacing(own))
+		h.set(func(c *lease.Config) { c.MaxLeasesPerHolder = 1 })
+		_, err = h.M.TryAcquire(h.Context(), replacing(own))
+		require.ErrorIs(h, err, lease.ErrQuota, "one of two is left, and one more is asked for")
+		h.release(more)
+		h.acquire(h.M, replacing(own))
+	}},
 	{"Config/QuotaOfTheLiving", "what has expired does not count against a holder, swept or not", func(h *harness) {
 		h.set(func(c *lease.Config) { c.MaxLeasesPerHolder, c.AutoSweep = 2, false })
 		for i := range 2 {
