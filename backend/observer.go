@@ -225,7 +225,7 @@ func forgive(ctx context.Context) {
 	if ctx.Value(unattended{}) == nil {
 		return
 	}
-	if p := recover(); p != nil {
+	if p := recover(); p != nil { //nolint:revive // forgive is deferred
 		slog.ErrorContext(ctx, "lease: an Observer panicked", slog.Any("panic", p), slog.String("stack", string(debug.Stack())))
 	}
 }

@@ -30,7 +30,7 @@ func forgiving(o *KeeperObserver) *KeeperObserver {
 }
 
 func forgive() {
-	if p := recover(); p != nil {
+	if p := recover(); p != nil { //nolint:revive // forgive is deferred
 		slog.Error("lease: a KeeperObserver panicked", slog.Any("panic", p), slog.String("stack", string(debug.Stack())))
 	}
 }

@@ -43,11 +43,10 @@ func (t *told) add(client, message string) {
 	if t.recent == nil {
 		t.recent = map[string][]string{}
 	}
-	messages := append(t.recent[client], message)
-	if len(messages) > maxTold {
-		messages = messages[1:]
+	t.recent[client] = append(t.recent[client], message)
+	if messages := t.recent[client]; len(messages) > maxTold {
+		t.recent[client] = messages[1:]
 	}
-	t.recent[client] = messages
 	if !t.running {
 		t.running = true
 		time.AfterFunc(toldPause, t.turn)
