@@ -33,6 +33,21 @@ var amongCases = []testCase{
 		h.denied("b", lease.Paths("f"))
 		h.hold("c", lease.SharedPaths("f"))
 	}},
+	{"Among/ExpiredBeforeTheFirst", "an ask without Blockers is refused by the one lease that lives, however many before it have expired unswept", func(h *harness) {
+		h.manualSweep()
+		d := h.direct()
+		for _, n := range []int{1, 2, 3, 40} {
+			path := fmt.Sprint("f", n)
+			for i := range n {
+				h.brief(fmt.Sprint("past", i), lease.SharedPaths(path), 5)
+			}
+			h.hold("living", lease.SharedPaths(path))
+			h.sleep(7)
+			a := d.args(h.request("b", lease.Paths(path)), "", 0)
+			a.Blockers = false
+			require.Equal(h, backend.Refused, d.ask(a).Outcome, "behind %d", n)
+		}
+	}},
 	{"Among/OwnLeases", "a holder passes who waits for any of its leases, and learns of a deadlock by any of them, however many it has", func(h *harness) {
 		for _, n := range []int{99, 101, 130} {
 			own, last := fmt.Sprint("own", n), fmt.Sprintf("own%d/%d", n, n-1)

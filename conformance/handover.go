@@ -30,6 +30,26 @@ var handoverCases = []testCase{
 		h.release(held)
 		w.soon()
 	}},
+	{"Handover/ByTheLaterLease", "a waiter that two leases are in the way of is granted at once when the last is released, though that one came after it", func(h *harness) {
+		first := h.hold("a", lease.Paths("f"))
+		w := h.queue("b", lease.Paths("f", "g"))
+		later := h.hold("a", lease.Paths("g")) // the waiter waits for its holder, so it passes
+		h.release(first)
+		w.stillWaits()
+		h.release(later)
+		w.soon()
+	}},
+	{"Handover/BehindATree", "who asks for a path in a tree that another waits for stands behind it", func(h *harness) {
+		held := h.hold("a", lease.Paths("d/x"))
+		tree := h.queue("b", lease.Trees("d"))
+		h.denied("c", lease.Paths("d/y"))
+		h.denied("c", lease.Paths("e", "d/y/z"))
+		h.denied("c", lease.SharedTrees("d/y"))
+		w := h.queue("c", lease.Paths("d/y"))
+		h.release(held)
+		h.release(tree.soon())
+		w.soon()
+	}},
 	{"Handover/ByExpiry", "a waiter is granted when the lease in its way expires, not before and hardly after, with nobody sweeping", func(h *harness) {
 		h.set(func(c *lease.Config) { c.AutoSweep = false })
 		held := h.brief("a", lease.Paths("f"), 4)

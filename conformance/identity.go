@@ -80,6 +80,25 @@ var identityCases = append([]testCase{
 		require.Equal(h, l.Token, h.acquire(h.M, r).Token)
 		h.counts(2, 0)
 	}},
+	{"Identity/MismatchTakesNothing", "what is refused for its ID takes none of the paths that it asked for", func(h *harness) {
+		r := h.request("a", lease.Paths("f"))
+		r.ID = "one"
+		l := h.acquire(h.M, r)
+		mismatch := func(path string) {
+			for _, claims := range [][]lease.Claim{lease.Paths(path), lease.Trees(path), lease.SharedPaths(path)} {
+				other := h.request("a", claims)
+				other.ID = r.ID
+				_, err := h.M.TryAcquire(h.Context(), other)
+				h.invalid(err, "id")
+			}
+		}
+		mismatch("g")
+		h.hold("b", lease.Paths("g"))
+		h.release(l)
+		mismatch("h")
+		h.hold("b", lease.Trees("h"))
+		h.counts(2, 0)
+	}},
 	{"Identity/MismatchOfAWaiter", "the same holds for a request that waits, whose place is not harmed", func(h *harness) {
 		held := h.hold("a", lease.Paths("f"))
 		w := h.queue("b", lease.Paths("f"))

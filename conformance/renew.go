@@ -51,6 +51,23 @@ var renewCases = append([]testCase{
 		require.Equal(h, long.ExpiresAt, same.ExpiresAt)
 		require.Equal(h, 2, same.Renewals)
 	}},
+	{"Renew/NeverBackwardsOften", "the same holds for the second such renewal and the third, and whatever is claimed", func(h *harness) {
+		for i, claims := range [][]lease.Claim{
+			lease.Paths("f"), lease.Paths("g", "h"), lease.Trees("t"), lease.SharedPaths("s"), lease.SharedTrees("u"),
+		} {
+			l := h.brief("a", claims, 50)
+			_, err := h.M.Renew(h.Context(), l.Ref(), 0)
+			require.NoError(h, err)
+			long, err := h.M.Renew(h.Context(), l.Ref(), h.units(400))
+			require.NoError(h, err)
+			for n := range 3 {
+				same, err := h.M.Renew(h.Context(), l.Ref(), 0)
+				require.NoError(h, err)
+				require.Equal(h, long.ExpiresAt, same.ExpiresAt, "renewal %d of %v", n, claims)
+			}
+			require.Equal(h, 5, h.get(l.ID).Renewals, "%d", i)
+		}
+	}},
 	{"Renew/ShorterWhenAsked", "a renewal with a shorter TTL moves the expiry forward", func(h *harness) {
 		l := h.hold("a", lease.Paths("f"))
 		shorter, err := h.M.Renew(h.Context(), l.Ref(), h.units(2))
