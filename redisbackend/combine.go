@@ -61,7 +61,8 @@ type combiner struct {
 // sender sends the arguments of a batch and returns one reply for each operation, an error among them for one that failed.
 type sender = func(ctx context.Context, args []any) ([]any, error)
 
-// briefly is how long a caller may be kept after its context has ended, at most twice.
+// briefly is how long a caller may be kept after its context has ended: once each while it gets a connection, writes and
+// reads.
 const briefly = 25 * time.Millisecond
 
 // errTooSlow is what sendBriefly returns when it has given up: what it sent may have been carried out, and may still be.

@@ -1,0 +1,57 @@
+package redisbackend
+
+import (
+	"context"
+	"strconv"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// TestTold: what was told is looked at once, when it is old enough, with the newest messages to each process; and nothing
+// after close.
+func TestTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var looks []map[string]string
+		told := newTold(func(_ context.Context, args []any) {
+			look := map[string]string{}
+			for i := 0; i < len(args); i += 2 {
+				look[args[i].(string)] = args[i+1].(string)
+			}
+			looks = append(looks, look)
+		})
+		pass := func(d time.Duration) {
+			time.Sleep(d) // in the bubble's time
+			synctest.Wait()
+		}
+		told.add("a", "1:x")
+		pass(toldPause - 1)
+		told.add("a", "1:y")
+		for i := range 2 * maxTold {
+			told.add("b", strconv.Itoa(i)+" ")
+		}
+		pass(toldPause)
+		require.Empty(t, looks)
+		told.add("c", "1:z")
+		pass(1)
+		require.Len(t, looks, 1)
+		require.Equal(t, "1:x1:y", looks[0]["a"])
+		newest := strings.Fields(looks[0]["b"])
+		require.Len(t, newest, maxTold)
+		require.Equal(t, strconv.Itoa(2*maxTold-1), newest[maxTold-1])
+		require.NotContains(t, looks[0], "c")
+
+		pass(10 * toldPause)
+		require.Len(t, looks, 2)
+		require.Equal(t, map[string]string{"c": "1:z"}, looks[1])
+		require.False(t, told.running, "no timer is left where nothing is told")
+
+		told.add("d", "1:x")
+		told.close()
+		pass(10 * toldPause)
+		require.Len(t, looks, 2)
+	})
+}
