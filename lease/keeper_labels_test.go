@@ -21,7 +21,7 @@ func TestHeldSetLabels(t *testing.T) {
 		require.Equal(t, "1", h.Lease().Labels["step"])
 		require.Zero(t, h.Lease().Renewals)
 		time.Sleep(30 * time.Second)
-		require.Equal(t, 1, h.Lease().Renewals)
+		require.Positive(t, h.Lease().Renewals)
 		require.Equal(t, "1", h.Lease().Labels["step"])
 
 		_, err := m.SetLabels(t.Context(), h.Lease().Ref(), map[string]string{"step": "2"})

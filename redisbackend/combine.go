@@ -31,18 +31,16 @@ const (
 //     it gives up its slot.
 //   - A batch is sent on no caller's context. A caller who leaves takes nothing from its neighbours.
 //
-// Who finds a slot sends by itself, so a caller that is alone pays nothing for all this. But go-redis does not look at a
-// context while it reads, and a caller must be able to leave. So one whose context can end sends by itself only while the
-// link is quick, and gives up after briefly: then a goroutine sends what it took once more, as it always does on a link
-// that is not quick. To hand over to a goroutine costs two wake-ups, a third of a lone caller's time.
+// A caller whose context cannot end sends by itself, so one that is alone pays nothing for all this. For the
+// others a goroutine sends, as the caller must be able to leave while go-redis reads: some 15 µs more, on two cores
+// shared with the server. (A caller that sends by itself with a short time-out, and again by a goroutine, is faster, but then
+// a slow moment makes two calls of one, with two outcomes, without any fault.)
 //
 // Tried and slower: a new goroutine for each batch (30 µs more), one goroutine that serves a channel (all batches
 // in turn), a fixed delay to gather more (Go's shortest sleep is a millisecond on many machines), go-redis
 // pipelines of single calls (the server sets up each script anew), go-redis' AutoPipeline (ignores contexts).
 type combiner struct {
 	send sender
-	// sendBriefly is the same, and returns errTooSlow once briefly has passed; nil if that cannot be.
-	sendBriefly sender
 
 	lifetime context.Context // of what is sent; ends with close
 	end      context.CancelFunc
@@ -54,19 +52,11 @@ type combiner struct {
 	batches    int       // in flight: slots in use
 	operations int       // in flight
 	pace       pace
-	slow       bool // the last round trip was not a quick one
 	closed     bool
 }
 
 // sender sends the arguments of a batch and returns one reply for each operation, an error among them for one that failed.
 type sender = func(ctx context.Context, args []any) ([]any, error)
-
-// briefly is how long a caller may be kept after its context has ended: once each while it gets a connection, writes and
-// reads.
-const briefly = 25 * time.Millisecond
-
-// errTooSlow is what sendBriefly returns when it has given up: what it sent may have been carried out, and may still be.
-var errTooSlow = errors.New("no reply yet")
 
 // errNoReturn is the outcome of a batch whose sender panicked or ended its goroutine, as a hook of the client can.
 var errNoReturn = errors.New("the client did not return")
@@ -121,14 +111,11 @@ func (c *combiner) do(ctx context.Context, name string, args ...any) (any, error
 	if first {
 		c.batches++
 	}
-	brief := c.sendBriefly != nil && !c.slow
 	c.mu.Unlock()
 
 	switch {
 	case first && ctx.Done() == nil:
-		c.serveUntil(op, c.send, nil)
-	case first && brief:
-		c.serveUntil(op, c.sendBriefly, ctx.Done())
+		c.serveUntil(op)
 	case first:
 		c.startSender()
 	}
@@ -192,7 +179,7 @@ func (c *combiner) startSender() {
 // operation costs more.
 func (c *combiner) sender() {
 	for {
-		c.serveUntil(nil, c.send, nil)
+		c.serveUntil(nil)
 		select {
 		case <-c.parked:
 		case <-c.lifetime.Done():
@@ -201,9 +188,9 @@ func (c *combiner) sender() {
 	}
 }
 
-// serveUntil sends batches until the queue is empty, or until own, if not nil, is answered or left alone: when its caller
-// leaves, or a batch was too slow. It uses a slot that its caller has taken, and gives it up or hands it on.
-func (c *combiner) serveUntil(own *operation, send sender, left <-chan struct{}) {
+// serveUntil sends batches until the queue is empty, or until own, if not nil, is answered. It uses a slot that its
+// caller has taken, and gives it up or hands it on.
+func (c *combiner) serveUntil(own *operation) {
 	slot := true
 	defer func() { // also if a hook of the client panics or ends the goroutine: the queue must not stand still
 		if slot && c.keepSlot() {
@@ -216,19 +203,13 @@ func (c *combiner) serveUntil(own *operation, send sender, left <-chan struct{})
 			slot = false
 			return
 		}
-		quick := c.serve(batch, inFlight, send)
-		if own == nil {
-			continue
-		}
-		if !quick {
-			return
-		}
-		select {
-		case <-own.done:
-			return
-		case <-left:
-			return
-		default:
+		c.serve(batch, inFlight)
+		if own != nil {
+			select {
+			case <-own.done:
+				return
+			default:
+			}
 		}
 	}
 }
@@ -271,8 +252,8 @@ func (c *combiner) keepSlot() bool {
 }
 
 // serve sends one batch and hands out the replies. inFlight counts the operations now in flight, the batch's
-// included. It returns false for a batch that was too slow, and is to be sent again.
-func (c *combiner) serve(batch []*operation, inFlight int, send sender) (answered bool) {
+// included.
+func (c *combiner) serve(batch []*operation, inFlight int) {
 	args := batch[0].args
 	if len(batch) > 1 {
 		n := 0
@@ -286,27 +267,19 @@ func (c *combiner) serve(batch []*operation, inFlight int, send sender) (answere
 	}
 	var replies []any
 	err, start := errNoReturn, time.Now()
-	defer func() { answered = c.finish(batch, inFlight, replies, err, time.Since(start)) }()
-	replies, err = send(c.lifetime, args)
-	return answered // by what is deferred
+	defer func() { c.finish(batch, inFlight, replies, err, time.Since(start)) }()
+	replies, err = c.send(c.lifetime, args)
 }
 
-// finish hands out the replies of a batch, and returns what serve does.
-func (c *combiner) finish(batch []*operation, inFlight int, replies []any, err error, roundTrip time.Duration) bool {
-	tooSlow := errors.Is(err, errTooSlow)
+// finish hands out the replies of a batch.
+func (c *combiner) finish(batch []*operation, inFlight int, replies []any, err error, roundTrip time.Duration) {
 	if err == nil && len(replies) != len(batch) {
 		err = fmt.Errorf("%d replies to %d operations", len(replies), len(batch))
 	}
 	c.mu.Lock()
 	c.operations -= len(batch)
-	c.slow = roundTrip > briefly/2
-	switch {
-	case tooSlow:
-		replies, err = slices.Repeat([]any{later}, len(batch)), nil
-	case err == nil:
-		c.pace.observe(roundTrip, inFlight)
-	}
 	if err == nil {
+		c.pace.observe(roundTrip, inFlight)
 		c.postpone(batch, replies)
 	}
 	c.mu.Unlock()
@@ -324,7 +297,6 @@ func (c *combiner) finish(batch []*operation, inFlight int, replies []any, err e
 		}
 		close(op.done)
 	}
-	return !tooSlow
 }
 
 // later is the reply to an operation of which the script did nothing, as the batch had become too much work.

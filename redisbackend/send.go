@@ -2,9 +2,7 @@ package redisbackend
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"net"
 	"slices"
 
 	"github.com/redis/go-redis/v9"
@@ -14,59 +12,29 @@ import (
 // once enough replicas have them: then they are followed by WAIT, on the same connection and in the same round trip, as a
 // script may not wait.
 func newStoreCombiner(client redis.UniversalClient, keys []string, o Options, mind *seen, learn learner) *combiner {
-	sendBy := func(client redis.Scripter) sender {
-		return func(ctx context.Context, args []any) ([]any, error) {
-			reply, err := program().run(ctx, client, keys, append([]any{mind.floor()}, args...)...)
+	waiting := append(slices.Clip(keys), keys[0]) // lua/step.lua: repeated calls write something
+	return newCombiner(func(ctx context.Context, args []any) ([]any, error) {
+		args = append([]any{mind.floor()}, args...)
+		if o.WaitReplicas <= 0 || onlyReads(args[1:]) {
+			reply, err := program().run(ctx, client, keys, args...)
 			if err != nil {
 				return nil, err
 			}
 			return answers(reply, learn)
 		}
-	}
-	send := sendBy(client)
-	c := newCombiner(send)
-	if o.WaitReplicas > 0 {
-		waiting := append(slices.Clip(keys), keys[0]) // lua/step.lua: repeated calls write something
-		c.send = func(ctx context.Context, args []any) ([]any, error) {
-			if onlyReads(args) {
-				return send(ctx, args)
-			}
-			return sendAndWait(ctx, client, waiting, append([]any{mind.floor()}, args...), o, learn)
+		reply, replicas, err := runAndWait(ctx, client, waiting, args, o)
+		if redis.HasErrorPrefix(err, "MOVED") { // the node was asked directly
+			followCluster(ctx, client, nil)
 		}
-	} else if single, ok := client.(*redis.Client); ok {
-		c.sendBriefly = brief(sendBy(single.WithTimeout(briefly)))
-	}
-	return c
-}
-
-// brief returns a sender that gives up after briefly.
-func brief(send sender) sender {
-	return func(ctx context.Context, args []any) ([]any, error) {
-		ctx, cancel := context.WithTimeout(ctx, briefly) // for a connection; what is read from it has a deadline of its own
-		defer cancel()
-		replies, err := send(ctx, args)
-		var timeout net.Error
-		if err != nil && (ctx.Err() != nil || errors.As(err, &timeout) && timeout.Timeout()) {
-			return nil, fmt.Errorf("%w: %w", errTooSlow, err)
+		if err != nil {
+			followCluster(ctx, client, err)
+			return nil, program().locate(err)
 		}
-		return replies, err
-	}
-}
-
-// sendAndWait sends a batch, and fails if not enough replicas have it in time.
-func sendAndWait(ctx context.Context, client redis.UniversalClient, keys []string, args []any, o Options, learn learner) ([]any, error) {
-	reply, replicas, err := runAndWait(ctx, client, keys, args, o)
-	if redis.HasErrorPrefix(err, "MOVED") { // the node was asked directly
-		followCluster(ctx, client, nil)
-	}
-	if err != nil {
-		followCluster(ctx, client, err)
-		return nil, program().locate(err)
-	}
-	if replicas < int64(o.WaitReplicas) {
-		return nil, fmt.Errorf("%d of %d replicas have it after %v", replicas, o.WaitReplicas, o.WaitTimeout)
-	}
-	return answers(reply, learn)
+		if replicas < int64(o.WaitReplicas) {
+			return nil, fmt.Errorf("%d of %d replicas have it after %v", replicas, o.WaitReplicas, o.WaitTimeout)
+		}
+		return answers(reply, learn)
+	})
 }
 
 // learner takes note of the last element of a script's reply, and returns the store's clock.
