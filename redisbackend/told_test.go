@@ -2,8 +2,10 @@ package redisbackend
 
 import (
 	"context"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -15,13 +17,21 @@ import (
 // after close.
 func TestTold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var looks []map[string]string
+		var mu sync.Mutex
+		var all []map[string]string
+		looks := func() []map[string]string {
+			mu.Lock()
+			defer mu.Unlock()
+			return slices.Clone(all)
+		}
 		told := newTold(func(_ context.Context, args []any) {
 			look := map[string]string{}
 			for i := 0; i < len(args); i += 2 {
 				look[args[i].(string)] = args[i+1].(string)
 			}
-			looks = append(looks, look)
+			mu.Lock()
+			defer mu.Unlock()
+			all = append(all, look)
 		})
 		pass := func(d time.Duration) {
 			time.Sleep(d) // in the bubble's time
@@ -34,24 +44,26 @@ func TestTold(t *testing.T) {
 			told.add("b", strconv.Itoa(i)+" ")
 		}
 		pass(toldPause)
-		require.Empty(t, looks)
+		require.Empty(t, looks())
 		told.add("c", "1:z")
 		pass(1)
-		require.Len(t, looks, 1)
-		require.Equal(t, "1:x1:y", looks[0]["a"])
-		newest := strings.Fields(looks[0]["b"])
+		require.Len(t, looks(), 1)
+		require.Equal(t, "1:x1:y", looks()[0]["a"])
+		newest := strings.Fields(looks()[0]["b"])
 		require.Len(t, newest, maxTold)
 		require.Equal(t, strconv.Itoa(2*maxTold-1), newest[maxTold-1])
-		require.NotContains(t, looks[0], "c")
+		require.NotContains(t, looks()[0], "c")
 
 		pass(10 * toldPause)
-		require.Len(t, looks, 2)
-		require.Equal(t, map[string]string{"c": "1:z"}, looks[1])
+		require.Len(t, looks(), 2)
+		require.Equal(t, map[string]string{"c": "1:z"}, looks()[1])
+		told.mu.Lock()
 		require.False(t, told.running, "no timer is left where nothing is told")
+		told.mu.Unlock()
 
 		told.add("d", "1:x")
 		told.close()
 		pass(10 * toldPause)
-		require.Len(t, looks, 2)
+		require.Len(t, looks(), 2)
 	})
 }
