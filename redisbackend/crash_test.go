@@ -119,7 +119,9 @@ func TestToldWhileItDied(t *testing.T) {
 	wait := func(m lease.Manager, holder string, n int) chan error {
 		done := make(chan error, 1)
 		waiters.Go(func() {
-			_, err := m.Acquire(ctx, request(holder, "hot"))
+			r := request(holder, "hot")
+			r.TTL = 100 * time.Millisecond // should an ask that was under way get it
+			_, err := m.Acquire(ctx, r)
 			done <- err
 		})
 		require.Eventually(t, func() bool {

@@ -2,14 +2,18 @@ package redisbackend
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"sync"
 	"time"
 )
 
 const (
-	// toldPause is how old at least, and twice that at most, what was told becomes before it is looked at.
+	// toldPause is how old at least, and twice that at most, what was told becomes before it is looked at; and how long it is
+	// from one look to the next.
 	toldPause = 250 * time.Millisecond
+	// toldLooks is how often it is looked at: a process may take seconds to die on a busy machine.
+	toldLooks = 16
 	// maxTold is how many messages to one process are looked at: the newest.
 	maxTold = 64
 )
@@ -24,9 +28,9 @@ type told struct {
 	lifetime context.Context // ends with close
 	end      context.CancelFunc
 
-	mu            sync.Mutex
-	recent, older map[string][]string // messages, by address
-	running       bool                // a timer will call turn
+	mu      sync.Mutex
+	kept    []map[string][]string // messages by address: those since the last turn, before it, and so on
+	running bool                  // a timer will call turn
 }
 
 func newTold(look func(ctx context.Context, args []any)) *told {
@@ -40,12 +44,13 @@ func (t *told) close() { t.end() }
 func (t *told) add(client, message string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.recent == nil {
-		t.recent = map[string][]string{}
+	if len(t.kept) == 0 {
+		t.kept = []map[string][]string{{}}
 	}
-	t.recent[client] = append(t.recent[client], message)
-	if messages := t.recent[client]; len(messages) > maxTold {
-		t.recent[client] = messages[1:]
+	recent := t.kept[0]
+	recent[client] = append(recent[client], message)
+	if messages := recent[client]; len(messages) > maxTold {
+		recent[client] = messages[1:]
 	}
 	if !t.running {
 		t.running = true
@@ -56,11 +61,18 @@ func (t *told) add(client, message string) {
 // turn looks at what is old enough, and comes again while anything is kept.
 func (t *told) turn() {
 	t.mu.Lock()
-	due := t.older
-	t.older, t.recent = t.recent, nil
-	t.running = t.older != nil && t.lifetime.Err() == nil
+	due := map[string][]string{}
+	for _, messages := range t.kept[1:] {
+		for client, newer := range messages {
+			due[client] = append(due[client], newer...)
+		}
+	}
+	t.kept = append([]map[string][]string{{}}, t.kept[:min(len(t.kept), toldLooks)]...)
+	t.running = t.lifetime.Err() == nil && slices.ContainsFunc(t.kept, func(m map[string][]string) bool { return len(m) > 0 })
 	if t.running {
 		time.AfterFunc(toldPause, t.turn)
+	} else {
+		t.kept = nil
 	}
 	t.mu.Unlock()
 	if len(due) == 0 || t.lifetime.Err() != nil {
@@ -68,7 +80,7 @@ func (t *told) turn() {
 	}
 	args := make([]any, 0, 2*len(due))
 	for client, messages := range due {
-		args = append(args, client, strings.Join(messages, ""))
+		args = append(args, client, strings.Join(messages[:min(len(messages), maxTold)], ""))
 	}
 	ctx, cancel := context.WithTimeout(t.lifetime, 4*toldPause)
 	defer cancel()
