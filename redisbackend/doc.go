@@ -100,7 +100,7 @@
 // A waiter whose process is gone lapses a quarter of a second after somebody could have
 // been told to go on and nobody listened: so a process must be able to subscribe. What a
 // process was told while it died the server counts as heard; the process that told it looks
-// again within half a second. If that one dies too, the place lapses after waiter_ttl.
+// again for some seconds. If that one dies too, the place lapses after waiter_ttl.
 //
 // The history is trimmed in portions of up to 32 events, which were written
 // together: up to 31 more than history_max_events may be kept.
