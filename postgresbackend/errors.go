@@ -62,7 +62,7 @@ var errNamespaceGone = errors.New("the namespace's counters have been deleted")
 
 // unavailable wraps a failure that is not the doing of an operation.
 func unavailable(doing string, err error) error {
-	if c := code(err); c == codeNotInRecovery || c == codeReadOnly {
+	if fromReplica(err) {
 		err = fmt.Errorf("%w: %w", errReplica, err)
 	}
 	return &lease.UnavailableError{Op: doing, Err: err}
@@ -72,10 +72,12 @@ func unavailable(doing string, err error) error {
 const (
 	codeSerialization = "40001"
 	codeDeadlock      = "40P01"
-	codeNotInRecovery = "0A000" // BEGIN READ WRITE on a replica
+	codeUnsupported   = "0A000" // BEGIN READ WRITE on a replica
 	codeReadOnly      = "25006"
 	codeNoTable       = "42P01"
 	codeNoSchema      = "3F000"
+
+	routineOldPlan = "RevalidateCachedQuery"
 )
 
 // code returns the server's code in the error's chain, "" if the server did not
@@ -86,6 +88,16 @@ func code(err error) string {
 		return said.Code
 	}
 	return ""
+}
+
+// fromReplica reports whether an error is that of a server that only reads. Its
+// code alone does not say so: a plan that is out of date has the same.
+func fromReplica(err error) bool {
+	var said *pgconn.PgError
+	if !errors.As(err, &said) {
+		return false
+	}
+	return said.Code == codeReadOnly || said.Code == codeUnsupported && said.Routine != routineOldPlan
 }
 
 // mayRetry reports whether the server has rolled back a transaction for a reason
