@@ -14,7 +14,7 @@ const (
 	toldPause = 250 * time.Millisecond
 	// toldLooks is how often it is looked at: a process may take seconds to die on a busy machine.
 	toldLooks = 16
-	// maxTold is how many messages to one process are looked at: the newest.
+	// maxTold is how many processes are kept, and looked at, at a time; and how many messages to one: the newest.
 	maxTold = 64
 )
 
@@ -48,6 +48,9 @@ func (t *told) add(client, message string) {
 		t.kept = []map[string][]string{{}}
 	}
 	recent := t.kept[0]
+	if recent[client] == nil && len(recent) == maxTold {
+		return
+	}
 	recent[client] = append(recent[client], message)
 	if messages := recent[client]; len(messages) > maxTold {
 		recent[client] = messages[1:]
@@ -79,7 +82,10 @@ func (t *told) turn() {
 		return
 	}
 	args := make([]any, 0, 2*len(due))
-	for client, messages := range due {
+	for client, messages := range due { // in an order by chance: who is left out comes with a later look
+		if len(args) == 2*maxTold {
+			break
+		}
 		args = append(args, client, strings.Join(messages[:min(len(messages), maxTold)], ""))
 	}
 	ctx, cancel := context.WithTimeout(t.lifetime, 4*toldPause)

@@ -61,9 +61,14 @@ func TestTold(t *testing.T) {
 		require.False(t, told.running, "no timer is left where nothing is told")
 		told.mu.Unlock()
 
-		told.add("d", "1:x")
+		for i := range 2 * maxTold {
+			told.add(strconv.Itoa(i), "1:x")
+		}
+		pass(2 * toldPause)
+		require.Len(t, looks(), toldLooks+2)
+		require.Len(t, looks()[toldLooks+1], maxTold)
 		told.close()
 		pass(10 * toldPause)
-		require.Len(t, looks(), toldLooks+1)
+		require.Len(t, looks(), toldLooks+2)
 	})
 }
