@@ -102,3 +102,36 @@ func TestTwentyThousandLeases(t *testing.T) {
 	b.shows("Longest holds now")
 	b.clean()
 }
+
+// TestScrolledWhileReading: who scrolls while lines are being read sees those that are then in view, though nothing else
+// happens.
+func TestScrolledWhileReading(t *testing.T) {
+	m := stores["memory"](t)
+	t.Cleanup(func() { m.Close() })
+	for i := range 2000 {
+		acquire(t, m, fmt.Sprint("agent-", i), lease.Paths(fmt.Sprintf("f-%04d", i)))
+	}
+	s := serve(t, m, view.Options{})
+	b := open(t, s.url+"#now?view=list", 1280, 800)
+	b.shows("2,000 lines")
+	b.shows("f-0000")
+	value[bool](b, `(() => {
+		const direct = window.fetch
+		window.held = 0
+		window.fetch = async (...its) => {
+			const response = await direct(...its)
+			if (window.proceed) return response
+			window.held++
+			await new Promise((done) => setInterval(() => { if (window.proceed) done() }, 5))
+			return response
+		}
+		return true
+	})()`)
+	acquire(t, m, "late", lease.Paths("a-late-one"))
+	b.until("window.held > 0")
+	b.do(scrollTo("bottom"))
+	value[bool](b, "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done(true))))")
+	value[bool](b, "window.proceed = true")
+	b.shows("f-1999")
+	b.clean()
+}

@@ -43,9 +43,13 @@ export class Grid {
     const [first, count] = this.#view()
     const offset = Math.max(0, first - spare)
     const asked = (this.#reading = {})
-    const answer = await this.read(offset, count + 2 * spare)
-    if (asked !== this.#reading) return answer // a later question was faster
-    this.#reading = null
+    let answer
+    try {
+      answer = await this.read(offset, count + 2 * spare)
+      if (asked !== this.#reading) return answer // a later question was faster
+    } finally {
+      if (asked === this.#reading) this.#reading = null
+    }
     this.#from = offset
     this.#rows = answer.rows
     this.#total = answer.total
@@ -53,15 +57,19 @@ export class Grid {
     if (at >= 0) this.#activeAt = offset + at
     this.#activeAt = Math.max(0, Math.min(this.#activeAt, this.#total - 1))
     this.#draw()
+    if (this.#view()[0] !== first) this.#scrolled() // while this was read
     return answer
+  }
+
+  #missing() {
+    const [first, count] = this.#view()
+    return first < this.#from || Math.min(first + count, this.#total) > this.#from + this.#rows.length
   }
 
   #scrolled() {
     cancelAnimationFrame(this.frame)
     this.frame = requestAnimationFrame(() => {
-      const [first, count] = this.#view()
-      const missing = first < this.#from || Math.min(first + count, this.#total) > this.#from + this.#rows.length
-      if (missing && !this.#reading) this.refresh().catch(() => {}).then(() => this.#scrolled())
+      if (this.#missing() && !this.#reading) this.refresh().catch(() => {})
       this.#draw()
     })
   }
