@@ -177,20 +177,8 @@ func scriptsAtTheLimits(t testing.TB, leases, waiters int) map[string]time.Durat
 			_, err = m.ForceRelease(ctx, lease.Query{Holder: fmt.Sprint("h", round)}, lease.Revocation{Actor: "root"})
 		})
 		require.NoError(t, err)
-		measure("list", func() {
-			for _, err := range m.List(ctx, lease.Query{Under: "d/99"}) {
-				require.NoError(t, err)
-			}
-		})
-		measure("history", func() {
-			n := 0
-			for _, err := range m.History(ctx, lease.Query{}) {
-				if require.NoError(t, err); n == 2000 {
-					break
-				}
-				n++
-			}
-		})
+		measure("list", func() { readAll(t, m.List(ctx, lease.Query{Under: "d/99"})) })
+		measure("history", func() { readAll(t, m.History(ctx, lease.Query{})) })
 		measure("stats", func() { _, err = m.Stats(ctx) })
 		require.NoError(t, err)
 	}

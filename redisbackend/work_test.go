@@ -2,6 +2,7 @@ package redisbackend_test
 
 import (
 	"fmt"
+	"iter"
 	"slices"
 	"strconv"
 	"strings"
@@ -138,20 +139,8 @@ func TestNoLongScripts(t *testing.T) {
 			require.NoError(t, err)
 			require.Len(t, ended, 300)
 		})
-		measure("list", func() {
-			for _, err := range m.List(ctx, lease.Query{Under: "d/1"}) {
-				require.NoError(t, err)
-			}
-		})
-		measure("events", func() {
-			n := 0
-			for _, err := range m.History(ctx, lease.Query{}) {
-				if require.NoError(t, err); n == 2000 {
-					break
-				}
-				n++
-			}
-		})
+		measure("list", func() { readAll(t, m.List(ctx, lease.Query{Under: "d/1"})) })
+		measure("events", func() { readAll(t, m.History(ctx, lease.Query{})) })
 	}
 	for kind, its := range best {
 		t.Logf("%-24s %8v a script, nine of ten within %v of wall time", kind, its.processor, its.wall)
@@ -190,4 +179,16 @@ func sideways(n int, do func(i int)) {
 		})
 	}
 	all.Wait()
+}
+
+// readAll reads a listing to its end, or 2,000 of it.
+func readAll[T any](tb testing.TB, all iter.Seq2[T, error]) {
+	tb.Helper()
+	n := 0
+	for _, err := range all {
+		if require.NoError(tb, err); n == 2000 {
+			break
+		}
+		n++
+	}
 }
