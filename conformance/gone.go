@@ -59,6 +59,29 @@ var goneCases = []testCase{
 		w.granted()
 		require.Less(h, time.Since(gone), max(goneGrace, h.units(20)+unnoticed)+h.doubt())
 	}},
+	{"Gone/AfterItWasTold", "a waiter that was told of its turn, and whose process ends before it asks, is passed soon", func(h *harness) {
+		d := h.direct()
+		notices, place := d.noticesGone(), h.units(20)
+		if notices {
+			place = h.units(600)
+		}
+		l := h.hold("a", lease.Paths("f"))
+		for range 3 {
+			d.awaits(h.request(lease.NewHolder("dead"), lease.Paths("f")), place)
+		}
+		w := h.queue("b", lease.Paths("f"))
+		h.release(l)
+		h.pass(h.patience()) // all that is on its way arrives while its process lives
+		w.stillWaits()
+		d.abandon()
+		gone := time.Now()
+		w.granted()
+		if notices {
+			require.Less(h, time.Since(gone), goneGrace+h.patience())
+		} else {
+			require.Less(h, time.Since(gone), place+unnoticed+h.doubt())
+		}
+	}},
 	{"Gone/TheLivingAreNot", "a waiter whose process lives is not passed before its place lapses, however little it asks", func(h *harness) {
 		d := h.direct()
 		l := h.hold("a", lease.Paths("f"))

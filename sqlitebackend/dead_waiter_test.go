@@ -104,13 +104,14 @@ func TestDeadWaitersArePassedAtOnce(t *testing.T) {
 	require.NotZero(t, lapsed)
 }
 
-// One process that waits, crashes and starts again leaves the others most of
-// their turns.
+// A process that waits and crashes, again and again, leaves the others most of
+// their turns. What it has while it lives is its fair share and does not count:
+// the time from each crash on does.
 func TestCrashingWaiterCostsFewTurns(t *testing.T) {
 	const span, crashes = 2 * time.Second, 4
 	path := newPath(t)
 	m := mustManager(t, path, &quick)
-	turns := func(disturb func()) int64 {
+	turns := func(crash func()) int64 {
 		ctx, cancel := context.WithCancel(t.Context())
 		var n atomic.Int64
 		done := make(chan error, 1)
@@ -133,20 +134,23 @@ func TestCrashingWaiterCostsFewTurns(t *testing.T) {
 				return nil
 			})
 		}()
-		disturb()
+		var counted int64
+		for range crashes {
+			crash()
+			from := n.Load()
+			time.Sleep(span / crashes)
+			counted += n.Load() - from
+		}
 		cancel()
 		require.NoError(t, errors.Join(<-done))
-		return n.Load()
+		return counted
 	}
-	alone := turns(func() { time.Sleep(span) })
+	alone := turns(func() {})
 	beside := turns(func() {
-		for range crashes {
-			child := proctest.Start(t, "wait in line", path)
-			child.Order("20 10 50ms")
-			child.Expect("in line")
-			child.Kill()
-			time.Sleep(span / crashes)
-		}
+		child := proctest.Start(t, "wait in line", path)
+		child.Order("5 5 50ms")
+		child.Expect("in line")
+		child.Kill()
 	})
 	t.Logf("%d turns alone, %d beside one that crashes", alone, beside)
 	require.Greater(t, beside, alone/2)

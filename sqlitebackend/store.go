@@ -90,6 +90,7 @@ type Store struct {
 	namespace int64
 
 	client    *sqlitedb.Client // what other processes know this handle by
+	listed    atomic.Bool      // the client is in lease_clients
 	clock     reader
 	newest    atomic.Uint64                // the highest token counter that was read
 	seenWakes atomic.Int64                 // the newest leases.woken that was passed on
@@ -177,7 +178,7 @@ func start(ctx context.Context, m machine, db *sqlitedb.Database, o Options) (*S
 	s.writer = sqlitedb.NewWriter(db, sqlitedb.Hooks{Begin: s.begin, Finish: s.finish})
 	client, joinErr := db.Join()
 	s.client = client
-	s.poller = sqlitedb.NewPoller(s.writer.Changed, s.noticed)
+	s.poller = sqlitedb.NewPoller(s.writer.Changed, s.noticed, s.passGone)
 	s.seenWakes.Store(-1)
 	migrations, err := fs.Sub(embedded, "migrations")
 	if err = errors.Join(err, joinErr); err == nil {
@@ -269,6 +270,7 @@ func (s *Store) saveRefused() {
 func run[T any](ctx context.Context, s *Store, c sqlitedb.Call, f func(*rules.Step) (T, error)) (T, error) {
 	var reply T
 	var woken []lease.ID
+	var waits bool
 	err := s.writer.Do(ctx, c, func(b *sqlitedb.Batch) error {
 		tx := b.State.(*transaction)
 		tx.woken = nil
@@ -283,12 +285,15 @@ func run[T any](ctx context.Context, s *Store, c sqlitedb.Call, f func(*rules.St
 		if reply, err = f(st); err != nil {
 			return err
 		}
-		woken = tx.woken
+		woken, waits = tx.woken, tx.waits
 		return tx.markWoken()
 	})
 	if err != nil {
 		var none T
 		return none, err
+	}
+	if waits {
+		s.listed.Store(true)
 	}
 	s.waiters.Notify(woken...)
 	return reply, nil

@@ -24,6 +24,7 @@ type transaction struct {
 	ended    int            // rows of leases that have ended
 	wakes    int64          // the newest leases.woken
 	written  bool           // something else than the counters has changed
+	waits    bool           // a waiter is this handle's
 	found    readAhead
 	events   []any      // that are not written yet: the columns of each
 	woken    []lease.ID // by the step that runs
@@ -113,6 +114,9 @@ func (s *Store) finish(b *sqlitedb.Batch) error {
 		// transaction that has one.
 		s.refused.Store(c.Refused - tx.loaded.Refused)
 		return nil
+	}
+	if err := tx.writeClient(); err != nil {
+		return err
 	}
 	err := b.Exec(`UPDATE lease_counters SET seq = ?, token = ?, arrivals = ?, waiting = ?, buried = ?, now = ?,
 		boot = ?, "offset" = ?, refused = ?, ended = ?, wakes = ?, subleases = ? WHERE namespace = ?`,

@@ -186,13 +186,11 @@ func (t *transaction) Count(holder string, now int64) (n int, err error) {
 	return n, err
 }
 
-// Gone implements [rules.Tx].
-func (t *transaction) Gone(client string) bool { return t.store.client.Gone(client) }
-
 // Put implements [rules.Tx].
 func (t *transaction) Put(r *rules.Record) error {
 	delete(t.found, r.ID)
 	t.remember(r.ID)
+	t.noteClient(r)
 	labels, err := jsonText(r.Labels, len(r.Labels) == 0)
 	if err != nil {
 		return err
@@ -231,6 +229,7 @@ func (t *transaction) Put(r *rules.Record) error {
 func (t *transaction) Update(r *rules.Record, was lease.Status) error {
 	delete(t.found, r.ID)
 	if was == r.Status {
+		t.noteClient(r)
 		_, err := t.change(`UPDATE leases SET attempts = ?, client = ?, renewals = ?, renew_op = ?, deadline = ?, updated_at = ?
 			WHERE arrival = ?`,
 			r.Attempts, text(r.Client), r.Renewals, text(r.RenewOp), r.Deadline, r.Updated, r.Arrival)

@@ -158,10 +158,27 @@ func (s *Store) Subscribe(id lease.ID) (<-chan struct{}, func()) { return s.wake
 // pass the waiters of this one at once.
 func (s *Store) Close() error {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.closed[s.client] = true
+	var waiters []lease.ID
+	for id, r := range s.records {
+		if r.Status == lease.Pending && r.Client == s.client {
+			waiters = append(waiters, id)
+		}
+	}
+	s.mu.Unlock()
+	slices.Sort(waiters)
+	another := *s
+	another.client = "" // for a client its own waiters are never gone
+	for some := range slices.Chunk(waiters, passLimit) {
+		if _, err := do(&another, func(st *rules.Step) (struct{}, error) { return struct{}{}, st.Pass(some) }); err != nil {
+			return err
+		}
+	}
 	return nil
 }
+
+// passLimit is how many waiters a step passes.
+const passLimit = 50
 
 // hints carries wake-ups to the waiters of all handles.
 type hints struct {

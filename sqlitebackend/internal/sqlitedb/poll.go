@@ -18,16 +18,18 @@ const (
 	pollFastest = time.Millisecond
 	pollSlowest = 100 * time.Millisecond
 	pollShare   = 50
+	tendEvery   = 250 * time.Millisecond
 )
 
 // Poller notices the commits of other processes while somebody waits for
 // them. There is one for each store.
 //
-// It calls noticed after changed has reported a change, in a goroutine that
-// runs only between the first Watch and the last stop.
+// It calls noticed after changed has reported a change, and tend four times a
+// second, in a goroutine that runs only between the first Watch and the last stop.
 type Poller struct {
 	changed func(context.Context) (bool, error) // Writer.Changed
 	noticed func()
+	tend    func()
 
 	mutex   sync.Mutex
 	closed  bool
@@ -38,8 +40,8 @@ type Poller struct {
 }
 
 // NewPoller returns a poller that does not look yet.
-func NewPoller(changed func(context.Context) (bool, error), noticed func()) *Poller {
-	return &Poller{changed: changed, noticed: noticed}
+func NewPoller(changed func(context.Context) (bool, error), noticed, tend func()) *Poller {
+	return &Poller{changed: changed, noticed: noticed, tend: tend}
 }
 
 // Watch makes the poller look until stop is called, and often at first. stop
@@ -69,8 +71,8 @@ func (p *Poller) Watch() (stop func()) {
 	})
 }
 
-// Close ends the looking, whoever still waits, and returns when noticed is
-// called no more.
+// Close ends the looking, whoever still waits, and returns when noticed and tend
+// are called no more.
 func (p *Poller) Close() {
 	p.mutex.Lock()
 	p.closed = true
@@ -83,6 +85,7 @@ func (p *Poller) Close() {
 
 func (p *Poller) look(ctx context.Context, arrived <-chan struct{}) {
 	last := time.Now() // when something last happened
+	tended := last
 	timer := time.NewTimer(pollFastest)
 	defer timer.Stop()
 	for {
@@ -97,6 +100,10 @@ func (p *Poller) look(ctx context.Context, arrived <-chan struct{}) {
 			if changed, err := p.changed(ctx); err == nil && changed {
 				last = time.Now()
 				p.noticed()
+			}
+			if time.Since(tended) >= tendEvery {
+				p.tend()
+				tended = time.Now()
 			}
 		}
 		timer.Reset(min(max(time.Since(last)/pollShare, pollFastest), pollSlowest))

@@ -22,6 +22,7 @@ type looks struct {
 	change  bool // to be reported by the next look
 	err     error
 	noticed int
+	tended  []time.Time
 }
 
 func (l *looks) changed(context.Context) (bool, error) {
@@ -37,6 +38,12 @@ func (l *looks) notice() {
 	l.mutex.Lock()
 	defer l.mutex.Unlock()
 	l.noticed++
+}
+
+func (l *looks) tend() {
+	l.mutex.Lock()
+	defer l.mutex.Unlock()
+	l.tended = append(l.tended, time.Now())
 }
 
 // during returns the number of looks within the next d of the bubble's time,
@@ -66,12 +73,17 @@ func (l *looks) changeNow() {
 func TestPollerLooksOftenAtFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := &looks{}
-		p := NewPoller(store.changed, store.notice)
+		p := NewPoller(store.changed, store.notice, store.tend)
 		stop := p.Watch()
 		_, shortest, longest := store.during(50 * time.Millisecond)
 		require.Equal(t, pollFastest, shortest)
 		require.LessOrEqual(t, longest, pollFastest+time.Millisecond/2)
+		require.Empty(t, store.tended)
 		store.during(6 * time.Second)
+		for i := range len(store.tended) - 1 {
+			require.InDelta(t, tendEvery, store.tended[i+1].Sub(store.tended[i]), float64(pollSlowest))
+		}
+		require.Greater(t, len(store.tended), 15)
 		_, shortest, longest = store.during(time.Second)
 		require.Equal(t, pollSlowest, shortest)
 		require.Equal(t, pollSlowest, longest)
@@ -103,7 +115,7 @@ func TestPollerStartsAgainAndCloses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := &looks{err: errors.New("busy")}
 		store.changeNow()
-		p := NewPoller(store.changed, store.notice)
+		p := NewPoller(store.changed, store.notice, store.tend)
 		for range 3 {
 			stop := p.Watch()
 			count, _, _ := store.during(10 * time.Millisecond)
@@ -145,7 +157,7 @@ func TestPollerNoticesAnotherProcess(t *testing.T) {
 	child := proctest.Start(t, "commit", d.file)
 	child.Expect("ready")
 	noticed := make(chan struct{}, 1)
-	p := NewPoller(w.Changed, func() { hints.Send(noticed) })
+	p := NewPoller(w.Changed, func() { hints.Send(noticed) }, func() {})
 	defer p.Close()
 	stop := p.Watch()
 	defer stop()

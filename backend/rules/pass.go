@@ -1,0 +1,27 @@
+package rules
+
+import "github.com/leasekit/leasekit/lease"
+
+// Pass ends those of these waiters that nobody will ask for any more
+// ([Tx.Gone]), as far as one step may, and wakes who stands behind them. A store
+// that learns that a client is gone calls it for the client's waiters: steps pass
+// those they come across, but none comes where a waiter was hinted and its client
+// ended before it asked.
+func (s *Step) Pass(waiters []lease.ID) error {
+	for _, id := range waiters {
+		if s.full() {
+			break
+		}
+		r, err := s.tx.Find(id)
+		if err != nil {
+			return err
+		}
+		if r == nil || r.Status != lease.Pending {
+			continue
+		}
+		if _, err := s.dropIfOver(r); err != nil {
+			return err
+		}
+	}
+	return s.wake()
+}

@@ -1,0 +1,82 @@
+package sqlitebackend
+
+import (
+	"context"
+	"time"
+
+	"github.com/leasekit/leasekit/backend/rules"
+	"github.com/leasekit/leasekit/internal/groupcommit"
+	"github.com/leasekit/leasekit/lease"
+	"github.com/leasekit/leasekit/sqlitebackend/internal/sqlitedb"
+)
+
+// Gone implements [rules.Tx].
+func (t *transaction) Gone(client string) bool { return t.store.client.Gone(client) }
+
+// noteClient takes note that this handle keeps a place: it stands in
+// lease_clients from then on.
+func (t *transaction) noteClient(r *rules.Record) {
+	if r.Status == lease.Pending && r.Client != "" && r.Client == t.store.client.Name() {
+		t.waits = true
+	}
+}
+
+// writeClient writes that down, once.
+func (t *transaction) writeClient() error {
+	if !t.waits || t.store.listed.Load() {
+		return nil
+	}
+	return t.Exec(`INSERT INTO lease_clients (namespace, client) VALUES (?, ?) ON CONFLICT DO NOTHING`, t.namespace, t.store.client.Name())
+}
+
+const (
+	passTimeout = time.Second // for one look at who is gone
+	passLimit   = 100         // waiters that a step passes
+)
+
+// passGone ends the waiters of processes that have ended. Steps pass those that
+// they come across; this is for who was hinted and ended before it asked, while
+// all who stand behind count on it. The poller calls it as long as somebody waits
+// in this process.
+func (s *Store) passGone() {
+	ctx, cancel := context.WithTimeout(s.closing, passTimeout)
+	defer cancel()
+	clients, err := column[string](ctx, s, `SELECT client FROM lease_clients WHERE namespace = ?`, s.namespace)
+	if err != nil {
+		return // until the next look, as after each error here
+	}
+	for _, client := range clients {
+		if !s.client.Gone(client) {
+			continue
+		}
+		waiters, err := column[lease.ID](ctx, s, `SELECT DISTINCT l.id FROM lease_claims c CROSS JOIN leases l ON l.arrival = c.arrival
+			WHERE c.namespace = ? AND c.waiting = 1 AND l.client = ? LIMIT ?`, s.namespace, client, passLimit)
+		if err != nil {
+			return
+		}
+		_, _ = run(ctx, s, sqlitedb.Call{Urgency: groupcommit.Asks}, func(st *rules.Step) (struct{}, error) {
+			if len(waiters) == 0 {
+				_, err := s.room.transaction.change(`DELETE FROM lease_clients WHERE namespace = ? AND client = ?`, s.namespace, client)
+				return struct{}{}, err
+			}
+			return struct{}{}, st.Pass(waiters)
+		})
+	}
+}
+
+// column returns what a query selects: one column.
+func column[T any](ctx context.Context, s *Store, query string, args ...any) (values []T, err error) {
+	rows, err := s.reader.DB.QueryContext(ctx, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var value T
+		if err := rows.Scan(&value); err != nil {
+			return nil, err
+		}
+		values = append(values, value)
+	}
+	return values, rows.Err()
+}
