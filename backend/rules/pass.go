@@ -3,10 +3,10 @@ package rules
 import "github.com/leasekit/leasekit/lease"
 
 // Pass ends those of these waiters that nobody will ask for any more
-// ([Tx.Gone]), as far as one step may, and wakes who stands behind them. A store
-// that learns that a client is gone calls it for the client's waiters: steps pass
-// those they come across, but none comes where a waiter was hinted and its client
-// ended before it asked.
+// ([Tx.Gone]), as far as one step may, and wakes those behind them. A store that
+// learns that a client is gone calls it for the waiters of that client. Steps pass
+// whom they come across, but none comes along where a waiter was hinted, and its
+// client ended before it asked.
 func (s *Step) Pass(waiters []lease.ID) error {
 	for _, id := range waiters {
 		if s.full() {
