@@ -14,8 +14,9 @@ import (
 
 	"github.com/leasekit/leasekit/cmd/leasekit/internal/cli"
 	"github.com/leasekit/leasekit/cmd/leasekit/internal/cmdenv"
+	"github.com/leasekit/leasekit/cmd/leasekit/internal/stores"
 )
 
 func main() {
-	os.Exit(cli.Main(context.Background(), cmdenv.Process(), os.Args[1:]))
+	os.Exit(cli.Main(context.Background(), cmdenv.Process(stores.All), os.Args[1:]))
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 
@@ -93,6 +94,7 @@ func setup(env *cmdenv.Env, project bool, program, onError string) (Setup, error
 	}
 	if s.Program == "" {
 		s.Program = ownProgram(s.Project != "")
+		s.Hook = hookBeside(s.Program)
 	}
 	return s, nil
 }
@@ -105,6 +107,19 @@ func ownProgram(shared bool) string {
 		return "leasekit"
 	}
 	return self
+}
+
+// hookBeside returns the program leasekit-hook in the folder of a program; empty
+// if there is none.
+func hookBeside(program string) string {
+	if !filepath.IsAbs(program) {
+		return ""
+	}
+	found, err := exec.LookPath(filepath.Join(filepath.Dir(program), "leasekit-hook"+filepath.Ext(program)))
+	if err != nil {
+		return ""
+	}
+	return found
 }
 
 // report writes a change, or shows it.

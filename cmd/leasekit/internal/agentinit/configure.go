@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/leasekit/leasekit/cmd/leasekit/internal/hosts"
@@ -18,6 +19,7 @@ type Setup struct {
 	Home    string // the user's home directory
 	Project string // a work tree's top folder: the configuration goes there; empty: the user's own
 	Program string // how the host starts our program
+	Hook    string // how it starts the hook, if that is a program of its own (leasekit-hook)
 	OnError string // "deny": the host refuses too when the program is missing
 	Getenv  func(string) string
 }
@@ -317,7 +319,7 @@ func (h host) entry(e entry, name hosts.Host, s Setup) json.RawMessage {
 // command is the command line that the host runs. A program that is missing
 // lets calls pass, unless it stands in a shell that refuses in its place.
 func (s Setup) command(name hosts.Host, e entry) string {
-	command := quote(s.Program) + " hook --host " + string(name)
+	command := quote(s.hook()) + " hook --host " + string(name)
 	if s.OnError == "" || !e.before {
 		return command
 	}
@@ -326,6 +328,13 @@ func (s Setup) command(name hosts.Host, e entry) string {
 		command += ` || { s=$?; [ "$s" -eq 2 ] || echo "leasekit hook failed with status $s: is leasekit installed?" >&2; exit 2; }`
 	}
 	return command
+}
+
+func (s Setup) hook() string {
+	if s.Hook != "" {
+		return s.Hook
+	}
+	return s.Program
 }
 
 // isOurs reports whether an entry runs our program.
@@ -349,7 +358,7 @@ func isOurs(raw json.RawMessage) bool {
 func runsHook(command string) bool {
 	program, rest, ok := strings.Cut(command, " hook --host ")
 	name := strings.Trim(program[strings.LastIndexAny(program, `/\`)+1:], `'"`)
-	return ok && rest != "" && (name == "leasekit" || name == "leasekit.exe")
+	return ok && rest != "" && slices.Contains([]string{"leasekit", "leasekit-hook"}, strings.TrimSuffix(name, ".exe"))
 }
 
 func quote(s string) string {

@@ -15,6 +15,7 @@ import (
 	"github.com/leasekit/leasekit/cmd/leasekit/internal/cli"
 	"github.com/leasekit/leasekit/cmd/leasekit/internal/cmdenv"
 	"github.com/leasekit/leasekit/cmd/leasekit/internal/hosts"
+	"github.com/leasekit/leasekit/cmd/leasekit/internal/stores"
 )
 
 func setup(t *testing.T) agentinit.Setup {
@@ -32,6 +33,26 @@ func every(s agentinit.Setup) map[hosts.Host]agentinit.Setup {
 	tree.Project = s.Home
 	all[hosts.VSCode] = tree
 	return all
+}
+
+// Where the program leasekit-hook lies beside leasekit clients run it.
+func TestHookOfItsOwn(t *testing.T) {
+	s := setup(t)
+	s.Hook = "/opt/lease kit/leasekit-hook"
+	for h, s := range every(s) {
+		c, err := agentinit.Configure(h, s, false)
+		require.NoError(t, err)
+		require.Contains(t, string(c.After), "leasekit-hook")
+		require.NoError(t, c.Apply())
+		s.Hook = ""
+		c, err = agentinit.Configure(h, s, false)
+		require.NoError(t, err)
+		require.NotContains(t, string(c.After), "leasekit-hook", "it takes the place of what was there")
+		gone, err := agentinit.Configure(h, s, true)
+		require.NoError(t, err)
+		require.NoError(t, gone.Apply())
+		require.NoFileExists(t, c.File)
+	}
 }
 
 // What init writes calls the hook before writes and at the end of turns, twice
@@ -197,7 +218,7 @@ func (w *world) command(words ...string) {
 func (w *world) leasekit(args ...string) (int, string) {
 	w.t.Helper()
 	var out bytes.Buffer
-	env := &cmdenv.Env{In: strings.NewReader(""), Out: &out, Err: &out, Dir: w.repo, Environ: w.environ()}
+	env := &cmdenv.Env{In: strings.NewReader(""), Out: &out, Err: &out, Dir: w.repo, Stores: stores.All, Environ: w.environ()}
 	status := cli.Main(w.t.Context(), env, args)
 	return status, out.String()
 }

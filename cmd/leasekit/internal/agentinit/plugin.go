@@ -39,7 +39,7 @@ func configurePlugin(s Setup, remove bool) (Change, error) {
 	if remove {
 		return c, nil
 	}
-	text := strings.Replace(plugin, `"LEASEKIT_PROGRAM"`, string(encode(s.Program)), 1)
+	text := strings.Replace(plugin, `"LEASEKIT_PROGRAM"`, string(encode(s.hook())), 1)
 	text = strings.Replace(text, `"LEASEKIT_ON_ERROR"`, string(encode(s.OnError)), 1)
 	c.After = []byte(text)
 	return c, nil

@@ -16,6 +16,7 @@ import (
 
 	"github.com/leasekit/leasekit/cmd/leasekit/internal/cli"
 	"github.com/leasekit/leasekit/cmd/leasekit/internal/cmdenv"
+	"github.com/leasekit/leasekit/cmd/leasekit/internal/stores"
 	"github.com/leasekit/leasekit/lease"
 	"github.com/leasekit/leasekit/sqlitebackend"
 )
@@ -28,7 +29,7 @@ var bin string
 
 func TestMain(m *testing.M) {
 	if os.Getenv(asCommand) != "" {
-		os.Exit(cli.Main(context.Background(), cmdenv.Process(), os.Args[1:]))
+		os.Exit(cli.Main(context.Background(), cmdenv.Process(stores.All), os.Args[1:]))
 	}
 	os.Exit(func() int {
 		var err error

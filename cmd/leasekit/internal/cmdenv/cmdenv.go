@@ -18,15 +18,18 @@ type Env struct {
 	Dir      string   // the working directory, absolute
 	Environ  []string // "KEY=value", as [os.Environ]
 
+	// Stores has the stores besides SQLite files ([open.Options]).
+	Stores func(scheme string) open.Opener
+
 	// Set by the flags of the root command.
 	Store     string
 	Namespace string
 }
 
-// Process returns the environment of this process.
-func Process() *Env {
+// Process returns the environment of this process, with these stores.
+func Process(stores func(scheme string) open.Opener) *Env {
 	dir, _ := os.Getwd() // a folder that is gone is noticed when the store is looked for
-	return &Env{In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Dir: dir, Environ: os.Environ()}
+	return &Env{In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Dir: dir, Environ: os.Environ(), Stores: stores}
 }
 
 // Getenv returns the value of an environment variable, empty if it is not set.
@@ -41,7 +44,7 @@ func (e *Env) Getenv(key string) string {
 
 // Locate finds the store without opening it.
 func (e *Env) Locate() (open.Location, error) {
-	return open.Locate(open.Options{Store: e.Store, Namespace: e.Namespace, Dir: e.Dir, Getenv: e.Getenv})
+	return open.Locate(open.Options{Store: e.Store, Namespace: e.Namespace, Dir: e.Dir, Getenv: e.Getenv, Stores: e.Stores})
 }
 
 // Open finds the store and opens it. The caller closes it.

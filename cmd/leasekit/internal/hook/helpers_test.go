@@ -17,6 +17,7 @@ import (
 	"github.com/leasekit/leasekit/cmd/leasekit/internal/cmdenv"
 	"github.com/leasekit/leasekit/cmd/leasekit/internal/hook"
 	"github.com/leasekit/leasekit/cmd/leasekit/internal/hosts"
+	"github.com/leasekit/leasekit/cmd/leasekit/internal/stores"
 	"github.com/leasekit/leasekit/lease"
 )
 
@@ -26,7 +27,7 @@ const asProgram = "LEASEKIT_TEST_AS_PROGRAM"
 
 func TestMain(m *testing.M) {
 	if os.Getenv(asProgram) != "" {
-		os.Exit(cli.Main(context.Background(), cmdenv.Process(), os.Args[1:]))
+		os.Exit(cli.Main(context.Background(), cmdenv.Process(stores.All), os.Args[1:]))
 	}
 	os.Exit(m.Run())
 }
@@ -84,7 +85,7 @@ type answer struct {
 func (w *world) run(input string) answer {
 	w.tb.Helper()
 	var out, errors bytes.Buffer
-	env := &cmdenv.Env{In: strings.NewReader(input), Out: &out, Err: &errors, Dir: w.repo, Environ: w.environ}
+	env := &cmdenv.Env{In: strings.NewReader(input), Out: &out, Err: &errors, Dir: w.repo, Stores: stores.All, Environ: w.environ}
 	status := hook.Run(w.tb.Context(), env, w.options)
 	return answer{status: status, stdout: out.String(), stderr: errors.String()}
 }
@@ -198,7 +199,7 @@ func (w *world) leases() []string {
 
 func (w *world) manager(do func(lease.Manager)) {
 	w.tb.Helper()
-	env := &cmdenv.Env{Dir: w.repo, Environ: w.environ}
+	env := &cmdenv.Env{Dir: w.repo, Stores: stores.All, Environ: w.environ}
 	store, err := env.Open(w.tb.Context())
 	require.NoError(w.tb, err)
 	defer store.Close()

@@ -14,6 +14,7 @@ import (
 	"github.com/leasekit/leasekit/cmd/leasekit/internal/cli"
 	"github.com/leasekit/leasekit/cmd/leasekit/internal/cmdenv"
 	"github.com/leasekit/leasekit/cmd/leasekit/internal/hosts"
+	"github.com/leasekit/leasekit/cmd/leasekit/internal/stores"
 )
 
 // writesNew are the recordings of each host that write new.txt, and its end of
@@ -368,7 +369,7 @@ func TestTheCommandIsTheSession(t *testing.T) {
 	w := newWorld(t)
 	w.passes(w.before("A", "notes.txt"))
 	run := func() int {
-		env := &cmdenv.Env{In: strings.NewReader(""), Out: new(strings.Builder), Err: new(strings.Builder), Dir: w.repo, Environ: w.environ}
+		env := &cmdenv.Env{In: strings.NewReader(""), Out: new(strings.Builder), Err: new(strings.Builder), Dir: w.repo, Stores: stores.All, Environ: w.environ}
 		return cli.Main(t.Context(), env, []string{"check", "notes.txt"})
 	}
 	require.Equal(t, 75, run())

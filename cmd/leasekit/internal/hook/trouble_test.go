@@ -16,6 +16,7 @@ import (
 
 	"github.com/leasekit/leasekit/cmd/leasekit/internal/cli"
 	"github.com/leasekit/leasekit/cmd/leasekit/internal/cmdenv"
+	"github.com/leasekit/leasekit/cmd/leasekit/internal/stores"
 )
 
 // troubles are ways in which nothing can be checked.
@@ -199,7 +200,7 @@ func TestPrecommit(t *testing.T) {
 	w := newWorld(t)
 	commit := func(environ ...string) (int, string) {
 		var text bytes.Buffer
-		env := &cmdenv.Env{In: strings.NewReader(""), Out: &text, Err: &text, Dir: w.repo, Environ: append(append([]string(nil), w.environ...), environ...)}
+		env := &cmdenv.Env{In: strings.NewReader(""), Out: &text, Err: &text, Dir: w.repo, Stores: stores.All, Environ: append(append([]string(nil), w.environ...), environ...)}
 		return cli.Main(t.Context(), env, []string{"precommit"}), text.String()
 	}
 	status, _ := commit()

@@ -15,6 +15,7 @@ import (
 
 	"github.com/leasekit/leasekit/cmd/leasekit/internal/cli"
 	"github.com/leasekit/leasekit/cmd/leasekit/internal/cmdenv"
+	"github.com/leasekit/leasekit/cmd/leasekit/internal/stores"
 )
 
 // asCommand, in the environment, makes the test binary the command leasekit.
@@ -22,7 +23,7 @@ const asCommand = "LEASEKIT_MCP_TEST"
 
 func main(m *testing.M) int {
 	if os.Getenv(asCommand) != "" {
-		return cli.Main(context.Background(), cmdenv.Process(), os.Args[1:])
+		return cli.Main(context.Background(), cmdenv.Process(stores.All), os.Args[1:])
 	}
 	return m.Run()
 }

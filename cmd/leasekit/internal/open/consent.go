@@ -34,7 +34,7 @@ func (e *ConsentError) Unwrap() error { return ErrConsent }
 // inside the file's own tree needs no consent, if the file is the user's own.
 func (l *Location) configured(getenv func(string) string) error {
 	c := l.Settings
-	address, err := normalize(c.Store, l.Root)
+	address, err := l.normalize(c.Store, l.Root)
 	if err != nil {
 		return fmt.Errorf("%w: %s: store: %w", ErrConfig, c.File, err)
 	}

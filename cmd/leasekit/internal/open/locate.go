@@ -23,6 +23,10 @@ type Options struct {
 	Namespace string              // --namespace; empty: not given
 	Dir       string              // the working directory, absolute
 	Getenv    func(string) string // nil: no environment
+
+	// Stores returns the opener for the scheme of a URL, nil if there is none; nil
+	// opens SQLite files only.
+	Stores func(scheme string) Opener
 }
 
 // Source says who chose the store.
@@ -58,6 +62,7 @@ type Location struct {
 	Settings *Config // the configuration file; nil: none
 
 	private string // a folder to make for the user alone before the store is opened
+	stores  func(scheme string) Opener
 }
 
 // Locate finds the store: the flag, the environment, the configuration file,
@@ -76,7 +81,7 @@ func Locate(o Options) (Location, error) {
 	if err != nil {
 		return Location{}, fmt.Errorf("working directory: %w", err)
 	}
-	l := Location{Dir: dir, Root: volume(dir)}
+	l := Location{Dir: dir, Root: volume(dir), stores: o.Stores}
 	if err := l.look(); err != nil {
 		return Location{}, err
 	}
@@ -144,7 +149,7 @@ func (l *Location) choose(o Options) error {
 // named sets a store that the user named: file names are relative to the
 // working directory.
 func (l *Location) named(store string, source Source) error {
-	url, err := normalize(store, l.Dir)
+	url, err := l.normalize(store, l.Dir)
 	if err != nil {
 		return fmt.Errorf("%w in %s: %w", ErrName, source, err)
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/leasekit/leasekit/cmd/leasekit/internal/open"
+	"github.com/leasekit/leasekit/cmd/leasekit/internal/stores"
 	"github.com/leasekit/leasekit/lease"
 )
 
@@ -40,7 +41,7 @@ func environment(pairs map[string]string) func(string) string {
 
 func locate(t *testing.T, dir string, env map[string]string) open.Location {
 	t.Helper()
-	l, err := open.Locate(open.Options{Dir: dir, Getenv: environment(env)})
+	l, err := open.Locate(open.Options{Dir: dir, Getenv: environment(env), Stores: stores.All})
 	require.NoError(t, err)
 	return l
 }
@@ -165,7 +166,7 @@ func FuzzConfig(f *testing.F) {
 		dir, err := filepath.EvalSymlinks(t.TempDir())
 		require.NoError(t, err)
 		write(t, filepath.Join(dir, open.ConfigName), text)
-		l, err := open.Locate(open.Options{Dir: dir, Getenv: environment(map[string]string{"HOME": "/nowhere"})})
+		l, err := open.Locate(open.Options{Dir: dir, Getenv: environment(map[string]string{"HOME": "/nowhere"}), Stores: stores.All})
 		if err != nil || l.Source != open.FromConfig {
 			return
 		}
@@ -209,7 +210,7 @@ func BenchmarkLocate(b *testing.B) {
 		b.Fatal(err)
 	}
 	for b.Loop() {
-		if _, err := open.Locate(open.Options{Dir: dir, Getenv: environment(map[string]string{"HOME": "/nowhere"})}); err != nil {
+		if _, err := open.Locate(open.Options{Dir: dir, Getenv: environment(map[string]string{"HOME": "/nowhere"}), Stores: stores.All}); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -12,18 +12,19 @@ import (
 
 	"github.com/leasekit/leasekit/backend"
 	"github.com/leasekit/leasekit/lease"
+	"github.com/leasekit/leasekit/sqlitebackend"
 )
 
-// opener opens the store that a URL names. The closer, if there is one, is closed
+// Opener opens the store that a URL names. The closer, if there is one, is closed
 // after the Manager.
-type opener func(ctx context.Context, t target) (lease.Manager, io.Closer, error)
+type Opener func(ctx context.Context, t Target) (lease.Manager, io.Closer, error)
 
-// target is what an opener needs to know.
-type target struct {
-	url       string // as [Location.URL]
-	namespace string // empty: the store's default
-	engine    *backend.Options
-	warn      func(problem string)
+// Target is what an Opener needs to know.
+type Target struct {
+	URL       string // as [Location.URL]
+	Namespace string // empty: the store's default
+	Engine    *backend.Options
+	Warn      func(problem string)
 }
 
 // Store is an open store. Close it. Its Manager is the store's own, with the
@@ -78,14 +79,14 @@ func (l Location) Open(ctx context.Context, o *OpenOptions) (*Store, error) {
 			return fail(err)
 		}
 	}
+	t := Target{URL: l.URL, Namespace: l.Namespace, Warn: o.Warn}
+	if o.Observer != nil {
+		t.Engine = &backend.Options{Observer: o.Observer}
+	}
 	scheme, _, _ := strings.Cut(l.URL, ":")
-	open := schemes[scheme]
+	open := l.opener(scheme)
 	if open == nil {
 		return fail(errScheme(scheme))
-	}
-	t := target{url: l.URL, namespace: l.Namespace, warn: o.Warn}
-	if o.Observer != nil {
-		t.engine = &backend.Options{Observer: o.Observer}
 	}
 	m, client, err := open(ctx, t)
 	if err != nil {
@@ -106,22 +107,33 @@ func makePrivate(dir string) error {
 	return err
 }
 
-func errScheme(scheme string) error {
-	if scheme == "etcd" || scheme == "etcds" {
-		return fmt.Errorf("%w %q in this program: it was built with -tags noetcd", errUnknownScheme, scheme)
+// opener returns what opens the stores of a scheme, nil if there is nothing.
+func (l Location) opener(scheme string) Opener {
+	switch {
+	case scheme == "sqlite":
+		return openSQLite
+	case l.stores == nil:
+		return nil
 	}
-	known := make([]string, 0, len(schemes))
-	for s := range schemes {
-		known = append(known, s+":")
-	}
-	return fmt.Errorf("%w %q, want a file name or one of %s", errUnknownScheme, scheme, strings.Join(sorted(known), " "))
+	return l.stores(scheme)
 }
 
-var errUnknownScheme = errors.New("unknown kind of store")
+func openSQLite(ctx context.Context, t Target) (lease.Manager, io.Closer, error) {
+	name, _ := File(t.URL)
+	m, err := sqlitebackend.Open(ctx, name, &sqlitebackend.Options{Namespace: t.Namespace, Engine: t.Engine})
+	return m, nil, err
+}
+
+// ErrScheme: no store has URLs of this scheme.
+var ErrScheme = errors.New("unknown kind of store")
+
+func errScheme(scheme string) error {
+	return fmt.Errorf("%w %q, want a file name or one of sqlite:, redis:, rediss:, postgres:, etcd:, etcds:", ErrScheme, scheme)
+}
 
 // normalize returns the URL of a store that was given as a URL or a file name;
 // file names are relative to dir.
-func normalize(store, dir string) (string, error) {
+func (l Location) normalize(store, dir string) (string, error) {
 	if strings.ContainsRune(store, 0) {
 		return "", errors.New("a NUL byte in the store's name")
 	}
@@ -134,7 +146,7 @@ func normalize(store, dir string) (string, error) {
 		}
 		return fileURL(absolute(dir, rest)), nil
 	case ok && isScheme(scheme):
-		if schemes[scheme] == nil {
+		if l.opener(scheme) == nil {
 			return "", errScheme(scheme)
 		}
 		return store, nil

@@ -1,56 +1,32 @@
-package open
+package stores
 
 import (
 	"context"
 	"errors"
 	"io"
 	"net/url"
-	"slices"
 	"sync"
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/leasekit/leasekit/cmd/leasekit/internal/open"
 	"github.com/leasekit/leasekit/lease"
-	"github.com/leasekit/leasekit/postgresbackend"
 	"github.com/leasekit/leasekit/redisbackend"
-	"github.com/leasekit/leasekit/sqlitebackend"
 )
 
-// schemes has the stores by the scheme of their URLs. etcd's client takes a good
-// part of a hook's time to start, so it is only there if asked for (etcd.go).
-var schemes = map[string]opener{
-	"sqlite": openSQLite,
-	"redis":  openRedis,
-	"rediss": openRedis,
-
-	"postgres":   openPostgres,
-	"postgresql": openPostgres,
-}
-
-func openSQLite(ctx context.Context, t target) (lease.Manager, io.Closer, error) {
-	name, _ := File(t.url)
-	m, err := sqlitebackend.Open(ctx, name, &sqlitebackend.Options{Namespace: t.namespace, Engine: t.engine})
-	return m, nil, err
-}
-
-func openRedis(ctx context.Context, t target) (lease.Manager, io.Closer, error) {
+func openRedis(ctx context.Context, t open.Target) (lease.Manager, io.Closer, error) {
 	quietRedis()
-	client, err := redisClient(t.url)
+	client, err := redisClient(t.URL)
 	if err != nil {
 		return nil, nil, err
 	}
 	m, err := redisbackend.Open(ctx, client, &redisbackend.Options{
-		Namespace: t.namespace, Engine: t.engine, Warn: t.warn,
+		Namespace: t.Namespace, Engine: t.Engine, Warn: t.Warn,
 	})
 	if err != nil {
 		return nil, nil, errors.Join(err, client.Close())
 	}
 	return m, client, nil
-}
-
-func openPostgres(ctx context.Context, t target) (lease.Manager, io.Closer, error) {
-	m, err := postgresbackend.Open(ctx, t.url, &postgresbackend.Options{Namespace: t.namespace, Engine: t.engine})
-	return m, nil, err
 }
 
 // quietRedis keeps go-redis from writing to the standard error, which belongs to
@@ -104,5 +80,3 @@ func withoutURL(err error) error {
 	}
 	return err
 }
-
-func sorted(s []string) []string { slices.Sort(s); return s }
