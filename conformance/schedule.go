@@ -29,7 +29,7 @@ var inMinutes = []string{
 // atOnce is how many tests in real time run at once, besides those of inMinutes.
 // With more of them, each would wait for a processor for longer than its TTLs
 // allow.
-const atOnce = 10
+const atOnce = 16
 
 // subtest is a test of its own within a suite.
 type subtest struct {

@@ -2,6 +2,9 @@
 
 package redisbackend_test
 
+// underRace says that the race detector slows everything down.
+const underRace = false
+
 // paritySeeds is how many random scripts are compared with the model.
 const paritySeeds = 60
 

@@ -2,6 +2,9 @@
 
 package redisbackend_test
 
+// underRace says that the race detector slows everything down.
+const underRace = true
+
 // paritySeeds is how many random scripts are compared with the model:
 // miniredis interprets the Lua ten times slower under the race detector.
 const paritySeeds = 6

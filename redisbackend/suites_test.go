@@ -16,10 +16,11 @@ import (
 )
 
 // TestSuites runs the shared suites on everything that a namespace may be on. They run side by side, since on real
-// servers they wait: for two minutes in some of the cases.
+// servers they wait: for two minutes in some of the cases. Under the race detector it is one server: the rights of a user
+// and what miniredis does in virtual time are the server's, and none of this program's goroutines.
 func TestSuites(t *testing.T) {
 	t.Parallel()
-	sideBySide(t, map[string]func(*testing.T){
+	all := map[string]func(*testing.T){
 		"Mini": func(t *testing.T) { suites(t, mini, conformance.Seeds(1, paritySeeds)) },
 		"Single": func(t *testing.T) {
 			server := redistest.Single(t)
@@ -34,7 +35,13 @@ func TestSuites(t *testing.T) {
 			client := cluster.Client() // the namespaces of the cases are in slots of all three masters
 			suites(t, onServer(func() redis.UniversalClient { return client }), conformance.Seeds(61, 5))
 		},
-	})
+	}
+	if underRace {
+		all = map[string]func(*testing.T){"Single": all["Single"], "MiniParity": func(t *testing.T) {
+			conformance.Parity(t, mini, conformance.Seeds(1, paritySeeds)...)
+		}}
+	}
+	sideBySide(t, all)
 }
 
 // suites runs all that package conformance has for a store.

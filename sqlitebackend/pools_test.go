@@ -72,12 +72,6 @@ func inMemory(testing.TB) conformance.Fixture {
 	}}
 }
 
-// A pool with a single connection is the hardest: the store must never need a
-// second one while it has the first.
-func TestConformanceOnOneConnection(t *testing.T) {
-	conformance.Run(t, pooled(1))
-}
-
 func TestParityOnPools(t *testing.T) {
 	for _, limit := range []int{1, 2, 10} {
 		t.Run(fmt.Sprintf("connections=%d", limit), func(t *testing.T) {

@@ -2,5 +2,18 @@
 
 package sqlitebackend
 
+import (
+	"testing"
+
+	"github.com/leasekit/leasekit/conformance"
+)
+
 // underRace says that the race detector slows everything down.
 const underRace = false
+
+// A pool with a single connection is the hardest: the store must never need a
+// second one while it has the first. Under the race detector random scripts have
+// to do (TestParityOnPools): the goroutines are those of TestConformance.
+func TestConformanceOnOneConnection(t *testing.T) {
+	conformance.Run(t, pooled(1))
+}
