@@ -205,7 +205,9 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
-func (w *world) environ() []string { return []string{"HOME=" + w.home, "PATH=" + os.Getenv("PATH")} }
+func (w *world) environ() []string {
+	return []string{"HOME=" + w.home, "PATH=" + os.Getenv("PATH"), "GORACE=" + os.Getenv("GORACE")}
+}
 
 func (w *world) command(words ...string) {
 	w.t.Helper()

@@ -66,6 +66,7 @@ func newTree(tb testing.TB) *tree {
 	require.NoError(tb, os.WriteFile(filepath.Join(dir, ".git", "HEAD"), []byte("ref: refs/heads/main\n"), 0o600))
 	return &tree{TB: tb, dir: dir, env: []string{
 		asCommand + "=1", "HOME=" + tb.TempDir(), "PATH=" + bin + ":" + os.Getenv("PATH"), "USER=tester",
+		"GORACE=" + os.Getenv("GORACE"),
 	}}
 }
 

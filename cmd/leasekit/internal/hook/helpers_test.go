@@ -46,7 +46,7 @@ func newWorld(tb testing.TB) *world {
 	dir, err := filepath.EvalSymlinks(tb.TempDir())
 	require.NoError(tb, err)
 	w := &world{tb: tb, repo: filepath.Join(dir, "repo"), home: filepath.Join(dir, "home"), options: hook.Options{Wait: -1}}
-	w.environ = []string{"HOME=" + w.home, "PATH=" + os.Getenv("PATH")}
+	w.environ = []string{"HOME=" + w.home, "PATH=" + os.Getenv("PATH"), "GORACE=" + os.Getenv("GORACE")}
 	require.NoError(tb, os.MkdirAll(filepath.Join(w.repo, "sub"), 0o755))
 	require.NoError(tb, os.MkdirAll(w.home, 0o755))
 	w.git("init", "-q", "-b", "main")

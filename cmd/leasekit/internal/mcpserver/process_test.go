@@ -33,7 +33,7 @@ func main(m *testing.M) int {
 func command(t *testing.T, dir string, env []string, args ...string) *exec.Cmd {
 	c := exec.CommandContext(t.Context(), os.Args[0], append([]string{"mcp"}, args...)...)
 	c.Dir = dir
-	c.Env = append([]string{asCommand + "=1", "HOME=" + dir, "PATH=" + os.Getenv("PATH"), "LEASEKIT_STORE=leases.db"}, env...)
+	c.Env = append([]string{asCommand + "=1", "HOME=" + dir, "PATH=" + os.Getenv("PATH"), "GORACE=" + os.Getenv("GORACE"), "LEASEKIT_STORE=leases.db"}, env...)
 	c.Stderr = os.Stderr
 	return c
 }
