@@ -3,6 +3,7 @@ package etcdbackend
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"runtime"
 	"slices"
@@ -48,6 +49,7 @@ func (s *Store) transact(_ context.Context, batch *groupcommit.Batch[*transactio
 	s.gather()
 	var calls []*groupcommit.Call[*transaction]
 	defer func() { s.gathered = len(calls) }()
+	overtaken, tooLarge := 0, 0
 	for ctx.Err() == nil {
 		s.awaitTurn(ctx)
 		t, err := s.attempt(ctx, batch, &calls)
@@ -58,17 +60,21 @@ func (s *Store) transact(_ context.Context, batch *groupcommit.Batch[*transactio
 		switch {
 		case errors.Is(err, errTooLarge) && len(calls) == 1 && s.maxEnds != 1:
 			s.endFewer(t)
+			tooLarge++
 		case err != nil || done:
 			if s.maxEnds *= 2; s.maxEnds > mostEnds {
 				s.maxEnds = 0
 			}
 			return calls, err
+		default:
+			overtaken++
 		}
 	}
 	if s.closing.Err() != nil {
 		return calls, lease.ErrClosed
 	}
-	return calls, &final{unavailable("commit", errBusy)}
+	err := fmt.Errorf("%w within %v: %d times another process was faster, %d times the transaction was too large", errNotCommitted, commitBound, overtaken, tooLarge)
+	return calls, &final{unavailable("commit", err)}
 }
 
 // mostEnds is more than a step ends.

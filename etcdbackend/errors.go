@@ -42,7 +42,7 @@ var (
 	errNotOurs       = errors.New("etcdbackend: what the watch tells cannot be followed")
 	errWatchEnded    = errors.New("etcdbackend: the watch ended")
 	errTooLarge      = errors.New("etcdbackend: the transaction is larger than Options.MaxTxnBytes")
-	errBusy          = errors.New("etcdbackend: other processes were faster each time")
+	errNotCommitted  = errors.New("etcdbackend: not committed")
 )
 
 // isFinal reports whether an error is about what is stored, so that trying again
