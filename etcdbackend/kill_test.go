@@ -21,7 +21,7 @@ func TestMain(m *testing.M) {
 
 // worker takes and gives back paths until it is killed.
 func worker(host string, orders *bufio.Scanner) error {
-	m, err := Open(context.Background(), "etcd://"+host, nil)
+	m, err := Open(context.Background(), "etcd://"+host, &Options{SessionTTL: 2 * time.Second, MaxSkew: OneClock})
 	if err != nil {
 		return err
 	}
@@ -82,7 +82,7 @@ func TestKilledWorkers(t *testing.T) {
 			c.Kill()
 		}
 	}
-	m, err := New(t.Context(), connect(t, host), nil)
+	m, err := New(t.Context(), connect(t, host), &Options{MaxSkew: OneClock})
 	require.NoError(t, err)
 	defer m.Close()
 	for i := range 3 {

@@ -30,7 +30,10 @@ func virtual(testing.TB) conformance.Fixture {
 // nothing is to be done to a cluster whose clients have all gone.
 func nothing(testing.TB) {}
 
-func TestParity(t *testing.T) { conformance.Parity(t, virtual, conformance.Seeds(1, paritySeeds)...) }
+func TestParity(t *testing.T) {
+	t.Parallel()
+	conformance.Parity(t, virtual, conformance.Seeds(1, paritySeeds)...)
+}
 
 // bridged returns what makes fixtures on a real cluster, in the time of the
 // test's bubble.
