@@ -17,7 +17,7 @@ import (
 )
 
 // layout is the number of the form in which everything is stored.
-const layout = 1
+const layout = 2
 
 // head is what a namespace has one of. It is written by every transaction, which
 // compares its revision: so transactions form a chain.
@@ -26,6 +26,8 @@ type head struct {
 	Batch    string     `json:"batch"`    // names the transaction that wrote it
 	Previous string     `json:"previous"` // and the one before
 	Client   string     `json:"client"`   // and the process
+	Number   int64      `json:"number"`   // of the transaction, one more each time
+	Log      int64      `json:"log"`      // the transaction with the oldest segment of the log
 	Counters counters   `json:"counters"`
 	Oldest   lease.Seq  `json:"oldest"`          // of the events that are kept; one more than Counters.Seq if none is
 	OldestAt int64      `json:"oldest_at"`       // not after that one was recorded, ms
@@ -119,10 +121,10 @@ func (e event) event() lease.Event {
 	return shown
 }
 
-// pack returns the value of a key of the history. Events are much alike, and are
+// pack returns the value of a key. Records and events are much alike, and are
 // most of what a namespace takes up: more than a few are compressed.
-func (es events) pack() (string, error) {
-	text, err := encode(es)
+func pack(value any) (string, error) {
+	text, err := encode(value)
 	if err != nil || len(text) < leastPacked {
 		return text, err
 	}
@@ -136,19 +138,25 @@ func (es events) pack() (string, error) {
 	return packed.String(), err
 }
 
-// unpack reads what pack wrote: JSON begins with a bracket, and nothing that is
-// compressed does.
-func unpack(kv *mvccpb.KeyValue) (events, error) {
+// unpack reads what pack wrote: JSON begins with a bracket or brace, and nothing
+// that is compressed does.
+func unpack[T any](kv *mvccpb.KeyValue) (T, error) {
 	value := kv.Value
-	if len(value) > 0 && value[0] != '[' {
+	if len(value) > 0 && value[0] != '[' && value[0] != '{' {
 		r := flate.NewReader(bytes.NewReader(value))
 		text, err := io.ReadAll(io.LimitReader(r, mostPacked))
 		if err != nil {
-			return nil, fmt.Errorf("the value of %q: %w", kv.Key, err)
+			var none T
+			return none, fmt.Errorf("the value of %q: %w", kv.Key, err)
 		}
 		value = text
 	}
-	some, err := decode[events](kv.Key, value)
+	return decode[T](kv.Key, value)
+}
+
+// unpackEvents reads a key of the history.
+func unpackEvents(kv *mvccpb.KeyValue) (events, error) {
+	some, err := unpack[events](kv)
 	for i := range some {
 		some[i].first = some[0].Seq
 	}
@@ -190,8 +198,8 @@ func decode[T any](key, value []byte) (T, error) {
 	return into, nil
 }
 
-func decodeHead(key, value []byte) (head, error) {
-	h, err := decode[head](key, value)
+func unpackHead(kv *mvccpb.KeyValue) (head, error) {
+	h, err := unpack[head](kv)
 	if err == nil && h.Layout != layout {
 		err = fmt.Errorf("%w: layout %d, this one knows %d", ErrNewerLayout, h.Layout, layout)
 	}

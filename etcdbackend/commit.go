@@ -26,7 +26,6 @@ const (
 	// that the namespace is read anew.
 	behind = time.Second
 
-	minTxnOps   = 16
 	minTxnBytes = 400_000 // twice the largest record and its event
 	// batchBytes is when a batch takes no more steps.
 	batchBytes = 256 << 10
@@ -133,13 +132,14 @@ func (s *Store) attempt(ctx context.Context, batch *groupcommit.Batch[*transacti
 	t.read = s.readHistory(ctx)
 	t.head.Previous = t.head.Batch
 	t.head.Batch, t.head.Client = string(lease.NewID()), t.state.Client
+	t.head.Number++
 	t.head.Counters.Refused += s.refused.Load()
 	for _, c := range *calls {
 		if err := c.Run(t); err != nil {
 			return nil, err
 		}
 	}
-	for !t.full(s.options) {
+	for t.size < batchBytes {
 		c := batch.Next()
 		if c == nil {
 			break
@@ -149,12 +149,10 @@ func (s *Store) attempt(ctx context.Context, batch *groupcommit.Batch[*transacti
 			return nil, err
 		}
 	}
+	if t.written {
+		t.clean(s.options)
+	}
 	return t, nil
-}
-
-// full reports whether no more steps are to be taken.
-func (t *transaction) full(o Options) bool {
-	return t.size >= batchBytes || len(t.changed.byID)+len(t.removed)+len(t.buried) >= o.MaxTxnOps-minTxnOps/2
 }
 
 // commit reports whether etcd has taken the transaction. If it has, so has the
@@ -318,39 +316,35 @@ func (s *Store) headNow(ctx context.Context) (int64, error) {
 // change returns what the transaction changes: as the mirror takes it in, and as
 // etcd does.
 func (t *transaction) change(k keyspace, o Options) (*change, []clientv3.Op, error) {
-	c := &change{head: t.head, buried: t.buried, events: t.events}
+	c := &change{head: t.head, segment: &segment{Buried: t.buried}, events: t.events}
 	w := writer{}
 	w.put(k.head, t.head)
 	if t.saved {
 		c.config = &t.config
 		w.put(k.config(), t.config)
 	}
-	for id, r := range t.changed.byID {
-		c.records = append(c.records, r)
-		w.put(k.record(id), (*record)(r))
+	for _, r := range t.changed.byID {
+		c.segment.Records = append(c.segment.Records, (*record)(r))
 	}
 	for id := range t.removed {
 		if t.changed.byID[id] == nil {
-			c.removed = append(c.removed, id)
-			w.delete(k.record(id))
+			c.segment.Removed = append(c.segment.Removed, id)
 		}
 	}
-	for name, until := range t.buried {
-		if until == 0 {
-			w.delete(k.tombstone(name))
-		} else {
-			w.put(k.tombstone(name), until)
-		}
+	if c.segment.entries() > 0 {
+		w.put(k.log(t.head.Number), c.segment)
+	}
+	if t.head.Log > t.log {
+		w.delete(k.log(0), k.log(t.head.Log))
 	}
 	if len(t.events) > 0 {
 		for i := range t.events {
 			t.events[i].first = t.events[0].Seq
 		}
-		text, err := t.events.pack()
-		w.add(k.history(t.events[0].Seq), text, err)
+		w.put(k.history(t.events[0].Seq), t.events)
 	}
 	if t.trimTo > 0 {
-		w.ops = append(w.ops, clientv3.OpDelete(k.history(0), clientv3.WithRange(k.history(t.trimTo))))
+		w.delete(k.history(0), k.history(t.trimTo))
 	}
 	switch {
 	case w.err != nil:
@@ -358,30 +352,7 @@ func (t *transaction) change(k keyspace, o Options) (*change, []clientv3.Op, err
 	case w.bytes > o.MaxTxnBytes:
 		return nil, nil, errTooLarge
 	}
-	ops, err := nested(w.ops, o.MaxTxnOps-1) // and one that leaves the line
-	return c, ops, err
-}
-
-// nested returns the operations as those of a transaction that a server which
-// allows this many accepts: what is too many goes into transactions inside of
-// it, of which it allows as many as are left.
-func nested(ops []clientv3.Op, most int) ([]clientv3.Op, error) {
-	if len(ops) <= most {
-		return ops, nil
-	}
-	groups := 1
-	for groups*(most-groups) < len(ops) {
-		if groups++; groups > most/2 {
-			return nil, errTooLarge
-		}
-	}
-	var outer []clientv3.Op
-	for len(ops) > 0 {
-		n := min(most-groups, len(ops))
-		outer = append(outer, clientv3.OpTxn(nil, ops[:n], nil))
-		ops = ops[n:]
-	}
-	return outer, nil
+	return c, w.ops, nil
 }
 
 // writer collects the operations of a transaction.
@@ -395,17 +366,14 @@ type writer struct {
 const perOperation = 16
 
 func (w *writer) put(key string, value any) {
-	text, err := encode(value)
-	w.add(key, text, err)
-}
-
-func (w *writer) add(key, text string, err error) {
+	text, err := pack(value)
 	w.err = errors.Join(w.err, err)
 	w.ops = append(w.ops, clientv3.OpPut(key, text))
 	w.bytes += len(key) + len(text) + perOperation
 }
 
-func (w *writer) delete(key string) {
-	w.ops = append(w.ops, clientv3.OpDelete(key))
-	w.bytes += len(key) + perOperation
+// delete deletes the keys from one on, before another.
+func (w *writer) delete(from, before string) {
+	w.ops = append(w.ops, clientv3.OpDelete(from, clientv3.WithRange(before)))
+	w.bytes += len(from) + len(before) + perOperation
 }

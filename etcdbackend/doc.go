@@ -50,11 +50,13 @@
 // Each process has a copy of the namespace in memory (history aside), which a
 // watch keeps up to date. The steps of package backend/rules run on it, those
 // that are asked for at the same time together, and what they change is sent in
-// one transaction. If another process was faster it fails; the copy catches up
+// one transaction, into one key of a log: a transaction costs by the key more
+// than by the byte. If another process was faster it fails; the copy catches up
 // and the steps run again. Refusals and looks read etcd too: no answer is older
 // than its call. So a namespace serves a few hundred transactions a second, of up
-// to a hundred steps each, and needs memory for all its leases, and for what
-// ended within Config.EndedRetention, in each process: about a kilobyte each.
+// to some hundred steps each, and needs memory for all its leases, and for what
+// ended within Config.EndedRetention, in each process: about a kilobyte each, and
+// twice that when the log has as much that is of no more use, before it is cleaned.
 //
 // The history is compressed and stays in etcd, whose database is small (2 GB by
 // default, for all applications): a million events at most unless

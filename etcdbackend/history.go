@@ -42,7 +42,7 @@ func (s *Store) readHistory(ctx context.Context) readHistory {
 		}
 		var events []event
 		for _, kv := range page.Kvs {
-			some, err := unpack(kv)
+			some, err := unpackEvents(kv)
 			if err != nil {
 				return nil, err
 			}

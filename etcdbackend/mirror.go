@@ -17,17 +17,17 @@ type mirror struct {
 	mutex sync.RWMutex  // guards what follows
 	moved chan struct{} // closed, and made anew, when something changes
 
-	rev        int64 // of the head
-	head       head
-	config     lease.Config
-	records    *index
-	tombstones map[string]int64
-	clients    map[string]bool  // that are alive
-	turns      map[string]int64 // processes that are in line, and since which revision of etcd
-	told       int64            // the newest revision of etcd that the watch told
-	recent     []events         // the newest events, without a gap up to Counters.Seq; elements are never changed
-	links      []link           // the newest transactions
-	err        error            // why the mirror cannot be used
+	contents
+
+	rev     int64 // of the head
+	head    head
+	config  lease.Config
+	clients map[string]bool  // that are alive
+	turns   map[string]int64 // processes that are in line, and since which revision of etcd
+	told    int64            // the newest revision of etcd that the watch told
+	recent  []events         // the newest events, without a gap up to Counters.Seq; elements are never changed
+	links   []link           // the newest transactions
+	err     error            // why the mirror cannot be used
 
 	sent *change // the transaction of our own that is on its way; nil if there is none
 }
@@ -48,9 +48,7 @@ type change struct {
 	rev     int64 // of the head
 	head    head
 	config  *lease.Config
-	records []*rules.Record
-	removed []lease.ID
-	buried  map[string]int64 // 0: dug up
+	segment *segment
 	events  events
 }
 
@@ -64,19 +62,9 @@ func (m *mirror) apply(c *change) {
 	if c.config != nil {
 		m.config = *c.config
 	}
-	for _, id := range c.removed {
-		m.records.remove(id)
-	}
-	for _, r := range c.records {
-		m.records.put(r)
-	}
-	for name, until := range c.buried {
-		if until == 0 {
-			delete(m.tombstones, name)
-		} else {
-			m.tombstones[name] = until
-		}
-	}
+	c.segment.number = c.head.Number
+	m.add(c.segment)
+	m.drop(c.head.Log)
 	if len(c.events) > 0 {
 		m.recent = append(m.recent, c.events)
 	}
@@ -107,9 +95,8 @@ func (m *mirror) applyOwn(rev int64, notify func(...lease.ID)) {
 
 // reset takes in a snapshot. The mutex is held.
 func (m *mirror) reset(s *snapshot) {
-	m.rev, m.head, m.config = s.rev, s.head, s.config
-	m.records, m.tombstones, m.clients = s.records, s.tombstones, s.clients
-	m.turns, m.told = s.turns, s.at
+	m.rev, m.head, m.config, m.contents = s.rev, s.head, s.config, s.contents
+	m.clients, m.turns, m.told = s.clients, s.turns, s.at
 	m.recent, m.links, m.err = nil, nil, nil
 	m.signal()
 }

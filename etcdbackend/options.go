@@ -14,7 +14,6 @@ const (
 	DefaultNamespace   = "default"
 	DefaultMaxSkew     = 500 * time.Millisecond
 	DefaultSessionTTL  = 10 * time.Second
-	DefaultMaxTxnOps   = 128
 	DefaultMaxTxnBytes = 1_500_000
 )
 
@@ -41,16 +40,15 @@ type Options struct {
 	// up to a minimum of their own. Leases do not depend on it.
 	SessionTTL time.Duration
 
-	// MaxTxnOps and MaxTxnBytes are what the servers accept in one transaction:
-	// their settings max-txn-ops and max-request-bytes. 0 means
-	// [DefaultMaxTxnOps] and [DefaultMaxTxnBytes].
-	MaxTxnOps   int
+	// MaxTxnBytes is what the servers accept in one transaction, by their setting
+	// max-request-bytes. 0 means [DefaultMaxTxnBytes].
 	MaxTxnBytes int
 
 	// Engine is passed on to [backend.New].
 	Engine *backend.Options
 
-	wall func() time.Time // of tests: the machine's clock
+	wall  func() time.Time // of tests: the machine's clock
+	spare int              // of tests: entries of the log that may be of no use
 }
 
 func (o *Options) engine() *backend.Options {
@@ -69,8 +67,8 @@ func (o *Options) withDefaults() (Options, error) {
 	setDefault(&filled.Namespace, DefaultNamespace)
 	setDefault(&filled.MaxSkew, DefaultMaxSkew)
 	setDefault(&filled.SessionTTL, DefaultSessionTTL)
-	setDefault(&filled.MaxTxnOps, DefaultMaxTxnOps)
 	setDefault(&filled.MaxTxnBytes, DefaultMaxTxnBytes)
+	setDefault(&filled.spare, spareEntries)
 	if filled.wall == nil {
 		filled.wall = time.Now
 	}
@@ -83,8 +81,6 @@ func (o *Options) withDefaults() (Options, error) {
 		return Options{}, lease.Invalid("max_skew", "%v", filled.MaxSkew)
 	case filled.SessionTTL < time.Second:
 		return Options{}, lease.Invalid("session_ttl", "%v, at least a second", filled.SessionTTL)
-	case filled.MaxTxnOps < minTxnOps:
-		return Options{}, lease.Invalid("max_txn_ops", "%d, at least %d", filled.MaxTxnOps, minTxnOps)
 	case filled.MaxTxnBytes < minTxnBytes:
 		return Options{}, lease.Invalid("max_txn_bytes", "%d, at least %d", filled.MaxTxnBytes, minTxnBytes)
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"strconv"
 	"strings"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -12,20 +13,19 @@ import (
 	"go.etcd.io/etcd/api/v3/mvccpb"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 
-	"github.com/leasekit/leasekit/backend/rules"
 	"github.com/leasekit/leasekit/lease"
 )
 
 // snapshot is all that is mirrored, at one revision of etcd.
 type snapshot struct {
-	at         int64 // the revision of etcd
-	rev        int64 // of the head
-	head       head
-	config     lease.Config
-	records    *index
-	tombstones map[string]int64
-	clients    map[string]bool
-	turns      map[string]int64
+	contents
+
+	at      int64 // the revision of etcd
+	rev     int64 // of the head
+	head    head
+	config  lease.Config
+	clients map[string]bool
+	turns   map[string]int64
 }
 
 // snapshotPage is how many keys are read at a time.
@@ -42,7 +42,7 @@ func (s *Store) snapshot(ctx context.Context) (*snapshot, error) {
 }
 
 func (s *Store) readSnapshot(ctx context.Context) (*snapshot, error) {
-	shot := &snapshot{records: newIndex(), tombstones: map[string]int64{}, clients: map[string]bool{}, turns: map[string]int64{}}
+	shot := &snapshot{contents: newContents(), clients: map[string]bool{}, turns: map[string]int64{}}
 	for _, span := range s.keys.mirrored() {
 		for start := span[0]; ; {
 			page, err := s.kv.Get(ctx, start, clientv3.WithRange(span[1]), clientv3.WithLimit(snapshotPage), clientv3.WithRev(shot.at))
@@ -79,16 +79,15 @@ func (s *snapshot) take(keys keyspace, kv *mvccpb.KeyValue) error {
 	switch text := string(name); {
 	case text == headKey:
 		s.rev = kv.ModRevision
-		s.head, err = decodeHead(kv.Key, kv.Value)
+		s.head, err = unpackHead(kv)
 	case text == configKey:
-		s.config, err = decode[lease.Config](kv.Key, kv.Value)
-	case strings.HasPrefix(text, recordKey):
-		var r record
-		if r, err = decode[record](kv.Key, kv.Value); err == nil {
-			s.records.put((*rules.Record)(&r))
+		s.config, err = unpack[lease.Config](kv)
+	case strings.HasPrefix(text, logKey): // in order
+		var next *segment
+		if next, err = unpack[*segment](kv); err == nil {
+			next.number, err = strconv.ParseInt(text[len(logKey):], 16, 64)
+			s.add(next)
 		}
-	case strings.HasPrefix(text, tombstoneKey):
-		s.tombstones[text[len(tombstoneKey):]], err = decode[int64](kv.Key, kv.Value)
 	case strings.HasPrefix(text, clientKey):
 		s.clients[text[len(clientKey):]] = true
 	case strings.HasPrefix(text, turnKey):

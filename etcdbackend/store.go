@@ -133,10 +133,8 @@ func (s *Store) Force(ctx context.Context, a backend.ForceArgs) (backend.ForceRe
 	return run(ctx, s, func(st *rules.Step) (backend.ForceReply, error) { return st.Force(a) })
 }
 
-// Sweep implements [backend.Store]. One step does as much as a transaction has
-// room for.
+// Sweep implements [backend.Store].
 func (s *Store) Sweep(ctx context.Context, limit int) (backend.SweepReply, error) {
-	limit = min(limit, s.options.MaxTxnOps/2)
 	return runIn(ctx, s, func(t *transaction, st *rules.Step) (backend.SweepReply, error) {
 		if most := t.state.MaxEnds; most > 0 {
 			return st.Sweep(min(limit, most))

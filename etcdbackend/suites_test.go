@@ -14,14 +14,14 @@ import (
 )
 
 // virtual is a namespace in an etcd of the test's own, whose clock is the
-// bubble's.
+// bubble's. All suites clean the log all the time.
 func virtual(testing.TB) conformance.Fixture {
 	var cluster *fakeEtcd
 	return conformance.Fixture{Reopen: nothing, Open: func(t testing.TB) backend.Store {
 		if cluster == nil {
 			cluster = newFake()
 		}
-		s, err := NewStore(t.Context(), cluster.client(), &Options{MaxSkew: OneClock})
+		s, err := NewStore(t.Context(), cluster.client(), &Options{MaxSkew: OneClock, spare: 1})
 		require.NoError(t, err)
 		return s
 	}}
@@ -52,7 +52,7 @@ var namespaces atomic.Int64
 
 // caseOptions name a namespace of a case's own.
 func caseOptions() *Options {
-	return &Options{Namespace: fmt.Sprintf("case %d", namespaces.Add(1)), MaxSkew: OneClock}
+	return &Options{Namespace: fmt.Sprintf("case %d", namespaces.Add(1)), MaxSkew: OneClock, spare: 1}
 }
 
 // direct returns what makes fixtures on a real cluster, in real time.

@@ -17,6 +17,7 @@ import (
 type transaction struct {
 	*mirror
 	base   int64       // the revision of the head that it stands on
+	log    int64       // the oldest segment of the log then
 	seq    lease.Seq   // the newest event then
 	window []events    // the newest events then
 	state  rules.State // what its steps begin from, but for what changes
@@ -37,7 +38,7 @@ type transaction struct {
 // begin returns a transaction on top of the mirror as it is.
 func (m *mirror) begin() *transaction {
 	t := &transaction{
-		mirror: m, base: m.rev, seq: m.head.Counters.Seq, window: m.recent, head: m.head, config: m.config,
+		mirror: m, base: m.rev, log: m.head.Log, seq: m.head.Counters.Seq, window: m.recent, head: m.head, config: m.config,
 		changed: newIndex(), removed: map[lease.ID]bool{}, buried: map[string]int64{},
 	}
 	t.head.Woken = nil
@@ -316,7 +317,7 @@ func (t *transaction) forget(id lease.ID) {
 }
 
 // maxDug is how many tombstones one sweep removes; others wait.
-const maxDug = minTxnOps
+const maxDug = 100
 
 // digUp removes tombstones whose time is over.
 func (t *transaction) digUp(now int64) {

@@ -13,7 +13,6 @@ import (
 	"go.etcd.io/etcd/api/v3/mvccpb"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 
-	"github.com/leasekit/leasekit/backend/rules"
 	"github.com/leasekit/leasekit/lease"
 )
 
@@ -95,7 +94,7 @@ func (s *Store) resync(ctx context.Context) (int64, error) {
 
 // take takes in the events of one revision of etcd.
 func (s *Store) take(rev int64, events []*clientv3.Event) error {
-	c := change{rev: rev, buried: map[string]int64{}}
+	c := change{rev: rev, segment: &segment{}}
 	written, moved := false, false
 	m := &s.mirror
 	m.mutex.Lock()
@@ -148,25 +147,13 @@ func (c *change) take(name string, e *clientv3.Event) (err error) {
 	gone := e.Type == mvccpb.DELETE
 	switch {
 	case name == headKey:
-		c.head, err = decodeHead(e.Kv.Key, e.Kv.Value)
+		c.head, err = unpackHead(e.Kv)
 	case name == configKey && !gone:
-		var config lease.Config
-		config, err = decode[lease.Config](e.Kv.Key, e.Kv.Value)
-		c.config = &config
-	case strings.HasPrefix(name, recordKey) && gone:
-		c.removed = append(c.removed, lease.ID(name[len(recordKey):]))
-	case strings.HasPrefix(name, recordKey):
-		var r record
-		r, err = decode[record](e.Kv.Key, e.Kv.Value)
-		c.records = append(c.records, (*rules.Record)(&r))
-	case strings.HasPrefix(name, tombstoneKey) && gone:
-		c.buried[name[len(tombstoneKey):]] = 0
-	case strings.HasPrefix(name, tombstoneKey):
-		c.buried[name[len(tombstoneKey):]], err = decode[int64](e.Kv.Key, e.Kv.Value)
+		c.config, err = unpack[*lease.Config](e.Kv)
+	case strings.HasPrefix(name, logKey) && !gone:
+		c.segment, err = unpack[*segment](e.Kv)
 	case strings.HasPrefix(name, historyKey) && !gone:
-		var some []event
-		some, err = unpack(e.Kv)
-		c.events = append(c.events, some...)
+		c.events, err = unpackEvents(e.Kv)
 	}
 	return err
 }
