@@ -316,6 +316,9 @@ func (s *Store) headNow(ctx context.Context) (int64, error) {
 // change returns what the transaction changes: as the mirror takes it in, and as
 // etcd does.
 func (t *transaction) change(k keyspace, o Options) (*change, []clientv3.Op, error) {
+	if t.size > o.MaxTxnBytes { // to pack all that would take longer than to do it in parts
+		return nil, nil, errTooLarge
+	}
 	c := &change{head: t.head, segment: &segment{Buried: t.buried}, events: t.events}
 	w := writer{}
 	w.put(k.head, t.head)

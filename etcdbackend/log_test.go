@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -44,6 +45,7 @@ func TestLogIsCleaned(t *testing.T) {
 			}
 		}
 		fresh := open(o)
+		synctest.Wait() // the follower has caught up
 		newest := manage(t, fresh)
 		f.mu.Lock()
 		keys := 0
@@ -53,13 +55,17 @@ func TestLogIsCleaned(t *testing.T) {
 			}
 		}
 		f.mu.Unlock()
-		for _, s := range []*Store{own, follower, fresh} {
-			require.Len(t, s.mirror.segments, keys)
-			require.Equal(t, own.mirror.entries, s.mirror.entries)
-			require.Less(t, s.mirror.entries, 4*(stay+100)+100)
-			require.Len(t, s.mirror.records.byID, len(own.mirror.records.byID))
-			require.Less(t, len(s.mirror.records.byID), stay+100)
+		sizes := func(s *Store) [3]int { // of what it knows
+			s.mirror.mutex.RLock()
+			defer s.mirror.mutex.RUnlock()
+			return [3]int{len(s.mirror.segments), s.mirror.entries, len(s.mirror.records.byID)}
 		}
+		known := sizes(own)
+		require.Equal(t, keys, known[0])
+		require.Less(t, known[1], 4*(stay+100)+100)
+		require.Less(t, known[2], stay+100)
+		require.Equal(t, known, sizes(follower))
+		require.Equal(t, known, sizes(fresh))
 		for _, m := range []lease.Manager{m, other, newest} {
 			stats, err := m.Stats(t.Context())
 			require.NoError(t, err)
