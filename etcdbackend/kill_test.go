@@ -3,6 +3,7 @@ package etcdbackend
 import (
 	"bufio"
 	"context"
+	"flag"
 	"fmt"
 	"sync"
 	"testing"
@@ -16,6 +17,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	_ = flag.Set("test.parallel", "5") // most of them wait; the command line may say otherwise
 	proctest.Main(m, proctest.Roles{"worker": worker, "waiter": waiter, "callers": callers})
 }
 
