@@ -3,6 +3,7 @@
 //
 //   - [Run]: every rule as a named case that says why it exists;
 //   - [RunHelpers]: the same for what package lease builds on a Manager;
+//   - [RunManager]: those cases of both that need no more than a [lease.Manager], for decorators;
 //   - [Parity]: random scripts on the store and on a model of the contract side by side;
 //   - [Check]: a replay of any recorded history (package lease/audit);
 //   - [Faults]: a wrapper that makes a store's calls go wrong;
@@ -36,6 +37,7 @@ import (
 	"testing"
 
 	"github.com/leasekit/leasekit/backend"
+	"github.com/leasekit/leasekit/lease"
 )
 
 // Fixture is a store to be checked, made afresh for each case. Fields may be
@@ -74,9 +76,12 @@ type Fixture struct {
 	// KnownFailures lists cases by name that this store fails, with the
 	// reason. They must still fail.
 	KnownFailures map[string]string
+
+	manager func(testing.TB) lease.Manager // in place of the store: see Managers
 }
 
-// testCase is one rule, checked.
+// testCase is one rule, checked. One that needs the store itself, and not only
+// Managers on it, stands in onStores, too.
 type testCase struct {
 	name string // "Acquire/FreePath"
 	why  string // the rule, in one sentence, printed on failure
@@ -157,6 +162,11 @@ func listed(suite []testCase) []Case {
 // the run if it passes.
 func Run(t *testing.T, newFixture func(testing.TB) Fixture) {
 	suite := cases()
+	checkKnownFailures(t, newFixture, suite)
+	runCases(t, suiteOf(t, newFixture, suite), newFixture)
+}
+
+func checkKnownFailures(t *testing.T, newFixture func(testing.TB) Fixture, suite []testCase) {
 	t.Run("KnownFailures", func(t *testing.T) {
 		for name := range newFixture(t).KnownFailures {
 			if !slices.ContainsFunc(suite, func(c testCase) bool { return c.name == name }) {
@@ -164,7 +174,6 @@ func Run(t *testing.T, newFixture func(testing.TB) Fixture) {
 			}
 		}
 	})
-	runCases(t, suiteOf(t, newFixture, suite), newFixture)
 }
 
 // suiteOf leaves out the cases that the fixture has no functions for: they are not

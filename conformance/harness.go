@@ -92,7 +92,14 @@ func (h *harness) reopen() {
 }
 
 // open returns a Manager on another handle, as another process would have.
-func (h *harness) open() lease.Manager { return h.manage(h.fixture.Open(h.TB), nil) }
+func (h *harness) open() lease.Manager {
+	if h.fixture.manager == nil {
+		return h.manage(h.fixture.Open(h.TB), nil)
+	}
+	m := h.fixture.manager(h.TB)
+	h.closing(m)
+	return m
+}
 
 // manage returns a Manager over a store, with options; it is closed at the end.
 func (h *harness) manage(s backend.Store, o *backend.Options) lease.Manager {

@@ -27,6 +27,9 @@ type manager struct {
 	t *Telemetry
 }
 
+// Unwrap implements [lease.Wrapper].
+func (m *manager) Unwrap() lease.Acquirer { return m.Manager }
+
 // call is what the Observer needs to know of a call, by its context.
 type call struct {
 	span    trace.Span
