@@ -133,6 +133,7 @@ func cases() []testCase {
 		amongCases,
 		apartCases,
 		callCases,
+		everyCases,
 		transactionCases,
 	)
 }

@@ -1,7 +1,11 @@
 package conformance
 
 import (
+	"context"
 	"errors"
+	"fmt"
+	"iter"
+	"strings"
 
 	"github.com/stretchr/testify/require"
 
@@ -109,6 +113,49 @@ var changeCases = []testCase{
 		}
 		h.counts(0, 0)
 	}},
+	{"Change/RenewalsLeft", "what replaces a lease has the renewals that were left, and none if none were, however often it is replaced", func(h *harness) {
+		for used := range 4 {
+			r := h.request("a", lease.Paths("f", "g"))
+			r.MaxRenewals = 3
+			l := h.acquire(h.M, r)
+			var err error
+			for range used {
+				l, err = h.M.Renew(h.Context(), l.Ref(), 0)
+				require.NoError(h, err)
+			}
+			for _, change := range replacers {
+				l, err = change(h, h.M, l)
+				require.NoError(h, err)
+			}
+			for range 3 - used {
+				l, err = h.M.Renew(h.Context(), l.Ref(), 0)
+				require.NoError(h, err)
+			}
+			_, err = h.M.Renew(h.Context(), l.Ref(), 0)
+			require.ErrorIs(h, err, lease.ErrRenewalLimit, "after %d renewals before", used)
+			h.release(l)
+		}
+	}},
+	{"Change/FailsWhenLost", "when a change fails whose lease was lost meanwhile, the holder is told of the loss at once", func(h *harness) {
+		for _, kept := range []bool{true, false} {
+			held := h.keep(h.keeper(h.M), h.M, h.shortly("a", lease.Paths("f")), nil)
+			_, err := held.Replace(h.Context(), func(ctx context.Context, l lease.Lease) (lease.Lease, error) {
+				if !kept {
+					h.force(lease.Query{ID: l.ID})
+				}
+				h.sleep(short / 2) // a renewal finds it out, and the end is far
+				return lease.Lease{}, errWork
+			})
+			require.ErrorIs(h, err, errWork)
+			if kept {
+				require.NoError(h, held.Err())
+				require.NoError(h, held.Release(h.Context()))
+				continue
+			}
+			h.lost(held.Err(), lease.ErrRevoked)
+			require.ErrorIs(h, context.Cause(held.Context()), lease.ErrRevoked)
+		}
+	}},
 	{"Change/LostReply", "a change whose reply is lost is asked for again and found done: the holder does not lose its lease by it", func(h *harness) {
 		for _, fault := range []Fault{Fail, DropReply, Repeat} {
 			for _, change := range replacers {
@@ -151,6 +198,27 @@ var replacers = []func(h *harness, m lease.Manager, l lease.Lease) (lease.Lease,
 	},
 }
 
+// interfering is a Manager between whose listed leases something happens.
+type interfering struct {
+	lease.Manager
+	each func(n int, l lease.Lease)
+}
+
+func (i *interfering) List(ctx context.Context, q lease.Query) iter.Seq2[lease.Lease, error] {
+	return func(yield func(lease.Lease, error) bool) {
+		n := 0
+		for l, err := range i.Manager.List(ctx, q) {
+			if err == nil {
+				i.each(n, l)
+				n++
+			}
+			if !yield(l, err) {
+				return
+			}
+		}
+	}
+}
+
 // verifyCases: does this Ref still own this path, and what does a holder have?
 var verifyCases = append([]testCase{
 	{"Verify/Owner", "the Ref of an active lease owns what its claims cover, and nothing else", func(h *harness) {
@@ -181,6 +249,38 @@ var verifyCases = append([]testCase{
 		require.NoError(h, err)
 		require.Equal(h, 4, n)
 		h.counts(1, 0)
+	}},
+	{"Verify/ReleaseAllCounts", "of a hundred and more those count that were released: not what ended by itself meanwhile", func(h *harness) {
+		const all = 150
+		for i := range all {
+			h.hold("a", lease.Paths(fmt.Sprint("f", i)))
+		}
+		m := &interfering{Manager: h.M, each: func(n int, l lease.Lease) {
+			if n%10 == 0 {
+				h.force(lease.Query{ID: l.ID})
+			}
+		}}
+		n, err := lease.ReleaseAll(h.Context(), m, lease.Query{Holder: "a"})
+		require.NoError(h, err)
+		require.Equal(h, all-all/10, n)
+		h.counts(0, 0)
+	}},
+	{"Verify/Keys", "any text has a path by Key that is its own: no other key's, and in no tree but the root's", func(h *harness) {
+		keys := []string{
+			"", ".", "..", "...", "/", "//", "a", "a/", "/a", "a/b", "a%2Fb", "a%2fb", "%", "%2E", "%2E%2E", ".a", "a.", "\x00", "\xff", "\xff\xfe", "\ufffd",
+			" ", "\n", "\u00e9", "e\u0301", "A", strings.Repeat("k", lease.MaxPathBytes), strings.Repeat("k", lease.MaxPathBytes+1),
+			strings.Repeat("k", lease.MaxPathBytes+2), strings.Repeat("/", lease.MaxPathBytes),
+		}
+		for i, key := range keys {
+			path, err := lease.CleanPath(lease.Key(key))
+			require.NoError(h, err, "%q", key)
+			require.Equal(h, lease.Key(key), path, "%q", key)
+			require.NotContains(h, path, "/", "%q", key)
+			_, err = h.M.TryAcquire(h.Context(), h.request(fmt.Sprint("h", i), lease.Trees(lease.Key(key))))
+			require.NoError(h, err, "%q", key)
+		}
+		h.counts(len(keys), 0)
+		require.Equal(h, len(keys), h.denied("root", lease.Trees("/")).Count)
 	}},
 }, forEachEnd("Verify/", "Verify and Renew tell the same end: how, by whom, why, and what came after", func(h *harness, e end) {
 	l := h.brief("a", lease.Paths("f"), 3)

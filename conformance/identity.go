@@ -317,6 +317,24 @@ var identityCases = append([]testCase{
 		d.withdraw(b)
 		require.Equal(h, lease.EndReleased, h.get(b.Request.ID).EndReason)
 	}},
+	{"Identity/WithdrawnAgainLater", "an attempt that is withdrawn again is remembered from then on: a copy of its ask is not granted, however it was first given up", func(h *harness) {
+		d := h.direct()
+		withdrawn := d.args(h.request("a", lease.Paths("f")), "one", 0)
+		d.withdraw(withdrawn)
+		held := h.hold("own", lease.Paths("g"))
+		released := d.queued(h.request("a", lease.Paths("g")), "two", h.units(100))
+		require.NoError(h, h.M.Release(h.Context(), lease.Ref{ID: released.Request.ID, Holder: "a"}))
+		h.release(held)
+		h.pass(lease.MinEndedRetention / 2)
+		d.withdraw(withdrawn)
+		d.withdraw(released)
+		h.pass(lease.MinEndedRetention - h.doubt())
+		for _, a := range []backend.AcquireArgs{withdrawn, released} {
+			require.Equal(h, backend.Withdrawn, d.ask(a).Outcome, a.Attempt)
+		}
+		h.pass(2 * h.doubt())
+		require.Equal(h, backend.Done, d.ask(withdrawn).Outcome, "it is no longer remembered")
+	}},
 	{"Identity/AskRepeated", "an ask that arrives twice is granted once", func(h *harness) {
 		d := h.direct()
 		a := d.args(h.request("a", lease.Paths("f")), "first", h.units(50))

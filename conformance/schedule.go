@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// inMinutes names the cases that take about two minutes in real time: they wait
+// inMinutes names the cases that take two or three minutes in real time: they wait
 // for the least ended_retention to pass, for an idle engine to look at the
 // configuration, or through many heartbeats.
 var inMinutes = []string{
@@ -20,6 +20,7 @@ var inMinutes = []string{
 	"Sizes/EndedMax",
 	"Identity/EndForgotten",
 	"Identity/TombstoneLasts",
+	"Identity/WithdrawnAgainLater",
 	"Renew/LongAfter",
 	"Sweep/BackgroundOfAnother",
 	"Sweep/TokensRiseOn",

@@ -76,5 +76,9 @@ var memory = group{
 			"r.Status.Ended() || r.Over(now)",
 			"r.Status.Ended()",
 			"Conformance/List/ExpiredAtOnce"},
+		{"a second tombstone lasts longer than the first", "transaction.go",
+			"\tt.buried[name] = until\n",
+			"\tif t.buried[name] == 0 {\n\t\tt.buried[name] = until\n\t}\n",
+			"Conformance/Identity/WithdrawnAgainLater"},
 	},
 }

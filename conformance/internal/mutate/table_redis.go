@@ -112,5 +112,13 @@ var redis = group{
 			"return parent and parent.status == 'a' and parent.token == e.parentToken and not step.over(parent)",
 			"return true",
 			"Conformance/Sublease/.*"},
+		{"a second tombstone lasts longer than the first, in a script", "lua/ended.lua",
+			"call('ZADD', TOMBSTONES, step",
+			"call('ZADD', TOMBSTONES, 'NX', step",
+			"Conformance/Identity/WithdrawnAgainLater"},
+		{"a priority below 0 is told as it is, by a script", "lua/renew.lua",
+			"if count == 0 or urgent > priority then",
+			"if urgent > priority then",
+			"Conformance/Every/PriorityOfContention"},
 	},
 }

@@ -304,5 +304,13 @@ var rulesAsking = group{
 			"r.Holder != ref.Holder || r.Token != ref.Token",
 			"r.Token != ref.Token",
 			"Conformance/Claims/HoldersAreBytes"},
+		{"Replace's token is part of the identity", "record.go",
+			"r.Replace == q.Replace && ",
+			"r.Replace.ID == q.Replace.ID && ",
+			"Conformance/Every/PartOfTheIdentity"},
+		{"the parent's token is part of the identity", "record.go",
+			"(r.Parent == q.Parent ||",
+			"(r.Parent.ID == q.Parent.ID ||",
+			"Conformance/Every/PartOfTheIdentity"},
 	},
 }

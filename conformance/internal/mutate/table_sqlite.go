@@ -92,5 +92,13 @@ var sqlite = group{
 			"Where(\"kind IN (?)\", bun.List(q.Kinds))",
 			"Where(\"kind IN (?)\", bun.List(q.Kinds[:1]))",
 			"Helpers/Keeper/Watch"},
+		{"a tree reaches names beyond ASCII", "tx_overlap.go",
+			"return path + \"/\", path + \"0\"",
+			"return path + \"/\", path + \"/~\"",
+			"Conformance/Every/NameInATree"},
+		{"a second tombstone lasts longer than the first, on disk", "tx_tombstones.go",
+			"ON CONFLICT DO UPDATE SET until = excluded.until",
+			"ON CONFLICT DO NOTHING",
+			"Conformance/Identity/WithdrawnAgainLater"},
 	},
 }
