@@ -137,8 +137,8 @@ func (h *harness) goesWrong(o operation, n int, arm func(*TxFaults)) bool {
 	arm(faults)
 	got, err := call(faulty)
 	fired := faults.Fired() > 0
-	if err != nil {
-		require.ErrorIs(h, err, ErrInjected)
+	if fired {
+		require.ErrorIs(h, err, ErrInjected, "the step failed at call %d, and the store says that it is done", n)
 		require.Equal(h, before, h.everything(), "the step failed at call %d and left something behind", n)
 		got, err = call(faulty)
 	}
@@ -229,6 +229,7 @@ var operations = []operation{
 		r = h.request("b-"+path, lease.Paths(path))
 		r.Parent, r.ID = l.Ref(), ""
 		d.queued(r, "b "+path, h.units(600))
+		d.queued(h.request("c-"+path, lease.Paths(path)), "c "+path, h.units(600)) // is next, and so to be found
 		h.release(child)
 		return func(s backend.Store) (any, error) {
 			reply, err := s.Release(h.Context(), backend.ReleaseArgs{Ref: l.Ref()})

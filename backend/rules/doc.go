@@ -17,6 +17,7 @@
 //   - wake.go: whom a step wakes.
 //   - acquire.go, grant.go, renew.go, release.go, force.go, sweep.go: the
 //     operations.
+//   - operations.go: all of them, over two functions of a store.
 //
 // # How much a step does
 //

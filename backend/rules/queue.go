@@ -103,10 +103,13 @@ func (s *Step) earlier(r *Record, walked int, yield func(u *Record) bool) error 
 	x := &bypass{step: s, asker: r, walked: walked}
 	seen := map[lease.ID]bool{r.ID: true}
 	us, err := s.tx.Waiters(o)
-	if err != nil || len(us) < page {
-		if len(us) > 0 {
-			_, err = s.earlierPage(us, x, seen, yield)
-		}
+	switch {
+	case err != nil:
+		return err
+	case len(us) == 0:
+		return nil
+	case len(us) < page:
+		_, err = s.earlierPage(us, x, seen, yield)
 		return err
 	}
 	whole, shared, err := x.remaining(r.Claims)

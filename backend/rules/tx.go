@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"slices"
 	"time"
 
 	"github.com/leasekit/leasekit/lease"
@@ -154,6 +155,17 @@ type Overlap struct {
 	Before *Place // Waiters: only those before
 	After  *Place // Waiters: only those after
 	Limit  int    // the first so many
+}
+
+// Selects reports whether a record that is recorded as Active, or as Pending, is
+// one of those that o asks for, but for Limit.
+func (o Overlap) Selects(r *Record) bool {
+	return (o.Skip == "" || r.Holder != o.Skip) && (o.Only == "" || r.Holder == o.Only) &&
+		(o.Before == nil || r.Place().Before(*o.Before)) && (o.After == nil || o.After.Before(r.Place())) &&
+		slices.ContainsFunc(r.Claims, func(c lease.Claim) bool {
+			return (!o.Shared || c.Mode == lease.Shared) &&
+				slices.ContainsFunc(o.Claims, func(asked lease.Claim) bool { return lease.Conflict(asked, c) })
+		})
 }
 
 // Forget selects ended records: up to Limit of those that ended at or before

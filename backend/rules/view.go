@@ -41,6 +41,22 @@ type Totals struct {
 	OldestWaiter    int64 // the earliest Record.Created of a waiter; 0 if none waits
 }
 
+// TotalsOf counts these records, which are Active or wait.
+func TotalsOf(rs []*Record) Totals {
+	var t Totals
+	for _, r := range rs {
+		if r.Status == lease.Active {
+			t.Active++
+			continue
+		}
+		t.Pending++
+		if t.OldestWaiter == 0 || r.Created < t.OldestWaiter {
+			t.OldestWaiter = r.Created
+		}
+	}
+	return t
+}
+
 // pageSize is how many records List reads at a time, eventScan how many events
 // Events looks at, however few match.
 const (
