@@ -3,6 +3,7 @@ package conformance
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 
@@ -54,10 +55,10 @@ func partsOfTheIdentity(h *harness) {
 		{"no Parent", func(r *lease.Request) { r.Parent = lease.Ref{} }},
 	}, common...)
 
-	tried := func(make func() lease.Request, parts []part) {
+	tried := func(ask func() lease.Request, parts []part) {
 		h.Helper()
 		for _, p := range parts {
-			r := make()
+			r := ask()
 			r.QueueTTL = 0 // a transfer has none
 			p.change(&r)
 			_, err := h.M.TryAcquire(h.Context(), r)
@@ -157,17 +158,17 @@ func limitsOfClaims(h *harness) {
 		require.Len(h, l.Claims, len(most))
 		h.denied("b", lease.SharedPaths(most[len(most)-1]))
 		h.release(l)
-		more := append(most[:len(most):len(most)], "q")
+		more := slices.Concat(most, []string{"q"})
 		if len(most) == lease.MaxClaims {
-			more = append(most[1:len(most):len(most)], most[0]+"/q")
+			more = slices.Concat(most[1:], []string{most[0] + "/q"})
 		}
 		_, err := h.M.TryAcquire(h.Context(), h.request("a", lease.Paths(more...)))
 		h.invalid(err, "claims")
 	}
 	// The root has no part, and what is asked for twice counts twice.
-	_, err := h.M.TryAcquire(h.Context(), h.request("a", lease.Paths(append(few[:len(few):len(few)], "/")...)))
+	_, err := h.M.TryAcquire(h.Context(), h.request("a", lease.Paths(slices.Concat(few, []string{"/"})...)))
 	require.NoError(h, err)
-	_, err = h.M.TryAcquire(h.Context(), h.request("a", lease.Paths(append(few[:len(few):len(few)], few[0])...)))
+	_, err = h.M.TryAcquire(h.Context(), h.request("a", lease.Paths(slices.Concat(few, few[:1])...)))
 	h.invalid(err, "claims")
 }
 

@@ -37,7 +37,7 @@ type File struct {
 
 // The buckets, and their keys.
 var (
-	bucketState      = []byte("state")      // only itself
+	bucketState      = []byte("state")      // its own name
 	bucketRecords    = []byte("records")    // by ID
 	bucketIndex      = []byte("index")      // see keys
 	bucketHistory    = []byte("history")    // by Seq; the time of recording first
@@ -199,11 +199,12 @@ func keys(r *rules.Record) [][]byte {
 	return all
 }
 
-// scan calls visit with the keys that begin with prefix, from one of them on,
-// until it returns false.
+// scan calls visit with the keys that begin with prefix, from one on, until it is false.
 func scan(b *bolt.Bucket, prefix, from []byte, visit func(k, v []byte) bool) {
 	c := b.Cursor()
-	for k, v := c.Seek(from); bytes.HasPrefix(k, prefix) && k != nil && visit(k, v); k, v = c.Next() {
+	k, v := c.Seek(from)
+	for bytes.HasPrefix(k, prefix) && k != nil && visit(k, v) {
+		k, v = c.Next()
 	}
 }
 
