@@ -134,6 +134,7 @@ func cases() []testCase {
 		apartCases,
 		callCases,
 		everyCases,
+		everyBoundCases,
 		transactionCases,
 	)
 }

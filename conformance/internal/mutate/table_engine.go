@@ -228,5 +228,9 @@ var engine = group{
 			"size > lease.MaxPathsBytes",
 			"size >= lease.MaxPathsBytes",
 			"Conformance/Every/LimitOfClaims"},
+		{"the longest QueueTTL is allowed", "validate.go",
+			"r.QueueTTL > lease.MaxQueueTTL:",
+			"r.QueueTTL >= lease.MaxQueueTTL:",
+			"Conformance/Every/ExtremeIsAllowed"},
 	},
 }
