@@ -23,7 +23,7 @@ var errShut = fmt.Errorf("%w before the store answered", lease.ErrClosed)
 // engine is the lease.Manager over a Store. See the files: validate.go (normal
 // form), config.go (the copy of the configuration), storeclock.go (an estimate of
 // the store's clock), ask.go (one ask), acquire.go and wait.go (the loop around
-// it), attempts.go and withdraw.go (taking back), hold.go (Renew and Release),
+// it), attempts.go and withdraw.go (taking back), hold.go (Renew and Release), tokens.go,
 // list.go, watch.go, admin.go, sweep.go (in the background), inflight.go (Close).
 type engine struct {
 	store    Store

@@ -114,6 +114,7 @@ func cases() []testCase {
 		cancelCases,
 		lostReplyCases,
 		fencingCases,
+		tokenCases,
 		clockCases,
 		clockLoadCases,
 		lateCases,

@@ -60,7 +60,7 @@ func (s *Step) grant(r, old, parent *Record, first bool) error {
 			return err
 		}
 	}
-	s.counters.Token = max(s.counters.Token+1, lease.Token(s.now)*tokensPerMilli)
+	s.counters.Token = s.nextToken()
 	r.Token, r.Status, r.Client = s.counters.Token, lease.Active, ""
 	r.Granted, r.Updated, r.Deadline = s.now, s.now, within(s.up+r.TTL, parent)
 	var err error
@@ -84,6 +84,11 @@ func (s *Step) grant(r, old, parent *Record, first bool) error {
 // tokensPerMilli makes tokens jump with time, so that they go on rising even
 // after a store lost its newest ones (a failover, a restored backup).
 const tokensPerMilli = 1024
+
+// nextToken returns the token that is next.
+func (s *Step) nextToken() lease.Token {
+	return max(s.counters.Token+1, lease.Token(s.now)*tokensPerMilli)
+}
 
 // within returns a deadline that is not after the parent's.
 func within(deadline int64, parent *Record) int64 {

@@ -4,6 +4,10 @@ var engine = group{
 	title: "The engine", in: "backend/", pkg: "./backend/memory", prefix: "Test",
 	suite: "^Test(Conformance|Helpers|Parity)$",
 	defects: []defect{
+		{"a block of tokens has a greatest size", "tokens.go",
+			"n < 1 || n > lease.MaxTokenBlock",
+			"n < 1",
+			"Conformance/Tokens/Limits"},
 		{"Under selects the path itself, too", "query.go",
 			"c.Path == q.Under || lease.Below(c.Path, q.Under)",
 			"lease.Below(c.Path, q.Under)",
