@@ -45,7 +45,7 @@ type Store struct {
 func NewStore() *Store {
 	return (&Store{
 		namespace: &namespace{
-			config: defaultConfig(), records: map[lease.ID]*rules.Record{}, buried: map[string]int64{}, closed: map[string]bool{},
+			config: defaultConfig(), records: map[lease.ID]*rules.Record{}, open: newIndex(), buried: map[string]int64{}, closed: map[string]bool{},
 		},
 		mu:   new(sync.Mutex),
 		wake: &hints{subscribers: map[lease.ID][]chan struct{}{}},
@@ -205,11 +205,15 @@ func (h *hints) send(ids []lease.ID) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, id := range ids {
-		for _, c := range h.subscribers[id] {
-			select {
-			case c <- struct{}{}:
-			default: // it already has a hint
-			}
+		hint(h.subscribers[id])
+	}
+}
+
+func hint(subscribers []chan struct{}) {
+	for _, c := range subscribers {
+		select {
+		case c <- struct{}{}:
+		default: // it already has a hint
 		}
 	}
 }

@@ -85,6 +85,13 @@ func (s *Step) arrive(a backend.AcquireArgs) (backend.AcquireReply, error) {
 		Attempts: a.Attempt, Arrival: s.counters.Arrivals + 1, Key: s.now - a.HeadStart.Milliseconds(),
 		Created: s.now, Updated: s.now,
 	}
+	if s.cover != nil {
+		for _, c := range r.Claims {
+			if !s.cover.contains(c) {
+				return backend.AcquireReply{Outcome: backend.BadParent, Problem: notWithin(c)}, nil
+			}
+		}
+	}
 	problem, end, err := s.placeUnder(r)
 	switch {
 	case err != nil:
@@ -126,11 +133,13 @@ func (s *Step) placeUnder(r *Record) (problem string, end backend.End, err error
 	}
 	for _, c := range r.Claims {
 		if !parent.covers(c) {
-			return fmt.Sprintf("%s is not within its claims", c), end, nil
+			return notWithin(c), end, nil
 		}
 	}
 	return "", end, nil
 }
+
+func notWithin(c lease.Claim) string { return fmt.Sprintf("%s is not within its claims", c) }
 
 // overQuota reports whether one more lease or waiter of the holder is too many.
 // What the request would replace does not count.
@@ -161,7 +170,7 @@ func (s *Step) decide(r *Record, a backend.AcquireArgs, first, changed bool) (ba
 		return backend.AcquireReply{}, err
 	}
 	switch {
-	case s.full():
+	case s.full(), s.cover.spent() && !block.any():
 		if changed && !first {
 			err = s.tx.Update(r, r.Status)
 		}

@@ -60,9 +60,11 @@ func (s *Step) grant(r, old, parent *Record, first bool) error {
 			return err
 		}
 	}
-	s.counters.Token = s.nextToken()
+	if s.counters.Token = s.nextToken(); s.cover != nil {
+		s.counters.Token = s.cover.Token
+	}
 	r.Token, r.Status, r.Client = s.counters.Token, lease.Active, ""
-	r.Granted, r.Updated, r.Deadline = s.now, s.now, within(s.up+r.TTL, parent)
+	r.Granted, r.Updated, r.Deadline = s.now, s.now, s.within(s.up+r.TTL, parent)
 	var err error
 	if first {
 		s.counters.Arrivals++
@@ -90,8 +92,11 @@ func (s *Step) nextToken() lease.Token {
 	return max(s.counters.Token+1, lease.Token(s.now)*tokensPerMilli)
 }
 
-// within returns a deadline that is not after the parent's.
-func within(deadline int64, parent *Record) int64 {
+// within returns a deadline that is not after the parent's, nor that of the cover.
+func (s *Step) within(deadline int64, parent *Record) int64 {
+	if s.cover != nil {
+		deadline = min(deadline, s.cover.Until)
+	}
 	if parent == nil {
 		return deadline
 	}

@@ -50,9 +50,9 @@ func (s *Step) renew(a backend.RenewArgs) (backend.RenewReply, error) {
 	}
 	before := r.Deadline
 	if ttl > 0 {
-		r.Deadline = within(s.up+ttl, parent)
+		r.Deadline = s.within(s.up+ttl, parent)
 	} else {
-		r.Deadline = max(r.Deadline, within(s.up+r.TTL, parent))
+		r.Deadline = max(r.Deadline, s.within(s.up+r.TTL, parent))
 	}
 	r.Renewals++
 	r.RenewOp, r.Updated = a.Op, s.now
@@ -101,9 +101,11 @@ func (s *Step) reserve(a backend.RenewArgs) (backend.RenewReply, error) {
 	r, end, err := s.referred(a.Ref)
 	if err == nil && end.Err == nil {
 		reply.Outcome = backend.Done
-		reply.Tokens.First = s.nextToken()
-		reply.Tokens.Last = reply.Tokens.First + lease.Token(a.Reserve) - 1
-		s.counters.Token = reply.Tokens.Last
+		if s.cover == nil { // else they are to be reserved where that is
+			reply.Tokens.First = s.nextToken()
+			reply.Tokens.Last = reply.Tokens.First + lease.Token(a.Reserve) - 1
+			s.counters.Token = reply.Tokens.Last
+		}
 		// Written back as it is: a transaction that changes no record may not be saved.
 		err = s.tx.Update(r, r.Status)
 	}

@@ -15,6 +15,7 @@ type Step struct {
 	config   lease.Config
 	client   string
 	dates    time.Duration
+	cover    *Cover
 	now      int64 // the store's clock, ms, rounded down: what is over is judged by it
 	up       int64 // the same, rounded up: what is granted lasts from it
 
@@ -35,7 +36,7 @@ func Begin(tx Tx) (*Step, error) {
 	}
 	s := &Step{
 		tx: &meter{Tx: tx}, counters: state.Counters, config: state.Config,
-		client: state.Client, dates: state.Dates, maxEnds: maxEnds,
+		client: state.Client, dates: state.Dates, cover: state.Cover, maxEnds: maxEnds,
 	}
 	if state.MaxEnds > 0 {
 		s.maxEnds = min(s.maxEnds, state.MaxEnds)
