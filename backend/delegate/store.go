@@ -70,10 +70,9 @@ func (s *store) another() *store {
 }
 
 // load is memory.Bounds.Load.
-func (p *parent) load(s *rules.State) {
-	s.Clock = p.at(lease.Clock())
-	p.cover.Until, p.cover.Token = p.until.Load(), p.tokens.next(s.Counters)
-	s.Cover = &p.cover
+func (p *parent) load(c *rules.Counters) (clock time.Time, cover *rules.Cover) {
+	p.cover.Until, p.cover.Token = p.until.Load(), p.tokens.next(c)
+	return p.at(lease.Clock()), &p.cover
 }
 
 // at returns a reading of lease.Clock by the store's clock.
@@ -141,11 +140,15 @@ func (s *store) Acquire(ctx context.Context, a backend.AcquireArgs) (backend.Acq
 	if a.Request.Parent == s.ref { // it all lies under that
 		a.Request.Parent = lease.Ref{}
 	}
-	reply, err := s.Store.Acquire(ctx, a)
-	if reply.Outcome == backend.Again {
-		err = s.need(ctx)
+	for {
+		reply, err := s.Store.Acquire(ctx, a)
+		if err != nil || reply.Outcome != backend.Again {
+			return reply, err
+		}
+		if err := s.need(ctx); err != nil { // it was for want of a token, or is there now
+			return reply, err
+		}
 	}
-	return reply, err
 }
 
 // need returns when there are tokens.

@@ -24,8 +24,16 @@ func fixture(testing.TB) conformance.Fixture {
 			return first
 		},
 		Volatile: "a delegate ends with its process",
+		KnownFailures: map[string]string{
+			"Clock/LongTTL":              longest,
+			"Limits/Inside":              longest,
+			"Repeated/IDInUseIsNotSwept": longest,
+			"Second/IDAfterItsEnd":       longest,
+		},
 	}
 }
+
+const longest = "it asks for the longest TTL, which is more than is left of the parent's"
 
 // under returns a store under a lease with these claims.
 func under(tb testing.TB, claims []lease.Claim, o *Options) *store {

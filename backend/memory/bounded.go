@@ -1,6 +1,8 @@
 package memory
 
 import (
+	"time"
+
 	"github.com/leasekit/leasekit/backend/rules"
 	"github.com/leasekit/leasekit/lease"
 )
@@ -8,9 +10,9 @@ import (
 // Bounds are what a namespace keeps within that is a part of another one. Package
 // delegate makes such a namespace; others need none.
 type Bounds struct {
-	// Load changes what a step, or a look, begins from: its clock, or its cover. It
-	// is called with the namespace locked.
-	Load func(*rules.State)
+	// Load returns the clock and the cover of a step, or of a look, which begins with
+	// these counters. It is called with the namespace locked.
+	Load func(*rules.Counters) (clock time.Time, cover *rules.Cover)
 
 	// Config is the configuration to begin with.
 	Config lease.Config

@@ -43,7 +43,7 @@ type transaction struct {
 func (t *transaction) Load() (rules.State, error) {
 	s := rules.State{Counters: &t.counters, Config: t.config, Clock: time.Now(), Client: t.client}
 	if t.bounds != nil {
-		t.bounds.Load(&s)
+		s.Clock, s.Cover = t.bounds.Load(s.Counters)
 	}
 	return s, nil
 }
@@ -68,7 +68,9 @@ func (t *transaction) Put(r *rules.Record) error {
 
 func (t *transaction) Update(r *rules.Record, was lease.Status) error {
 	stored := t.records[r.ID]
-	*stored = *copied(r)
+	claims, chain, labels := stored.Claims, stored.Chain, stored.Labels // which have not changed
+	*stored = *r
+	stored.Claims, stored.Chain, stored.Labels = claims, chain, labels
 	if r.Status.Ended() && !was.Ended() {
 		t.open.remove(stored)
 		t.remember(stored)
@@ -76,7 +78,10 @@ func (t *transaction) Update(r *rules.Record, was lease.Status) error {
 	return nil
 }
 
-func (t *transaction) Relabel(r *rules.Record) error { return t.Update(r, r.Status) }
+func (t *transaction) Relabel(r *rules.Record) error {
+	t.records[r.ID].Labels = maps.Clone(r.Labels)
+	return t.Update(r, r.Status)
+}
 
 // copied keeps what is stored apart from what callers may change.
 func copied(r *rules.Record) *rules.Record {

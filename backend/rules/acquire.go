@@ -213,22 +213,22 @@ func (s *Step) decide(r *Record, a backend.AcquireArgs, first, changed bool) (ba
 // is, each nil if r names none. If one of them has ended, so does r, as that
 // did.
 func (s *Step) named(r *Record, first bool) (old, parent *Record, end backend.End, err error) {
-	for _, of := range []struct {
-		ref  lease.Ref
-		into **Record
-	}{{r.Replace, &old}, {r.Parent, &parent}} {
-		if of.ref.ID == "" {
-			continue
-		}
-		if *of.into, end, err = s.referred(of.ref); err != nil {
-			return nil, nil, end, err
-		}
-		if end.Err != nil {
-			if !first {
-				err = s.fail(r, *of.into, end)
-			}
-			return nil, nil, end, err
-		}
+	if old, end, err = s.namedBy(r, r.Replace, first); err != nil || end.Err != nil {
+		return nil, nil, end, err
+	}
+	if parent, end, err = s.namedBy(r, r.Parent, first); err != nil || end.Err != nil {
+		return nil, nil, end, err
 	}
 	return old, parent, end, nil
+}
+
+func (s *Step) namedBy(r *Record, ref lease.Ref, first bool) (*Record, backend.End, error) {
+	if ref.ID == "" {
+		return nil, backend.End{}, nil
+	}
+	named, end, err := s.referred(ref)
+	if err == nil && end.Err != nil && !first {
+		err = s.fail(r, named, end)
+	}
+	return named, end, err
 }

@@ -17,13 +17,13 @@ func (s *Step) enqueue(r *Record) error {
 	if err := s.put(r); err != nil {
 		return err
 	}
-	s.changes = append(s.changes, change{holder: r.Holder, joined: r})
+	s.changed(change{holder: r.Holder, joined: r})
 	return s.record(lease.KindQueued, s.now, r, "", "")
 }
 
 // put stores a request that arrives. Its ID may be that of one that has ended.
 func (s *Step) put(r *Record) error {
-	delete(s.ended, r.ID)
+	s.ended.remove(r.ID)
 	return s.tx.Put(r)
 }
 
@@ -79,7 +79,7 @@ func (s *Step) grant(r, old, parent *Record, first bool) error {
 	if err != nil {
 		return err
 	}
-	s.changes = append(s.changes, change{holder: r.Holder, joined: r})
+	s.changed(change{holder: r.Holder, joined: r})
 	return s.record(lease.KindGranted, s.now, r, "", "")
 }
 

@@ -89,7 +89,7 @@ func (s *Step) renewed(r *Record, o backend.Outcome) (backend.RenewReply, error)
 		reply.Op = r.RenewOp
 	}
 	var err error
-	reply.Lease.Contention, err = contention(s.tx, r, s.counters.Waiting, s.now)
+	reply.Lease.Contention, err = contention(&s.tx, r, s.counters.Waiting, s.now)
 	reply.Lease = shifted(reply.Lease, s.dates)
 	return reply, err
 }

@@ -10,7 +10,7 @@ import (
 // Step runs operations in one transaction, at one moment of the store's clock.
 // It is not safe for concurrent use.
 type Step struct {
-	tx       *meter
+	tx       meter
 	counters *Counters
 	config   lease.Config
 	client   string
@@ -21,7 +21,7 @@ type Step struct {
 
 	maxEnds int
 	ends    int                  // how many leases and waiters it has ended
-	ended   map[lease.ID]bool    // which
+	ended   idSet                // which
 	gone    map[string]bool      // answers of Tx.Gone
 	changes []change             // what may let waiters be granted
 	tested  int                  // how many of those it has tested
@@ -35,7 +35,7 @@ func Begin(tx Tx) (*Step, error) {
 		return nil, err
 	}
 	s := &Step{
-		tx: &meter{Tx: tx}, counters: state.Counters, config: state.Config,
+		tx: meter{Tx: tx}, counters: state.Counters, config: state.Config,
 		client: state.Client, dates: state.Dates, cover: state.Cover, maxEnds: maxEnds,
 	}
 	if state.MaxEnds > 0 {
@@ -161,4 +161,30 @@ func shiftedTime(t time.Time, d time.Duration) time.Time {
 		return t
 	}
 	return t.Add(d)
+}
+
+// idSet is a set of IDs, mostly of one. The zero value is empty.
+type idSet struct {
+	first lease.ID
+	more  map[lease.ID]bool
+}
+
+func (s *idSet) has(id lease.ID) bool { return s.first == id || s.more[id] }
+
+func (s *idSet) add(id lease.ID) {
+	switch {
+	case s.first == "":
+		s.first = id
+		return
+	case s.more == nil:
+		s.more = map[lease.ID]bool{}
+	}
+	s.more[id] = true
+}
+
+func (s *idSet) remove(id lease.ID) {
+	if s.first == id {
+		s.first = ""
+	}
+	delete(s.more, id)
 }

@@ -66,7 +66,7 @@ var rulesEnding = group{
 			"Conformance/Replace/NotTakenBack"},
 		{"what has expired cannot be revoked", "force.go",
 			"\t\tif over, err := s.dropIfOver(r); err != nil || over {",
-			"\t\tif over, err := s.ended[r.ID], error(nil); err != nil || over {",
+			"\t\tif over, err := s.ended.has(r.ID), error(nil); err != nil || over {",
 			"Conformance/Over/ForcedTooLate"},
 		{"ForceRelease ends all, however many", "force.go",
 			"\t\t\t\toutcome = backend.Again\n",
