@@ -122,9 +122,12 @@ func (e *engine) enter(ctx context.Context, op string) (call context.Context, le
 	if ctx.Value(boundTo{}) == e {
 		return ctx, e.leave, nil
 	}
-	call, stop := either(ctx, e.ending)
-	return call, func() {
-		stop()
+	if ctx.Done() == nil {
+		return valued{e.ending, ctx}, e.leave, nil
+	}
+	both := &lazyContext{values: ctx, end: e.ending}
+	return both, func() {
+		both.stop()
 		e.inflight.leave()
 	}, nil
 }

@@ -6,7 +6,6 @@ import (
 	"math/rand/v2"
 	"strconv"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/leasekit/leasekit/lease"
@@ -20,28 +19,30 @@ const longestAsk = time.Minute
 // storeClock is a lower estimate of the store's clock: what the newest reply
 // said, and the time since that reply came.
 type storeClock struct {
-	newest atomic.Pointer[reading]
-}
-
-type reading struct {
-	store time.Time     // the store's clock, in the step that the reply is of
+	mu    sync.Mutex
+	store time.Time     // the store's clock, in the step that the newest reply is of; zero before the first
 	local time.Duration // lease.Clock when the reply came
 }
 
 // learn takes in what a reply said.
 func (c *storeClock) learn(now time.Time) {
 	if !now.IsZero() {
-		c.newest.Store(&reading{store: now, local: lease.Clock()})
+		local := lease.Clock()
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.store, c.local = now, local
 	}
 }
 
 // now returns the estimate, the zero time if there is none.
 func (c *storeClock) now() time.Time {
-	r := c.newest.Load()
-	if r == nil {
-		return time.Time{}
+	c.mu.Lock()
+	store, local := c.store, c.local
+	c.mu.Unlock()
+	if store.IsZero() {
+		return store
 	}
-	return r.store.Add(lease.Clock() - r.local)
+	return store.Add(lease.Clock() - local)
 }
 
 // notAfter returns when, by the store's clock, an ask that begins now must have
