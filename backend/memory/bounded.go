@@ -53,8 +53,17 @@ func (n *namespace) remember(r *rules.Record) {
 	if n.records[oldest.ID] == oldest { // it has not been forgotten, and its ID not used again
 		delete(n.records, oldest.ID)
 	}
-	n.ended[n.oldest] = r
+	n.ended[n.oldest], n.free = r, oldest
 	n.oldest = (n.oldest + 1) % len(n.ended)
+}
+
+// unused returns a record to be filled in.
+func (n *namespace) unused() *rules.Record {
+	r := n.free
+	if n.free = nil; r == nil {
+		return new(rules.Record)
+	}
+	return r
 }
 
 // dropEvents drops the oldest events once there are twice as many as there may be.

@@ -73,14 +73,16 @@ func defaultConfig() lease.Config {
 func do[T any](s *Store, f func(*rules.Step) (T, error)) (T, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	tx := &transaction{namespace: s.namespace, client: s.client}
-	st, err := rules.Begin(tx)
-	if err != nil {
+	tx := &s.tx
+	*tx = transaction{namespace: s.namespace, client: s.client}
+	if err := s.step.Begin(tx); err != nil {
 		var zero T
 		return zero, err
 	}
-	reply, err := f(st)
-	s.wake.send(tx.woken)
+	reply, err := f(&s.step)
+	if len(tx.woken) > 0 {
+		s.wake.send(tx.woken)
+	}
 	return reply, err
 }
 

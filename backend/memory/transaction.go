@@ -22,9 +22,14 @@ type namespace struct {
 	handles  int             // that were opened
 	closed   map[string]bool // those that were closed
 
+	// Of the step under way.
+	tx   transaction
+	step rules.Step
+
 	bounds *Bounds         // nil: none
 	ended  []*rules.Record // with bounds: a ring of those that have ended and may be remembered
 	oldest int             // the place of the oldest of them, once the ring is full
+	free   *rules.Record   // one that was dropped, to be used again
 }
 
 type event struct {
@@ -60,7 +65,8 @@ func (t *transaction) Put(r *rules.Record) error {
 	if old := t.records[r.ID]; old != nil && !old.Status.Ended() {
 		t.open.remove(old)
 	}
-	stored := copied(r)
+	stored := t.unused()
+	copyTo(stored, r)
 	t.records[r.ID] = stored
 	t.open.add(stored)
 	return nil
@@ -79,15 +85,21 @@ func (t *transaction) Update(r *rules.Record, was lease.Status) error {
 }
 
 func (t *transaction) Relabel(r *rules.Record) error {
-	t.records[r.ID].Labels = maps.Clone(r.Labels)
+	stored := t.records[r.ID]
+	stored.Labels = copied(r).Labels
 	return t.Update(r, r.Status)
 }
 
 // copied keeps what is stored apart from what callers may change.
 func copied(r *rules.Record) *rules.Record {
-	c := *r
+	c := new(rules.Record)
+	copyTo(c, r)
+	return c
+}
+
+func copyTo(c, r *rules.Record) {
+	*c = *r
 	c.Claims, c.Chain, c.Labels = slices.Clone(r.Claims), slices.Clone(r.Chain), maps.Clone(r.Labels)
-	return &c
 }
 
 func copiedEvent(e lease.Event) lease.Event {

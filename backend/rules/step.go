@@ -30,11 +30,20 @@ type Step struct {
 
 // Begin starts a step.
 func Begin(tx Tx) (*Step, error) {
-	state, err := tx.Load()
-	if err != nil {
+	s := new(Step)
+	if err := s.Begin(tx); err != nil {
 		return nil, err
 	}
-	s := &Step{
+	return s, nil
+}
+
+// Begin starts a step in the place of one that is over.
+func (s *Step) Begin(tx Tx) error {
+	state, err := tx.Load()
+	if err != nil {
+		return err
+	}
+	*s = Step{
 		tx: meter{Tx: tx}, counters: state.Counters, config: state.Config,
 		client: state.Client, dates: state.Dates, cover: state.Cover, maxEnds: maxEnds,
 	}
@@ -43,7 +52,7 @@ func Begin(tx Tx) (*Step, error) {
 	}
 	s.now, s.up = state.clock()
 	s.counters.Now = s.now
-	return s, nil
+	return nil
 }
 
 // clock returns the step's time for a reply. It is not shifted by State.Dates.
