@@ -37,7 +37,7 @@ type reservation struct {
 }
 
 func newTokens(a lease.Acquirer, ref lease.Ref, size int) *tokens {
-	t := &tokens{acquirer: a, ref: ref, size: size}
+	t := &tokens{acquirer: a, ref: ref, size: size, notBefore: lease.Clock()}
 	t.calls, t.stop = context.WithCancel(context.Background())
 	return t
 }
