@@ -138,6 +138,9 @@ func either(ctx, end context.Context) (context.Context, func()) {
 		return valued{end, ctx}, func() {}
 	}
 	both, cancel := context.WithCancelCause(ctx)
+	if end.Err() != nil { // at once: AfterFunc takes its time
+		cancel(context.Cause(end))
+	}
 	stop := context.AfterFunc(end, func() { cancel(context.Cause(end)) })
 	return both, func() {
 		stop()
