@@ -108,7 +108,7 @@ func (p *parent) reason() error {
 }
 
 // end ends it all, once, and returns the error with which that was done: it revokes
-// what is granted, and has those who wait ask again.
+// what is granted, and what waits, which is told to ask again.
 func (p *parent) end(why error) error {
 	if !p.over.CompareAndSwap(nil, &why) {
 		return *p.over.Load()
@@ -128,7 +128,6 @@ func (p *parent) end(why error) error {
 		}
 		args.Again = true
 	}
-	p.handle.HintAll()
 	return why
 }
 
@@ -142,6 +141,9 @@ func (s *store) Acquire(ctx context.Context, a backend.AcquireArgs) (backend.Acq
 	}
 	for {
 		reply, err := s.Store.Acquire(ctx, a)
+		if over := s.over.Load(); over != nil { // meanwhile
+			return backend.AcquireReply{}, *over
+		}
 		if err != nil || reply.Outcome != backend.Again {
 			return reply, err
 		}
@@ -166,6 +168,9 @@ func (s *store) Renew(ctx context.Context, a backend.RenewArgs) (backend.RenewRe
 		return backend.RenewReply{}, err
 	}
 	reply, err := s.Store.Renew(ctx, a)
+	if over := s.over.Load(); over != nil { // meanwhile
+		return backend.RenewReply{}, *over
+	}
 	if a.Reserve > 0 && err == nil && reply.Outcome == backend.Done {
 		reply.Tokens, err = s.tokens.pass(ctx, a.Reserve)
 	}

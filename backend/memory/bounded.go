@@ -31,15 +31,6 @@ func NewBounded(b Bounds) *Store {
 	return s
 }
 
-// HintAll hints to all waiters, as if each might now be granted.
-func (s *Store) HintAll() {
-	s.wake.mu.Lock()
-	defer s.wake.mu.Unlock()
-	for _, subscribers := range s.wake.subscribers {
-		hint(subscribers)
-	}
-}
-
 // remember keeps what has ended: of more than there may be, the newest.
 func (n *namespace) remember(r *rules.Record) {
 	if n.bounds == nil {

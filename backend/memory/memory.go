@@ -207,15 +207,11 @@ func (h *hints) send(ids []lease.ID) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, id := range ids {
-		hint(h.subscribers[id])
-	}
-}
-
-func hint(subscribers []chan struct{}) {
-	for _, c := range subscribers {
-		select {
-		case c <- struct{}{}:
-		default: // it already has a hint
+		for _, c := range h.subscribers[id] {
+			select {
+			case c <- struct{}{}:
+			default: // it already has a hint
+			}
 		}
 	}
 }
