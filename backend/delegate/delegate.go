@@ -37,8 +37,7 @@
 // handed out before cannot learn by itself that the parent was released or ended by
 // force: it is valid until its own end.
 //
-// At most 16,384 leases that have ended are remembered, the newest ones, and 32,768
-// events.
+// It remembers at most 16,384 leases that have ended, and 65,536 events: the newest.
 package delegate
 
 import (

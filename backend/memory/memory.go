@@ -1,8 +1,9 @@
 // Package memory is the smallest store there is: plain maps behind a mutex. It
 // is the fake for the tests of programs that use leases, and the oracle that
 // the conformance suite compares other stores with. It keeps nothing across
-// processes and looks at every record for every question; use it for thousands
-// of leases, not for millions.
+// processes. Who is in the way of a request it finds by the paths; for every other
+// question, and for a tree, it looks at all leases and waiters; use it for thousands
+// of them, not for millions.
 package memory
 
 import (
