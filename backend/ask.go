@@ -186,9 +186,9 @@ func (e *engine) send(ctx context.Context, a *attempt, args *AcquireArgs) (Acqui
 	if deadline, limited := bounded.Deadline(); limited {
 		patience = time.Until(deadline)
 	}
-	args.NotAfter = e.clock.notAfter(patience)
 	traced := a.sent
 	a.asked, a.sent = lease.Clock(), true
+	args.NotAfter = e.clock.notAfter(a.asked, patience)
 	reply, err := e.store.Acquire(bounded, *args)
 	e.called(ctx, "acquire", a.asked, err)
 	if err != nil {

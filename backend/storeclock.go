@@ -35,20 +35,23 @@ func (c *storeClock) learn(now time.Time) {
 }
 
 // now returns the estimate, the zero time if there is none.
-func (c *storeClock) now() time.Time {
+func (c *storeClock) now() time.Time { return c.at(lease.Clock()) }
+
+// at returns the estimate at a reading of lease.Clock.
+func (c *storeClock) at(reading time.Duration) time.Time {
 	c.mu.Lock()
 	store, local := c.store, c.local
 	c.mu.Unlock()
 	if store.IsZero() {
 		return store
 	}
-	return store.Add(lease.Clock() - local)
+	return store.Add(reading - local)
 }
 
-// notAfter returns when, by the store's clock, an ask that begins now must have
-// been decided, if its caller waits so long.
-func (c *storeClock) notAfter(patience time.Duration) time.Time {
-	now := c.now()
+// notAfter returns when, by the store's clock, an ask that begins at this reading of
+// lease.Clock must have been decided, if its caller waits so long.
+func (c *storeClock) notAfter(reading, patience time.Duration) time.Time {
+	now := c.at(reading)
 	if now.IsZero() {
 		return now
 	}

@@ -22,6 +22,9 @@ func BenchmarkPair(b *testing.B) {
 			for i := range others {
 				take(b, m, fmt.Sprint("other", i), fmt.Sprint("src/other/", i))
 			}
+			for range maxEnded { // as after a while
+				pair(b, m, "worker", "src/main.go")
+			}
 			b.ReportAllocs()
 			for b.Loop() {
 				pair(b, m, "worker", "src/main.go")

@@ -3,7 +3,6 @@ package delegate_test
 import (
 	"context"
 	"fmt"
-	"log"
 	"sync"
 	"time"
 
@@ -35,15 +34,15 @@ func Example() {
 			file := fmt.Sprintf("src/%d.go", i%2)
 			tasks.Go(func() {
 				r := lease.Request{Holder: fmt.Sprint("task-", i), Claims: lease.Paths(file), TTL: time.Second}
-				l, err := d.Acquire(ctx, r)
+				err := lease.Do(ctx, d, r, func(context.Context, lease.Lease) error {
+					mu.Lock()
+					defer mu.Unlock()
+					done[file]++
+					return nil
+				})
 				if err != nil {
-					log.Print(err)
-					return
+					fmt.Println(err)
 				}
-				defer d.Release(ctx, l.Ref())
-				mu.Lock()
-				defer mu.Unlock()
-				done[file]++
 			})
 		}
 		tasks.Wait()
@@ -54,7 +53,7 @@ func Example() {
 		return nil
 	})
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
 	}
 	// Output:
 	// map[src/0.go:50 src/1.go:50]

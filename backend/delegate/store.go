@@ -33,6 +33,8 @@ type parent struct {
 	until atomic.Int64 // when the parent ends, by this clock, ms
 	cover rules.Cover  // of the step under way; guarded by the namespace
 
+	renewed atomic.Pointer[time.Time] // the parent's ExpiresAt of which until is
+
 	over    atomic.Pointer[error] // why nothing is granted any more; nil while it is
 	handles atomic.Int32          // that are open
 	stop    func() bool           // stops waiting for the end of ctx
@@ -59,7 +61,7 @@ func newStore(ctx context.Context, a lease.Acquirer, held *lease.Held, o *Option
 		return nil, err
 	}
 	p.handle = memory.NewBounded(memory.Bounds{Load: p.load, Config: config, MaxEnded: maxEnded, MaxEvents: maxEvents})
-	p.stop = context.AfterFunc(p.ctx, func() { p.end(p.reason()) })
+	p.stop = context.AfterFunc(p.ctx, func() { _ = p.end(p.reason()) })
 	return &store{p.handle, p}, nil
 }
 
@@ -88,14 +90,18 @@ func (p *parent) follow() error {
 		return p.end(p.reason())
 	}
 	l := p.held.Lease()
-	now, left := lease.Clock(), l.Remaining()
+	left := l.Remaining()
 	switch {
 	case l.ID != p.ref.ID:
 		return p.end(&lease.LostError{Op: "delegate", Ref: p.ref, Err: lease.ErrReplaced, Successor: l.ID})
 	case left <= 0:
 		return p.end(&lease.LostError{Op: "delegate", Ref: p.ref, Err: lease.ErrExpired})
 	}
-	p.until.Store(p.at(now + left).UnixMilli())
+	if r := p.renewed.Load(); r == nil || !r.Equal(l.ExpiresAt) {
+		p.until.Store(p.at(lease.Clock() + l.Remaining()).UnixMilli())
+		at := l.ExpiresAt
+		p.renewed.Store(&at)
+	}
 	return nil
 }
 

@@ -49,8 +49,8 @@ var delegated = group{
 			"if false {",
 			"TheParentMayBeNamed"},
 		{"renewals of the lease above count", "delegate/store.go",
-			"\tp.until.Store(p.at(now + left).UnixMilli())",
-			"\tp.until.CompareAndSwap(0, p.at(now+left).UnixMilli())",
+			"r == nil || !r.Equal(l.ExpiresAt) {",
+			"r == nil {",
 			"RenewalsOfTheParentCount"},
 	},
 }
