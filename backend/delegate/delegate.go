@@ -37,7 +37,7 @@
 // handed out before cannot learn by itself that the parent was released or ended by
 // force: it is valid until its own end.
 //
-// It remembers at most 16,384 leases that have ended, and 65,536 events: the newest.
+// It remembers at most 4,096 leases that have ended, and 65,536 events: the newest.
 package delegate
 
 import (
@@ -64,7 +64,7 @@ type Options struct {
 
 const (
 	defaultTokenBlock = 1 << 16
-	maxEnded          = 1 << 14
+	maxEnded          = 1 << 12
 	maxEvents         = 1 << 15
 )
 

@@ -79,7 +79,8 @@ func (s *Step) arrive(a backend.AcquireArgs) (backend.AcquireReply, error) {
 			return backend.AcquireReply{Outcome: backend.OverQuota}, err
 		}
 	}
-	r := &Record{
+	r := s.blank()
+	*r = Record{
 		ID: q.ID, Holder: q.Holder, Claims: q.Claims, Labels: q.Labels, TTL: q.TTL.Milliseconds(),
 		MaxRenewals: q.MaxRenewals, Priority: q.Priority, Distinct: q.Distinct, Replace: q.Replace, Parent: q.Parent,
 		Attempts: a.Attempt, Arrival: s.counters.Arrivals + 1, Key: s.now - a.HeadStart.Milliseconds(),

@@ -26,6 +26,15 @@ type Step struct {
 	changes []change             // what may let waiters be granted
 	tested  int                  // how many of those it has tested
 	passed  map[lease.Claim]bool // claims of which it has woken a waiter untested
+	arrived Record               // the first request that arrives
+}
+
+// blank returns a record to be filled in.
+func (s *Step) blank() *Record {
+	if s.arrived.ID == "" {
+		return &s.arrived
+	}
+	return new(Record)
 }
 
 // Begin starts a step.
