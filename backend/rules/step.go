@@ -26,15 +26,20 @@ type Step struct {
 	changes []change             // what may let waiters be granted
 	tested  int                  // how many of those it has tested
 	passed  map[lease.Claim]bool // claims of which it has woken a waiter untested
-	arrived Record               // the first request that arrives
+	spare   *Record              // that nobody uses; nil if there is none
+	arrived *Record              // the first request that arrived
 }
 
 // blank returns a record to be filled in.
 func (s *Step) blank() *Record {
-	if s.arrived.ID == "" {
-		return &s.arrived
+	r := s.spare
+	if s.spare = nil; r == nil {
+		r = new(Record)
 	}
-	return new(Record)
+	if s.arrived == nil {
+		s.arrived = r
+	}
+	return r
 }
 
 // Begin starts a step.
@@ -46,14 +51,19 @@ func Begin(tx Tx) (*Step, error) {
 	return s, nil
 }
 
-// Begin starts a step in the place of one that is over.
+// Begin starts a step in the place of one that is over, and of whose records the
+// transaction keeps none.
 func (s *Step) Begin(tx Tx) error {
 	state, err := tx.Load()
 	if err != nil {
 		return err
 	}
+	spare := s.arrived
+	if spare == nil {
+		spare = s.spare
+	}
 	*s = Step{
-		tx: meter{Tx: tx}, counters: state.Counters, config: state.Config,
+		spare: spare, tx: meter{Tx: tx}, counters: state.Counters, config: state.Config,
 		client: state.Client, dates: state.Dates, cover: state.Cover, maxEnds: maxEnds,
 	}
 	if state.MaxEnds > 0 {
