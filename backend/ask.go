@@ -172,9 +172,9 @@ func (e *engine) send(ctx context.Context, a *attempt, args *AcquireArgs) (Acqui
 	if deadline, limited := a.askDeadline(); limited {
 		// One that is later than the caller's own costs nothing.
 		if own, ok := ctx.Deadline(); !ok || own.After(deadline) {
-			var cancel context.CancelFunc
-			bounded, cancel = context.WithDeadline(ctx, deadline)
-			defer cancel()
+			limited := &lazyContext{values: ctx, end: ctx, until: deadline}
+			defer limited.stop()
+			bounded = limited
 		}
 	}
 	if a.queued != nil {
@@ -186,9 +186,9 @@ func (e *engine) send(ctx context.Context, a *attempt, args *AcquireArgs) (Acqui
 	if deadline, limited := bounded.Deadline(); limited {
 		patience = time.Until(deadline)
 	}
-	args.NotAfter = e.clock.notAfter(patience)
 	traced := a.sent
 	a.asked, a.sent = lease.Clock(), true
+	args.NotAfter = e.clock.notAfter(a.asked, patience)
 	reply, err := e.store.Acquire(bounded, *args)
 	e.called(ctx, "acquire", a.asked, err)
 	if err != nil {

@@ -23,7 +23,7 @@ var errShut = fmt.Errorf("%w before the store answered", lease.ErrClosed)
 // engine is the lease.Manager over a Store. See the files: validate.go (normal
 // form), config.go (the copy of the configuration), storeclock.go (an estimate of
 // the store's clock), ask.go (one ask), acquire.go and wait.go (the loop around
-// it), attempts.go and withdraw.go (taking back), hold.go (Renew and Release),
+// it), attempts.go and withdraw.go (taking back), hold.go (Renew and Release), tokens.go,
 // list.go, watch.go, admin.go, sweep.go (in the background), inflight.go (Close).
 type engine struct {
 	store    Store
@@ -122,9 +122,12 @@ func (e *engine) enter(ctx context.Context, op string) (call context.Context, le
 	if ctx.Value(boundTo{}) == e {
 		return ctx, e.leave, nil
 	}
-	call, stop := either(ctx, e.ending)
-	return call, func() {
-		stop()
+	if ctx.Done() == nil {
+		return valued{e.ending, ctx}, e.leave, nil
+	}
+	both := &lazyContext{values: ctx, end: e.ending}
+	return both, func() {
+		both.stop()
 		e.inflight.leave()
 	}, nil
 }
@@ -135,6 +138,9 @@ func either(ctx, end context.Context) (context.Context, func()) {
 		return valued{end, ctx}, func() {}
 	}
 	both, cancel := context.WithCancelCause(ctx)
+	if end.Err() != nil { // at once: AfterFunc takes its time
+		cancel(context.Cause(end))
+	}
 	stop := context.AfterFunc(end, func() { cancel(context.Cause(end)) })
 	return both, func() {
 		stop()

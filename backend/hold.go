@@ -143,9 +143,9 @@ func (e *engine) releaseBy(ctx context.Context, args ReleaseArgs, until time.Tim
 	if deadline, ok := ctx.Deadline(); ok && ctx.Err() == nil && deadline.Before(until) {
 		first = deadline
 	}
-	bounded, cancel := context.WithDeadline(e.last, first)
-	defer cancel()
-	reply, err := e.release(valued{bounded, context.WithoutCancel(ctx)}, args)
+	bounded := &lazyContext{values: context.WithoutCancel(ctx), end: e.last, until: first}
+	defer bounded.stop()
+	reply, err := e.release(bounded, args)
 	switch {
 	case err == nil && reply.Outcome == Gone:
 		return e.lost(ctx, op, args.Ref, reply.End)

@@ -76,7 +76,7 @@ type Observer struct {
 	Configured func(ctx context.Context, c lease.Config)
 
 	// StoreCall: a call of the store has returned. op is one of [StoreOps];
-	// SetLabels is a "renew" of the store.
+	// SetLabels and ReserveTokens are a "renew" of the store.
 	StoreCall func(ctx context.Context, op string, took time.Duration, err error)
 }
 

@@ -41,8 +41,9 @@ type Store interface {
 	// Bounds/FirstBlockerOnly; Request.Parent: Sublease; Stale: Config]
 	Acquire(ctx context.Context, args AcquireArgs) (AcquireReply, error)
 
-	// Renew moves a lease's expiry, or changes its labels. [Renew; args.Op:
-	// Renew/Repeated, Repeated/RenewalOvertaken; args.Relabel: Labels]
+	// Renew moves a lease's expiry, changes its labels, or reserves tokens for its
+	// holder. [Renew; args.Op: Renew/Repeated, Repeated/RenewalOvertaken;
+	// args.Relabel: Labels; args.Reserve: Tokens]
 	Renew(ctx context.Context, args RenewArgs) (RenewReply, error)
 
 	// Release ends a lease by its Ref. [Release; wakes: Handover/ByRelease;
@@ -193,7 +194,8 @@ type AcquireReply struct {
 	Config  *lease.Config // Stale: the current one
 }
 
-// RenewArgs asks for a later expiry (or, with TTL, any), or for other labels.
+// RenewArgs asks for a later expiry (or, with TTL, any), for other labels, or for
+// tokens.
 type RenewArgs struct {
 	Ref    lease.Ref
 	TTL    time.Duration // 0: the lease's own, and never backwards
@@ -204,6 +206,12 @@ type RenewArgs struct {
 	// event KindRelabelled.
 	Relabel bool
 	Labels  map[string]string
+
+	// Reserve > 0 asks for so many tokens that nobody else is given: newer than all
+	// that were handed out or reserved before, older than all that will be. Nothing
+	// else changes, and nothing but Ref and Reserve means anything. Repeated, it
+	// reserves others.
+	Reserve int
 
 	// Op names this call and orders it: calls made later have a greater Op, as
 	// text. The store keeps the greatest that was applied to the lease. The same
@@ -216,11 +224,12 @@ type RenewArgs struct {
 
 // RenewReply answers a RenewArgs.
 type RenewReply struct {
-	Outcome   Outcome       // Done, Gone, LimitHit, TooLong, Stale, Overtaken
-	Now       time.Time     // the store's clock in this step
-	Lease     lease.Lease   // Done, Overtaken: as it now is
-	Remaining time.Duration // until the expiry, by the store's clock, now
-	Op        string        // Overtaken: the greatest that was applied
+	Outcome   Outcome          // Done, Gone, LimitHit, TooLong, Stale, Overtaken
+	Now       time.Time        // the store's clock in this step
+	Lease     lease.Lease      // Done, Overtaken: as it now is
+	Remaining time.Duration    // until the expiry, by the store's clock, now
+	Op        string           // Overtaken: the greatest that was applied
+	Tokens    lease.TokenBlock // Done, of Reserve: those that were reserved; Lease and Remaining are not set
 	End       End
 	Config    *lease.Config
 }

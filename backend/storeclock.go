@@ -6,7 +6,6 @@ import (
 	"math/rand/v2"
 	"strconv"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/leasekit/leasekit/lease"
@@ -20,34 +19,39 @@ const longestAsk = time.Minute
 // storeClock is a lower estimate of the store's clock: what the newest reply
 // said, and the time since that reply came.
 type storeClock struct {
-	newest atomic.Pointer[reading]
-}
-
-type reading struct {
-	store time.Time     // the store's clock, in the step that the reply is of
+	mu    sync.Mutex
+	store time.Time     // the store's clock, in the step that the newest reply is of; zero before the first
 	local time.Duration // lease.Clock when the reply came
 }
 
 // learn takes in what a reply said.
 func (c *storeClock) learn(now time.Time) {
 	if !now.IsZero() {
-		c.newest.Store(&reading{store: now, local: lease.Clock()})
+		local := lease.Clock()
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.store, c.local = now, local
 	}
 }
 
 // now returns the estimate, the zero time if there is none.
-func (c *storeClock) now() time.Time {
-	r := c.newest.Load()
-	if r == nil {
-		return time.Time{}
+func (c *storeClock) now() time.Time { return c.at(lease.Clock()) }
+
+// at returns the estimate at a reading of lease.Clock.
+func (c *storeClock) at(reading time.Duration) time.Time {
+	c.mu.Lock()
+	store, local := c.store, c.local
+	c.mu.Unlock()
+	if store.IsZero() {
+		return store
 	}
-	return r.store.Add(lease.Clock() - r.local)
+	return store.Add(reading - local)
 }
 
-// notAfter returns when, by the store's clock, an ask that begins now must have
-// been decided, if its caller waits so long.
-func (c *storeClock) notAfter(patience time.Duration) time.Time {
-	now := c.now()
+// notAfter returns when, by the store's clock, an ask that begins at this reading of
+// lease.Clock must have been decided, if its caller waits so long.
+func (c *storeClock) notAfter(reading, patience time.Duration) time.Time {
+	now := c.at(reading)
 	if now.IsZero() {
 		return now
 	}

@@ -119,6 +119,7 @@ func cases() []testCase {
 		cancelCases,
 		lostReplyCases,
 		fencingCases,
+		tokenCases,
 		clockCases,
 		clockLoadCases,
 		lateCases,

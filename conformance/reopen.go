@@ -95,6 +95,13 @@ var reopenCases = []testCase{
 		h.free("f")
 		h.counts(1, 0)
 	}},
+	{"Reopen/Tokens", "tokens that were reserved before the store was reopened are never handed out, nor reserved again", func(h *harness) {
+		held := h.hold("a", lease.Paths("f"))
+		before := h.reserve(held, lease.MaxTokenBlock)
+		h.reopen()
+		require.Greater(h, h.hold("b", lease.Paths("g")).Token, before.Last)
+		require.Greater(h, h.reserve(held, 10).First, before.Last)
+	}},
 	{"Reopen/Attempts", "after the store was reopened a request is still taken back when the last of its attempts is withdrawn, and not before", func(h *harness) {
 		h.hold("c", lease.Paths("f"))
 		d := h.direct()

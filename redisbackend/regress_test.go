@@ -59,7 +59,7 @@ func TestRestoredBackup(t *testing.T) {
 	server := redistest.Single(t)
 	client := server.Client()
 	m := manage(t, client, nil)
-	_, err := m.TryAcquire(t.Context(), request("a", "f"))
+	held, err := m.TryAcquire(t.Context(), request("a", "f"))
 	require.NoError(t, err)
 	const key = "leasekit:{default}:state"
 	backup, err := client.Dump(t.Context(), key).Result()
@@ -69,6 +69,8 @@ func TestRestoredBackup(t *testing.T) {
 
 	require.NoError(t, client.RestoreReplace(t.Context(), key, 0, backup).Err())
 	_, err = m.TryAcquire(t.Context(), request("a", "h"))
+	require.ErrorIs(t, err, lease.ErrRegressed)
+	_, err = lease.ReserveTokens(t.Context(), m, held.Ref(), 1)
 	require.ErrorIs(t, err, lease.ErrRegressed)
 	require.NoError(t, redisbackend.Acknowledge(t.Context(), client, nil))
 	_, err = m.TryAcquire(t.Context(), request("a", "h"))

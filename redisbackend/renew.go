@@ -2,6 +2,7 @@ package redisbackend
 
 import (
 	"context"
+	"strconv"
 
 	"github.com/leasekit/leasekit/backend"
 	"github.com/leasekit/leasekit/lease"
@@ -9,6 +10,9 @@ import (
 
 // Renew implements [backend.Store].
 func (s *Store) Renew(ctx context.Context, a backend.RenewArgs) (backend.RenewReply, error) {
+	if a.Reserve > 0 {
+		return s.reserve(ctx, a)
+	}
 	var r reply
 	var err error
 	if a.Relabel {
@@ -34,6 +38,25 @@ func (s *Store) Renew(ctx context.Context, a backend.RenewArgs) (backend.RenewRe
 	case backend.Stale:
 		c := r.config()
 		reply.Config = &c
+	}
+	return reply, r.err()
+}
+
+// reserve reserves tokens.
+func (s *Store) reserve(ctx context.Context, a backend.RenewArgs) (backend.RenewReply, error) {
+	r, err := s.doKnowing(ctx, "reserve", func() []any {
+		return []any{string(a.Ref.ID), s.seen.encode(0), a.Ref.Holder, formatToken(a.Ref.Token), strconv.Itoa(a.Reserve)}
+	})
+	if err != nil {
+		return backend.RenewReply{}, err
+	}
+	reply := backend.RenewReply{Outcome: r.known(), Now: moment(r.now)}
+	switch reply.Outcome {
+	case backend.Done:
+		reply.Tokens.Last = lease.Token(r.uint(1))
+		reply.Tokens.First = reply.Tokens.Last - lease.Token(a.Reserve) + 1
+	case backend.Gone:
+		reply.End = r.end()
 	}
 	return reply, r.err()
 }

@@ -29,6 +29,13 @@ func (t *transaction) writeClient() error {
 	return t.Exec(`INSERT INTO lease_clients (namespace, client) VALUES (?, ?) ON CONFLICT DO NOTHING`, t.namespace, t.store.client.Name())
 }
 
+// others are the handles in lease_clients. The poller keeps them, until it notices
+// that the file has changed.
+type others struct {
+	known   bool
+	clients []string
+}
+
 const (
 	passTimeout = time.Second // for one look at who is gone
 	passLimit   = 100         // waiters that a step passes
@@ -41,14 +48,18 @@ const (
 func (s *Store) passGone() {
 	ctx, cancel := context.WithTimeout(s.closing, passTimeout)
 	defer cancel()
-	clients, err := column[string](ctx, s, `SELECT client FROM lease_clients WHERE namespace = ?`, s.namespace)
-	if err != nil {
-		return // until the next look, as after each error here
+	if !s.others.known {
+		clients, err := column[string](ctx, s, `SELECT client FROM lease_clients WHERE namespace = ?`, s.namespace)
+		if err != nil {
+			return // until the next look, as after each error here
+		}
+		s.others = others{known: true, clients: clients}
 	}
-	for _, client := range clients {
+	for _, client := range s.others.clients {
 		if !s.client.Gone(client) {
 			continue
 		}
+		s.others.known = false
 		waiters, err := column[lease.ID](ctx, s, `SELECT DISTINCT l.id FROM lease_claims c CROSS JOIN leases l ON l.arrival = c.arrival
 			WHERE c.namespace = ? AND c.waiting = 1 AND l.client = ? LIMIT ?`, s.namespace, client, passLimit)
 		if err != nil {

@@ -91,6 +91,7 @@ type Store struct {
 
 	client    *sqlitedb.Client // what other processes know this handle by
 	listed    atomic.Bool      // the client is in lease_clients
+	others    others           // the poller's
 	clock     reader
 	newest    atomic.Uint64                // the highest token counter that was read
 	seenWakes atomic.Int64                 // the newest leases.woken that was passed on
@@ -316,6 +317,7 @@ const hintsAfter = `SELECT id, woken FROM leases INDEXED BY leases_woken WHERE n
 
 // noticed wakes the waiters of this process that another one has hinted at.
 func (s *Store) noticed() {
+	s.others.known = false
 	seen := s.seenWakes.Load()
 	newest := seen
 	var ids []lease.ID

@@ -1,8 +1,9 @@
 // Package memory is the smallest store there is: plain maps behind a mutex. It
 // is the fake for the tests of programs that use leases, and the oracle that
 // the conformance suite compares other stores with. It keeps nothing across
-// processes and looks at every record for every question; use it for thousands
-// of leases, not for millions.
+// processes. Who is in the way of a request it finds by the paths; for every other
+// question, and for a tree, it looks at all leases and waiters; use it for thousands
+// of them, not for millions.
 package memory
 
 import (
@@ -45,7 +46,7 @@ type Store struct {
 func NewStore() *Store {
 	return (&Store{
 		namespace: &namespace{
-			config: defaultConfig(), records: map[lease.ID]*rules.Record{}, buried: map[string]int64{}, closed: map[string]bool{},
+			config: defaultConfig(), records: map[lease.ID]*rules.Record{}, open: newIndex(), buried: map[string]int64{}, closed: map[string]bool{},
 		},
 		mu:   new(sync.Mutex),
 		wake: &hints{subscribers: map[lease.ID][]chan struct{}{}},
@@ -73,14 +74,16 @@ func defaultConfig() lease.Config {
 func do[T any](s *Store, f func(*rules.Step) (T, error)) (T, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	tx := &transaction{namespace: s.namespace, client: s.client}
-	st, err := rules.Begin(tx)
-	if err != nil {
+	tx := &s.tx
+	*tx = transaction{namespace: s.namespace, client: s.client}
+	if err := s.step.Begin(tx); err != nil {
 		var zero T
 		return zero, err
 	}
-	reply, err := f(st)
-	s.wake.send(tx.woken)
+	reply, err := f(&s.step)
+	if len(tx.woken) > 0 {
+		s.wake.send(tx.woken)
+	}
 	return reply, err
 }
 

@@ -11,7 +11,7 @@ import (
 type view struct{ *transaction }
 
 func (v view) Page(q lease.Query, after int64, limit int) ([]*rules.Record, error) {
-	return v.pick(limit, arrival, func(r *rules.Record) bool { return r.Arrival > after && backend.Matches(q, r.Lease()) })
+	return pick(v.records, limit, arrival, func(r *rules.Record) bool { return r.Arrival > after && backend.Matches(q, r.Lease()) })
 }
 
 func (v view) Events(q lease.Query, last lease.Seq, limit int) ([]lease.Event, error) {

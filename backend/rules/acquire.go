@@ -79,11 +79,19 @@ func (s *Step) arrive(a backend.AcquireArgs) (backend.AcquireReply, error) {
 			return backend.AcquireReply{Outcome: backend.OverQuota}, err
 		}
 	}
-	r := &Record{
+	r := s.blank()
+	*r = Record{
 		ID: q.ID, Holder: q.Holder, Claims: q.Claims, Labels: q.Labels, TTL: q.TTL.Milliseconds(),
 		MaxRenewals: q.MaxRenewals, Priority: q.Priority, Distinct: q.Distinct, Replace: q.Replace, Parent: q.Parent,
 		Attempts: a.Attempt, Arrival: s.counters.Arrivals + 1, Key: s.now - a.HeadStart.Milliseconds(),
 		Created: s.now, Updated: s.now,
+	}
+	if s.cover != nil {
+		for _, c := range r.Claims {
+			if !s.cover.contains(c) {
+				return backend.AcquireReply{Outcome: backend.BadParent, Problem: notWithin(c)}, nil
+			}
+		}
 	}
 	problem, end, err := s.placeUnder(r)
 	switch {
@@ -126,11 +134,13 @@ func (s *Step) placeUnder(r *Record) (problem string, end backend.End, err error
 	}
 	for _, c := range r.Claims {
 		if !parent.covers(c) {
-			return fmt.Sprintf("%s is not within its claims", c), end, nil
+			return notWithin(c), end, nil
 		}
 	}
 	return "", end, nil
 }
+
+func notWithin(c lease.Claim) string { return fmt.Sprintf("%s is not within its claims", c) }
 
 // overQuota reports whether one more lease or waiter of the holder is too many.
 // What the request would replace does not count.
@@ -161,7 +171,7 @@ func (s *Step) decide(r *Record, a backend.AcquireArgs, first, changed bool) (ba
 		return backend.AcquireReply{}, err
 	}
 	switch {
-	case s.full():
+	case s.full(), s.cover.spent() && !block.any():
 		if changed && !first {
 			err = s.tx.Update(r, r.Status)
 		}
@@ -204,22 +214,22 @@ func (s *Step) decide(r *Record, a backend.AcquireArgs, first, changed bool) (ba
 // is, each nil if r names none. If one of them has ended, so does r, as that
 // did.
 func (s *Step) named(r *Record, first bool) (old, parent *Record, end backend.End, err error) {
-	for _, of := range []struct {
-		ref  lease.Ref
-		into **Record
-	}{{r.Replace, &old}, {r.Parent, &parent}} {
-		if of.ref.ID == "" {
-			continue
-		}
-		if *of.into, end, err = s.referred(of.ref); err != nil {
-			return nil, nil, end, err
-		}
-		if end.Err != nil {
-			if !first {
-				err = s.fail(r, *of.into, end)
-			}
-			return nil, nil, end, err
-		}
+	if old, end, err = s.namedBy(r, r.Replace, first); err != nil || end.Err != nil {
+		return nil, nil, end, err
+	}
+	if parent, end, err = s.namedBy(r, r.Parent, first); err != nil || end.Err != nil {
+		return nil, nil, end, err
 	}
 	return old, parent, end, nil
+}
+
+func (s *Step) namedBy(r *Record, ref lease.Ref, first bool) (*Record, backend.End, error) {
+	if ref.ID == "" {
+		return nil, backend.End{}, nil
+	}
+	named, end, err := s.referred(ref)
+	if err == nil && end.Err != nil && !first {
+		err = s.fail(r, named, end)
+	}
+	return named, end, err
 }

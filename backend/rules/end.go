@@ -45,7 +45,7 @@ func (s *Step) dropExpired(rs []*Record) ([]*Record, error) {
 
 func (s *Step) dropIfOver(r *Record) (bool, error) {
 	switch {
-	case s.ended[r.ID]: // together with another one
+	case s.ended.has(r.ID): // together with another one
 		return true, nil
 	case r.Over(s.now):
 		return true, s.expire(r)
@@ -61,7 +61,7 @@ func (s *Step) dropIfOver(r *Record) (bool, error) {
 	if err != nil || end.Err == nil {
 		return false, err
 	}
-	if s.ended[r.ID] {
+	if s.ended.has(r.ID) {
 		return true, nil
 	}
 	return true, s.fail(r, parent, end)
@@ -89,13 +89,10 @@ func (s *Step) end(r *Record, status lease.Status, why lease.EndReason, kind lea
 }
 
 func (s *Step) endBy(r *Record, status lease.Status, why lease.EndReason, kind lease.Kind, at int64, actor, reason string) error {
-	if s.ended[r.ID] {
+	if s.ended.has(r.ID) {
 		return nil
 	}
-	if s.ended == nil {
-		s.ended = map[lease.ID]bool{}
-	}
-	s.ended[r.ID] = true
+	s.ended.add(r.ID)
 	s.ends++
 	was, c := r.Status, change{holder: r.Holder, claims: r.Claims}
 	if was == lease.Pending {
@@ -108,7 +105,7 @@ func (s *Step) endBy(r *Record, status lease.Status, why lease.EndReason, kind l
 	if r.Parent.ID != "" {
 		s.counters.Subleases--
 	}
-	s.changes = append(s.changes, c)
+	s.changed(c)
 	r.end(status, why)
 	r.Updated, r.Ended = s.now, at
 	if err := s.tx.Update(r, was); err != nil {

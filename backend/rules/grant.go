@@ -17,13 +17,13 @@ func (s *Step) enqueue(r *Record) error {
 	if err := s.put(r); err != nil {
 		return err
 	}
-	s.changes = append(s.changes, change{holder: r.Holder, joined: r})
+	s.changed(change{holder: r.Holder, joined: r})
 	return s.record(lease.KindQueued, s.now, r, "", "")
 }
 
 // put stores a request that arrives. Its ID may be that of one that has ended.
 func (s *Step) put(r *Record) error {
-	delete(s.ended, r.ID)
+	s.ended.remove(r.ID)
 	return s.tx.Put(r)
 }
 
@@ -60,9 +60,11 @@ func (s *Step) grant(r, old, parent *Record, first bool) error {
 			return err
 		}
 	}
-	s.counters.Token = max(s.counters.Token+1, lease.Token(s.now)*tokensPerMilli)
+	if s.counters.Token = s.nextToken(); s.cover != nil {
+		s.counters.Token = s.cover.Token
+	}
 	r.Token, r.Status, r.Client = s.counters.Token, lease.Active, ""
-	r.Granted, r.Updated, r.Deadline = s.now, s.now, within(s.up+r.TTL, parent)
+	r.Granted, r.Updated, r.Deadline = s.now, s.now, s.within(s.up+r.TTL, parent)
 	var err error
 	if first {
 		s.counters.Arrivals++
@@ -77,7 +79,7 @@ func (s *Step) grant(r, old, parent *Record, first bool) error {
 	if err != nil {
 		return err
 	}
-	s.changes = append(s.changes, change{holder: r.Holder, joined: r})
+	s.changed(change{holder: r.Holder, joined: r})
 	return s.record(lease.KindGranted, s.now, r, "", "")
 }
 
@@ -85,8 +87,16 @@ func (s *Step) grant(r, old, parent *Record, first bool) error {
 // after a store lost its newest ones (a failover, a restored backup).
 const tokensPerMilli = 1024
 
-// within returns a deadline that is not after the parent's.
-func within(deadline int64, parent *Record) int64 {
+// nextToken returns the token that is next.
+func (s *Step) nextToken() lease.Token {
+	return max(s.counters.Token+1, lease.Token(s.now)*tokensPerMilli)
+}
+
+// within returns a deadline that is not after the parent's, nor that of the cover.
+func (s *Step) within(deadline int64, parent *Record) int64 {
+	if s.cover != nil {
+		deadline = min(deadline, s.cover.Until)
+	}
 	if parent == nil {
 		return deadline
 	}

@@ -36,10 +36,7 @@ func (s *Step) addBlocker(b *blocked, r, blocker *Record) {
 // blockedReply tells what is in the way; all says whether that is known to be
 // complete. A sub-lease's wait ends with its parent.
 func (s *Step) blockedReply(o backend.Outcome, b *blocked, all bool, parent *Record) backend.AcquireReply {
-	retry := b.latest
-	if parent != nil {
-		retry = min(retry, parent.Deadline)
-	}
+	retry := s.within(b.latest, parent)
 	reply := backend.AcquireReply{Outcome: o, RetryAfter: span(retry - s.now)}
 	if all {
 		reply.Blockers, reply.Count = b.list, b.count

@@ -7,6 +7,9 @@ import (
 
 // Renew is [backend.Store.Renew] as one step.
 func (s *Step) Renew(a backend.RenewArgs) (backend.RenewReply, error) {
+	if a.Reserve > 0 {
+		return s.reserve(a)
+	}
 	if c := s.stale(a.ConfigVersion); c != nil {
 		return backend.RenewReply{Outcome: backend.Stale, Config: c, Now: s.clock()}, nil
 	}
@@ -47,9 +50,9 @@ func (s *Step) renew(a backend.RenewArgs) (backend.RenewReply, error) {
 	}
 	before := r.Deadline
 	if ttl > 0 {
-		r.Deadline = within(s.up+ttl, parent)
+		r.Deadline = s.within(s.up+ttl, parent)
 	} else {
-		r.Deadline = max(r.Deadline, within(s.up+r.TTL, parent))
+		r.Deadline = max(r.Deadline, s.within(s.up+r.TTL, parent))
 	}
 	r.Renewals++
 	r.RenewOp, r.Updated = a.Op, s.now
@@ -86,7 +89,29 @@ func (s *Step) renewed(r *Record, o backend.Outcome) (backend.RenewReply, error)
 		reply.Op = r.RenewOp
 	}
 	var err error
-	reply.Lease.Contention, err = contention(s.tx, r, s.counters.Waiting, s.now)
+	reply.Lease.Contention, err = contention(&s.tx, r, s.counters.Waiting, s.now)
 	reply.Lease = shifted(reply.Lease, s.dates)
+	return reply, err
+}
+
+// reserve gives the holder of a lease the next tokens. That is no change of the
+// lease, and no event: a gap in the tokens means nothing.
+func (s *Step) reserve(a backend.RenewArgs) (backend.RenewReply, error) {
+	reply := backend.RenewReply{Outcome: backend.Gone, Now: s.clock()}
+	r, end, err := s.referred(a.Ref)
+	if err == nil && end.Err == nil {
+		reply.Outcome = backend.Done
+		if s.cover == nil { // else they are to be reserved where that is
+			reply.Tokens.First = s.nextToken()
+			reply.Tokens.Last = reply.Tokens.First + lease.Token(a.Reserve) - 1
+			s.counters.Token = reply.Tokens.Last
+		}
+		// Written back as it is: a transaction that changes no record may not be saved.
+		err = s.tx.Update(r, r.Status)
+	}
+	reply.End = end
+	if err == nil {
+		err = s.wake()
+	}
 	return reply, err
 }

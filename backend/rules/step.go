@@ -10,39 +10,68 @@ import (
 // Step runs operations in one transaction, at one moment of the store's clock.
 // It is not safe for concurrent use.
 type Step struct {
-	tx       *meter
+	tx       meter
 	counters *Counters
 	config   lease.Config
 	client   string
 	dates    time.Duration
+	cover    *Cover
 	now      int64 // the store's clock, ms, rounded down: what is over is judged by it
 	up       int64 // the same, rounded up: what is granted lasts from it
 
 	maxEnds int
 	ends    int                  // how many leases and waiters it has ended
-	ended   map[lease.ID]bool    // which
+	ended   idSet                // which
 	gone    map[string]bool      // answers of Tx.Gone
 	changes []change             // what may let waiters be granted
 	tested  int                  // how many of those it has tested
 	passed  map[lease.Claim]bool // claims of which it has woken a waiter untested
+	spare   *Record              // that nobody uses; nil if there is none
+	arrived *Record              // the first request that arrived
+}
+
+// blank returns a record to be filled in.
+func (s *Step) blank() *Record {
+	r := s.spare
+	if s.spare = nil; r == nil {
+		r = new(Record)
+	}
+	if s.arrived == nil {
+		s.arrived = r
+	}
+	return r
 }
 
 // Begin starts a step.
 func Begin(tx Tx) (*Step, error) {
-	state, err := tx.Load()
-	if err != nil {
+	s := new(Step)
+	if err := s.Begin(tx); err != nil {
 		return nil, err
 	}
-	s := &Step{
-		tx: &meter{Tx: tx}, counters: state.Counters, config: state.Config,
-		client: state.Client, dates: state.Dates, maxEnds: maxEnds,
+	return s, nil
+}
+
+// Begin starts a step in the place of one that is over, and of whose records the
+// transaction keeps none.
+func (s *Step) Begin(tx Tx) error {
+	state, err := tx.Load()
+	if err != nil {
+		return err
+	}
+	spare := s.arrived
+	if spare == nil {
+		spare = s.spare
+	}
+	*s = Step{
+		spare: spare, tx: meter{Tx: tx}, counters: state.Counters, config: state.Config,
+		client: state.Client, dates: state.Dates, cover: state.Cover, maxEnds: maxEnds,
 	}
 	if state.MaxEnds > 0 {
 		s.maxEnds = min(s.maxEnds, state.MaxEnds)
 	}
 	s.now, s.up = state.clock()
 	s.counters.Now = s.now
-	return s, nil
+	return nil
 }
 
 // clock returns the step's time for a reply. It is not shifted by State.Dates.
@@ -160,4 +189,30 @@ func shiftedTime(t time.Time, d time.Duration) time.Time {
 		return t
 	}
 	return t.Add(d)
+}
+
+// idSet is a set of IDs, mostly of one. The zero value is empty.
+type idSet struct {
+	first lease.ID
+	more  map[lease.ID]bool
+}
+
+func (s *idSet) has(id lease.ID) bool { return s.first == id || s.more[id] }
+
+func (s *idSet) add(id lease.ID) {
+	switch {
+	case s.first == "":
+		s.first = id
+		return
+	case s.more == nil:
+		s.more = map[lease.ID]bool{}
+	}
+	s.more[id] = true
+}
+
+func (s *idSet) remove(id lease.ID) {
+	if s.first == id {
+		s.first = ""
+	}
+	delete(s.more, id)
 }

@@ -13,7 +13,7 @@ func (s *Step) Sweep(limit int) (backend.SweepReply, error) {
 		return reply, err
 	}
 	for _, r := range due {
-		if s.ended[r.ID] { // together with another one
+		if s.ended.has(r.ID) { // together with another one
 			continue
 		}
 		if r.Status == lease.Active {

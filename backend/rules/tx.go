@@ -133,7 +133,26 @@ type State struct {
 
 	// Dates is what is added to the store's clock to show it to people.
 	Dates time.Duration
+
+	// Cover is the lease under which all of the namespace lies, if it is a part of
+	// another one (package delegate); nil if it is not.
+	Cover *Cover
 }
+
+// Cover is a lease of another namespace. All claims lie within its claims, and no
+// lease lasts longer.
+type Cover struct {
+	Claims []lease.Claim
+	Until  int64       // its end by the store's clock, ms
+	Token  lease.Token // of what the step grants, greater than Counters.Token; 0: none is left, and the step replies Again
+}
+
+func (c *Cover) contains(claim lease.Claim) bool {
+	return slices.ContainsFunc(c.Claims, func(p lease.Claim) bool { return contains(p, claim) })
+}
+
+// spent reports whether no token is left.
+func (c *Cover) spent() bool { return c != nil && c.Token == 0 }
 
 // clock returns the time of a step in milliseconds, rounded down and up: the
 // reading, but never below what was used before.

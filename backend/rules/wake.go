@@ -19,6 +19,13 @@ type change struct {
 	joined *Record
 }
 
+// changed takes note of a change, if anybody waits.
+func (s *Step) changed(c change) {
+	if s.counters.Waiting > 0 {
+		s.changes = append(s.changes, c)
+	}
+}
+
 // wake hints every waiter that this step has made grantable.
 func (s *Step) wake() error {
 	for len(s.changes) > 0 && s.counters.Waiting > 0 {

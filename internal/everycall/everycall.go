@@ -23,9 +23,13 @@ func Of(m lease.Manager, r lease.Request, ref lease.Ref) map[string]func(context
 		"History":    func(ctx context.Context) error { return last(m.History(ctx, lease.Query{})) },
 		"Watch":      func(ctx context.Context) error { return last(m.Watch(ctx, lease.Query{})) },
 		"Stats":      func(ctx context.Context) error { _, err := m.Stats(ctx); return err },
-		"Sweep":      func(ctx context.Context) error { _, err := m.Sweep(ctx); return err },
-		"Config":     func(ctx context.Context) error { _, err := m.Config(ctx); return err },
-		"SetConfig":  func(ctx context.Context) error { _, err := m.SetConfig(ctx, lease.DefaultConfig()); return err },
+		"ReserveTokens": func(ctx context.Context) error {
+			_, err := lease.ReserveTokens(ctx, m, ref, 1)
+			return err
+		},
+		"Sweep":     func(ctx context.Context) error { _, err := m.Sweep(ctx); return err },
+		"Config":    func(ctx context.Context) error { _, err := m.Config(ctx); return err },
+		"SetConfig": func(ctx context.Context) error { _, err := m.SetConfig(ctx, lease.DefaultConfig()); return err },
 		"ForceRelease": func(ctx context.Context) error {
 			_, err := m.ForceRelease(ctx, lease.Query{All: true}, lease.Revocation{Actor: "root"})
 			return err

@@ -158,10 +158,8 @@ end
 -- request on; holder, claims and attempt, as they stand there too.
 function operations.acquire(id, seen, asking, tail, _, _, attempt)
   if sub(asking, 2, 15) < nowText then return { 'late' } end
-  local epoch = match(seen, '^%d+ (.*)$', 31)
-  if epoch ~= match(life, '^%d+ (.*)$') or sub(seen, 1, 16) + 0 > state.token or sub(seen, 17, 30) + 0 > state.changes then
-    return { 'regressed', match(life, '^%d+ (.*)$'), step.text(state.token) }
-  end
+  local regressed = step.regressed(seen)
+  if regressed then return regressed end
   local stale = step.stale(match(seen, '^%d+', 31))
   if stale then return stale end
   step.indexFresh(true)

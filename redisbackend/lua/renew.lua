@@ -1,4 +1,4 @@
--- Renew: moves a lease's expiry.
+-- Renew: moves a lease's expiry, changes its labels, or reserves tokens for its holder.
 
 -- contentionOf says who waits for what r, a lease, holds: how many, since when, and the highest priority.
 function step.contentionOf(r)
@@ -54,9 +54,10 @@ local function renew(r, ttl, maxTTL, renewal)
   return renewed('done', r)
 end
 
--- held returns the active lease that a full Ref names, or nothing and the reply that says why not.
+-- held returns the active lease that a full Ref names, or nothing and the reply that says why not. its is nil if the
+-- configuration does not matter.
 local function held(id, its, holder, token)
-  local stale = #life > 2 and step.stale(match(its, '^%d+'))
+  local stale = its and #life > 2 and step.stale(match(its, '^%d+'))
   if stale then return nil, stale end
   local r = step.find(id)
   if not r then return nil, step.gone('not_found') end
@@ -86,4 +87,16 @@ function operations.relabel(id, its, holder, token, labels, renewal)
   step.write(r)
   step.append('b', nowText, r, '', '')
   return renewed('done', r)
+end
+
+-- Arguments: id, seen (acquire.lua), holder, token, how many tokens. Replies with the last one. A gap in the tokens means
+-- nothing: so this is no event, and a call that is repeated does no harm.
+function operations.reserve(id, seen, holder, token, count)
+  local regressed = step.regressed(seen)
+  if regressed then return regressed end
+  local r, problem = held(id, nil, holder, token)
+  if problem then return problem end
+  state.token = max(state.token + 1, leastToken) + count - 1
+  state.wrote = true
+  return { 'done', step.text(state.token) }
 end

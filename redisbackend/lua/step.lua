@@ -98,6 +98,16 @@ function step.stale(version)
   return { 'stale', op.settings }
 end
 
+-- regressed returns the reply to a client that has seen more than there is, or another life of the namespace, or nil. seen
+-- is what acquire.lua calls so.
+function step.regressed(seen)
+  local epoch = match(life, '^%d+ (.*)$')
+  if match(seen, '^%d+ (.*)$', 31) == epoch and sub(seen, 1, 16) + 0 <= state.token and sub(seen, 17, 30) + 0 <= state.changes then
+    return nil
+  end
+  return { 'regressed', epoch, step.text(state.token) }
+end
+
 -- adopt sets what the head has of the configuration and of the epoch.
 function step.adopt(config, epoch)
   history, renewals, life = config.history == '1', config.renewals == '1', config.version .. ' ' .. epoch

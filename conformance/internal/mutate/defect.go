@@ -28,7 +28,7 @@ type group struct {
 }
 
 var groups = []*group{
-	&rulesAsking, &rulesWaiting, &rulesEnding, &rulesFailing, &memory, &engine, &sqlite, &redis, &bolt, &shared, &helpers, &keeper, &audit, &fencefile,
+	&rulesAsking, &rulesWaiting, &rulesEnding, &rulesFailing, &memory, &engine, &delegated, &sqlite, &redis, &bolt, &shared, &helpers, &keeper, &audit, &fencefile,
 }
 
 // plant is a defect with its group and its number in the table, from 1 on.

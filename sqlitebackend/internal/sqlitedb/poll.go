@@ -18,14 +18,18 @@ const (
 	pollFastest = time.Millisecond
 	pollSlowest = 100 * time.Millisecond
 	pollShare   = 50
-	tendEvery   = 250 * time.Millisecond
+
+	tendFastest = 250 * time.Millisecond
+	tendSlowest = time.Second
+	tendShare   = 4
 )
 
 // Poller notices the commits of other processes while somebody waits for
 // them. There is one for each store.
 //
-// It calls noticed after changed has reported a change, and tend four times a
-// second, in a goroutine that runs only between the first Watch and the last stop.
+// It calls noticed after changed has reported a change, and tend a few
+// times a second, once a second when nothing happens, in a goroutine that runs only
+// between the first Watch and the last stop.
 type Poller struct {
 	changed func(context.Context) (bool, error) // Writer.Changed
 	noticed func()
@@ -101,11 +105,13 @@ func (p *Poller) look(ctx context.Context, arrived <-chan struct{}) {
 				last = time.Now()
 				p.noticed()
 			}
-			if time.Since(tended) >= tendEvery {
+			if time.Since(tended) >= within(time.Since(last)/tendShare, tendFastest, tendSlowest) {
 				p.tend()
 				tended = time.Now()
 			}
 		}
-		timer.Reset(min(max(time.Since(last)/pollShare, pollFastest), pollSlowest))
+		timer.Reset(within(time.Since(last)/pollShare, pollFastest, pollSlowest))
 	}
 }
+
+func within(d, least, most time.Duration) time.Duration { return min(max(d, least), most) }
