@@ -54,5 +54,6 @@ var onStores = []string{
 	"Sizes/Attempts", "Sizes/LapsedBeforeALivingOne", "Sizes/Rings",
 	"Stats/Counts",
 	"Sweep/Lapsed",
+	"Tokens/Repeated",
 	"Watch/Unavailable",
 }

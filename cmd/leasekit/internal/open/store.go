@@ -128,7 +128,7 @@ func openSQLite(ctx context.Context, t Target) (lease.Manager, io.Closer, error)
 var ErrScheme = errors.New("unknown kind of store")
 
 func errScheme(scheme string) error {
-	return fmt.Errorf("%w %q, want a file name or one of sqlite:, redis:, rediss:, postgres:, etcd:, etcds:", ErrScheme, scheme)
+	return fmt.Errorf("%w %q, want a file name, or one of sqlite:, redis:, rediss:, postgres:, etcd:, etcds: and what follows", ErrScheme, scheme)
 }
 
 // normalize returns the URL of a store that was given as a URL or a file name;
