@@ -17,3 +17,6 @@ const underRace = false
 func TestConformanceOnOneConnection(t *testing.T) {
 	conformance.Run(t, pooled(1))
 }
+
+// Under the race detector the group Transaction of TestConformance has to do.
+func TestTransactions(t *testing.T) { conformance.RunTransactions(t, fixture) }

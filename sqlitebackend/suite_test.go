@@ -31,6 +31,4 @@ func fixture(t testing.TB) conformance.Fixture {
 
 func TestConformance(t *testing.T) { conformance.Run(t, fixture) }
 
-func TestTransactions(t *testing.T) { conformance.RunTransactions(t, fixture) }
-
 func TestParity(t *testing.T) { conformance.Parity(t, fixture, conformance.Seeds(1, paritySeeds)...) }

@@ -45,5 +45,3 @@ func TestConformance(t *testing.T) { conformance.Run(t, fixture) }
 func TestHelpers(t *testing.T) { conformance.RunHelpers(t, fixture) }
 
 func TestParity(t *testing.T) { conformance.Parity(t, fixture) }
-
-func TestTransactions(t *testing.T) { conformance.RunTransactions(t, fixture) }
