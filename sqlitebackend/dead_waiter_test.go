@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/leasekit/leasekit/backend"
 	"github.com/leasekit/leasekit/internal/proctest"
 	"github.com/leasekit/leasekit/lease"
 )
@@ -102,6 +103,37 @@ func TestDeadWaitersArePassedAtOnce(t *testing.T) {
 		lapsed++
 	}
 	require.NotZero(t, lapsed)
+}
+
+// Of handles that have waited and are gone nothing stays in the file once somebody
+// waits.
+func TestGoneClientsAreForgotten(t *testing.T) {
+	path := newPath(t)
+	s, err := OpenStore(t.Context(), path, &quick)
+	require.NoError(t, err)
+	m := backend.New(s, nil)
+	defer m.Close()
+	for range 5 {
+		other, err := OpenStore(t.Context(), path, &quick)
+		require.NoError(t, err)
+		name := other.client.Name()
+		require.NoError(t, other.Close())
+		tamper(t, path, fmt.Sprintf(`INSERT INTO lease_clients (namespace, client) VALUES (%d, '%s')`, s.namespace, name))
+	}
+	_, err = m.TryAcquire(t.Context(), lease.Request{Holder: "a", Claims: lease.Paths("hot"), TTL: time.Hour})
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() {
+		_, err := m.Acquire(ctx, lease.Request{Holder: "b", Claims: lease.Paths("hot")})
+		done <- err
+	}()
+	require.Eventually(t, func() bool {
+		clients, err := column[string](t.Context(), s, `SELECT client FROM lease_clients WHERE namespace = ?`, s.namespace)
+		return err == nil && len(clients) == 1 && clients[0] == s.client.Name()
+	}, 5*time.Second, 10*time.Millisecond)
+	cancel()
+	require.Error(t, <-done)
 }
 
 // A process that waits and crashes, again and again, leaves the others most of

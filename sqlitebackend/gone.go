@@ -39,6 +39,7 @@ type others struct {
 const (
 	passTimeout = time.Second // for one look at who is gone
 	passLimit   = 100         // waiters that a step passes
+	passClients = 1000        // clients that it looks at: more do not live at a time
 )
 
 // passGone ends the waiters of processes that have ended. Steps pass those that
@@ -49,12 +50,13 @@ func (s *Store) passGone() {
 	ctx, cancel := context.WithTimeout(s.closing, passTimeout)
 	defer cancel()
 	if !s.others.known {
-		clients, err := column[string](ctx, s, `SELECT client FROM lease_clients WHERE namespace = ?`, s.namespace)
+		clients, err := column[string](ctx, s, `SELECT client FROM lease_clients WHERE namespace = ? LIMIT ?`, s.namespace, passClients)
 		if err != nil {
 			return // until the next look, as after each error here
 		}
 		s.others = others{known: true, clients: clients}
 	}
+	var over []string // those who are gone and wait no more
 	for _, client := range s.others.clients {
 		if !s.client.Gone(client) {
 			continue
@@ -62,17 +64,28 @@ func (s *Store) passGone() {
 		s.others.known = false
 		waiters, err := column[lease.ID](ctx, s, `SELECT DISTINCT l.id FROM lease_claims c CROSS JOIN leases l ON l.arrival = c.arrival
 			WHERE c.namespace = ? AND c.waiting = 1 AND l.client = ? LIMIT ?`, s.namespace, client, passLimit)
-		if err != nil {
+		switch {
+		case err != nil:
 			return
+		case len(waiters) == 0:
+			over = append(over, client)
+			continue
 		}
 		_, _ = run(ctx, s, sqlitedb.Call{Urgency: groupcommit.Asks}, func(st *rules.Step) (struct{}, error) {
-			if len(waiters) == 0 {
-				_, err := s.room.transaction.change(`DELETE FROM lease_clients WHERE namespace = ? AND client = ?`, s.namespace, client)
-				return struct{}{}, err
-			}
 			return struct{}{}, st.Pass(waiters)
 		})
 	}
+	if len(over) == 0 {
+		return
+	}
+	_, _ = run(ctx, s, sqlitedb.Call{Urgency: groupcommit.Asks}, func(*rules.Step) (none struct{}, err error) {
+		for _, client := range over {
+			if _, err = s.room.transaction.change(`DELETE FROM lease_clients WHERE namespace = ? AND client = ?`, s.namespace, client); err != nil {
+				break
+			}
+		}
+		return none, err
+	})
 }
 
 // column returns what a query selects: one column.

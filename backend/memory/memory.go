@@ -163,7 +163,7 @@ func (s *Store) Close() error {
 	s.mu.Lock()
 	s.closed[s.client] = true
 	var waiters []lease.ID
-	for id, r := range s.records {
+	for id, r := range s.open.all {
 		if r.Status == lease.Pending && r.Client == s.client {
 			waiters = append(waiters, id)
 		}
