@@ -38,7 +38,7 @@ func New(o *Options) lease.Manager {
 type Store struct {
 	*namespace
 	mu     *sync.Mutex // guards the namespace
-	wake   *hints
+	wake   *backend.Hints
 	client string // this handle
 }
 
@@ -49,7 +49,7 @@ func NewStore() *Store {
 			config: defaultConfig(), records: map[lease.ID]*rules.Record{}, open: newIndex(), buried: map[string]int64{}, closed: map[string]bool{},
 		},
 		mu:   new(sync.Mutex),
-		wake: &hints{subscribers: map[lease.ID][]chan struct{}{}},
+		wake: new(backend.Hints),
 	}).Another()
 }
 
@@ -82,7 +82,7 @@ func do[T any](s *Store, f func(*rules.Step) (T, error)) (T, error) {
 	}
 	reply, err := f(&s.step)
 	if len(tx.woken) > 0 {
-		s.wake.send(tx.woken)
+		s.wake.Notify(tx.woken...)
 	}
 	return reply, err
 }
@@ -155,7 +155,7 @@ func (s *Store) Events(_ context.Context, a backend.EventsArgs) (backend.EventsR
 func (s *Store) Stats(context.Context) (lease.Stats, error) { return read(s, rules.Stats) }
 
 // Subscribe implements [backend.Store].
-func (s *Store) Subscribe(id lease.ID) (<-chan struct{}, func()) { return s.wake.subscribe(id) }
+func (s *Store) Subscribe(id lease.ID) (<-chan struct{}, func()) { return s.wake.Subscribe(id) }
 
 // Close implements [backend.Store]. What is stored stays, for other handles; they
 // pass the waiters of this one at once.
@@ -182,37 +182,3 @@ func (s *Store) Close() error {
 
 // passLimit is how many waiters a step passes.
 const passLimit = 50
-
-// hints carries wake-ups to the waiters of all handles.
-type hints struct {
-	mu          sync.Mutex
-	subscribers map[lease.ID][]chan struct{}
-}
-
-func (h *hints) subscribe(id lease.ID) (<-chan struct{}, func()) {
-	c := make(chan struct{}, 1)
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.subscribers[id] = append(h.subscribers[id], c)
-	return c, func() {
-		h.mu.Lock()
-		defer h.mu.Unlock()
-		rest := slices.DeleteFunc(h.subscribers[id], func(x chan struct{}) bool { return x == c })
-		if h.subscribers[id] = rest; len(rest) == 0 {
-			delete(h.subscribers, id)
-		}
-	}
-}
-
-func (h *hints) send(ids []lease.ID) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	for _, id := range ids {
-		for _, c := range h.subscribers[id] {
-			select {
-			case c <- struct{}{}:
-			default: // it already has a hint
-			}
-		}
-	}
-}
