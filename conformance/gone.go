@@ -82,6 +82,30 @@ var goneCases = []testCase{
 			require.Less(h, time.Since(gone), place+unnoticed+h.doubt())
 		}
 	}},
+	{"Gone/AfterItToldItself", "a process that gave up a lease, so that one of its own waiters was next, and that ends before this one asks, does not hold up the others", func(h *harness) {
+		d := h.direct()
+		notices, place := d.noticesGone(), h.units(20)
+		if notices {
+			place = h.units(600)
+		}
+		a := d.args(h.request("dying", lease.Paths("f")), "attempt", 0)
+		held := d.ask(a)
+		require.Equal(h, backend.Done, held.Outcome)
+		d.awaits(h.request("dead", lease.Paths("f")), place)
+		w := h.queue("b", lease.Paths("f"))
+		_, err := d.Release(h.Context(), backend.ReleaseArgs{Ref: held.Lease.Ref()})
+		require.NoError(h, err)
+		h.pass(h.patience()) // all that is on its way arrives while its process lives
+		w.stillWaits()
+		d.abandon()
+		gone := time.Now()
+		w.granted()
+		if notices {
+			require.Less(h, time.Since(gone), goneGrace+h.patience())
+		} else {
+			require.Less(h, time.Since(gone), place+unnoticed+h.doubt())
+		}
+	}},
 	{"Gone/TheLivingAreNot", "a waiter whose process lives is not passed before its place lapses, however little it asks", func(h *harness) {
 		d := h.direct()
 		l := h.hold("a", lease.Paths("f"))

@@ -21,7 +21,7 @@ var onStores = []string{
 	"Do/Excludes",
 	"Force/Repeated",
 	"Get/Remaining",
-	"Gone/AfterItWasTold", "Gone/AllAtOnce", "Gone/LeasesStay", "Gone/Passed", "Gone/PlaceOfACall", "Gone/QueueTTLIsTheClients",
+	"Gone/AfterItToldItself", "Gone/AfterItWasTold", "Gone/AllAtOnce", "Gone/LeasesStay", "Gone/Passed", "Gone/PlaceOfACall", "Gone/QueueTTLIsTheClients",
 	"Gone/TheLivingAreNot",
 	"Handover/ByADeadlock", "Handover/ByExpiryUnhinted", "Handover/ByReleaseUnhinted",
 	"Handover/DeadWaiterInPassing", "Handover/DeadWaitersAtOnce", "Handover/FewAsks", "Handover/IdleAsks",

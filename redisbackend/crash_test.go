@@ -3,16 +3,15 @@ package redisbackend_test
 import (
 	"bufio"
 	"context"
-	"errors"
 	"fmt"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 
+	"github.com/leasekit/leasekit/internal/proctest"
 	"github.com/leasekit/leasekit/internal/redistest"
 	"github.com/leasekit/leasekit/lease"
 )
@@ -44,58 +43,35 @@ func crowd(m lease.Manager, _ *bufio.Scanner) error {
 	select {}
 }
 
-// TestCrashingWaiter: one process that waits, is killed and starts again, once a second, leaves the others most of their
-// turns: nobody listens for it, so it is passed, whatever its TTL and WaiterTTL are.
+// crash starts a process that waits, and kills it.
+func crash(t testing.TB, address string) {
+	t.Helper()
+	crasher := startChild(t, "crowd", address)
+	crasher.expect("in line")
+	require.NoError(t, crasher.command.Process.Kill())
+}
+
+// TestCrashingWaiter: a process that waits, is killed and starts again does not keep the others from their turns: nobody
+// listens for it, so it is passed, whatever its WaiterTTL is.
 func TestCrashingWaiter(t *testing.T) {
 	t.Parallel()
-	const span, workers = 4 * time.Second, 4
 	server := redistest.Single(t)
 	m := manage(t, server.Client(), nil)
-	turns := func(disturb func()) int64 {
-		ctx, cancel := context.WithCancel(t.Context())
-		var n atomic.Int64
-		var group sync.WaitGroup
-		errs := make([]error, workers)
-		for i := range workers {
-			group.Go(func() {
-				for ctx.Err() == nil {
-					l, err := m.Acquire(ctx, lease.Request{Holder: fmt.Sprint("worker-", i), Claims: lease.Paths("hot"), TTL: time.Minute})
-					if err != nil {
-						if ctx.Err() == nil {
-							errs[i] = err
-						}
-						return
-					}
-					n.Add(1)
-					held := time.NewTimer(time.Millisecond)
-					<-held.C
-					if errs[i] = m.Release(context.Background(), l.Ref()); errs[i] != nil {
-						return
-					}
-				}
-			})
-		}
-		disturb()
-		cancel()
-		group.Wait()
-		require.NoError(t, errors.Join(errs...))
-		return n.Load()
+	config, err := m.Config(t.Context())
+	require.NoError(t, err)
+	config.WaiterTTL = time.Hour
+	_, err = m.SetConfig(t.Context(), config)
+	require.NoError(t, err)
+	turns := proctest.TakeTurns(t, m, 4)
+	for range 5 {
+		crash(t, server.Addr())
+		turns.Expect(50, patience)
 	}
-	pass := func(d time.Duration) {
-		timer := time.NewTimer(d)
-		<-timer.C
-	}
-	alone := turns(func() { pass(span) })
-	beside := turns(func() {
-		for range span / time.Second {
-			crasher := startChild(t, "crowd", server.Addr())
-			crasher.expect("in line")
-			require.NoError(t, crasher.command.Process.Kill())
-			pass(time.Second)
-		}
-	})
-	t.Logf("%d turns alone, %d beside one that crashes", alone, beside)
-	require.Greater(t, beside, alone/2)
+}
+
+func BenchmarkCrashingWaiter(b *testing.B) {
+	server := redistest.Single(b)
+	proctest.BenchmarkCrashes(b, manage(b, server.Client(), nil), func() { crash(b, server.Addr()) })
 }
 
 // TestToldWhileItDied: what a waiter's process was told over a link that the server still counted, and that then ended, is

@@ -99,8 +99,8 @@
 //
 // A waiter whose process is gone lapses a quarter of a second after somebody could have
 // been told to go on and nobody listened: so a process must be able to subscribe. What a
-// process was told while it died the server counts as heard; the process that told it looks
-// again for some seconds. If that one dies too, the place lapses after waiter_ttl.
+// process was told while it died the server counts as heard. The process that told it looks
+// again for some seconds, and once a second so do those that wait behind it.
 //
 // The history is trimmed in portions of up to 32 events, which were written
 // together: up to 31 more than history_max_events may be kept.

@@ -39,6 +39,11 @@ func newStore(client redis.UniversalClient, o Options) *Store {
 	s.told = newTold(func(ctx context.Context, args []any) {
 		_, _ = s.combiner.do(ctx, "told", args...) // if it fails, the others ask when they would without a hint
 	})
+	s.waker.look = func(waiters []any) {
+		ctx, cancel := context.WithTimeout(s.waker.lifetime, wakeInterval)
+		defer cancel()
+		_, _ = s.combiner.do(ctx, "look", waiters...) // the next one comes soon
+	}
 	s.combiner = newStoreCombiner(client, names.keys(keyNames...), o, &s.seen, s.learn)
 	return s
 }

@@ -9,11 +9,11 @@ import (
 )
 
 const (
-	// toldPause is how old at least, and twice that at most, what was told becomes before it is looked at; and how long it is
-	// from one look to the next.
-	toldPause = 250 * time.Millisecond
-	// toldLooks is how often it is looked at: a process may take seconds to die on a busy machine.
-	toldLooks = 16
+	// toldPause is how long it is from one look to the next.
+	toldPause = 100 * time.Millisecond
+	// toldTurns is how many looks later what was told is looked at for the last time: a process may take seconds to die on a
+	// busy machine, though it seldom does.
+	toldTurns = 32
 	// maxTold is how many processes are kept, and looked at, at a time; and how many messages to one: the newest.
 	maxTold = 64
 )
@@ -29,7 +29,7 @@ type told struct {
 	end      context.CancelFunc
 
 	mu      sync.Mutex
-	kept    []map[string][]string // messages by address: those since the last turn, before it, and so on
+	kept    []map[string][]string // messages by address: those since the last turn, since the one before it, and so on
 	running bool                  // a timer will call turn
 }
 
@@ -61,16 +61,16 @@ func (t *told) add(client, message string) {
 	}
 }
 
-// turn looks at what is old enough, and comes again while anything is kept.
+// turn looks at what is new, and again at what is 1, 2, 4 and so on turns old. It comes again while anything is kept.
 func (t *told) turn() {
 	t.mu.Lock()
 	due := map[string][]string{}
-	for _, messages := range t.kept[1:] {
-		for client, newer := range messages {
-			due[client] = append(due[client], newer...)
+	for age := 0; age < len(t.kept); age = max(1, 2*age) {
+		for client, older := range t.kept[age] {
+			due[client] = append(due[client], older...)
 		}
 	}
-	t.kept = append([]map[string][]string{{}}, t.kept[:min(len(t.kept), toldLooks)]...)
+	t.kept = append([]map[string][]string{{}}, t.kept[:min(len(t.kept), toldTurns)]...)
 	t.running = t.lifetime.Err() == nil && slices.ContainsFunc(t.kept, func(m map[string][]string) bool { return len(m) > 0 })
 	if t.running {
 		time.AfterFunc(toldPause, t.turn)

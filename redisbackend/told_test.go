@@ -13,8 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestTold: what was told is looked at when it is old enough, again a few times, with the newest messages to each process; and nothing
-// after close.
+// TestTold: what was told is looked at on the next turn, and again at growing ages, with the newest messages to each
+// process; and nothing after close.
 func TestTold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var mu sync.Mutex
@@ -43,20 +43,23 @@ func TestTold(t *testing.T) {
 		for i := range 2 * maxTold {
 			told.add("b", strconv.Itoa(i)+" ")
 		}
-		pass(toldPause)
 		require.Empty(t, looks())
-		told.add("c", "1:z")
 		pass(1)
 		require.Len(t, looks(), 1)
 		require.Equal(t, "1:x1:y", looks()[0]["a"])
 		newest := strings.Fields(looks()[0]["b"])
 		require.Len(t, newest, maxTold)
 		require.Equal(t, strconv.Itoa(2*maxTold-1), newest[maxTold-1])
-		require.NotContains(t, looks()[0], "c")
 
-		pass(2 * toldLooks * toldPause)
-		require.Len(t, looks(), toldLooks+1)
-		require.Equal(t, map[string]string{"c": "1:z"}, looks()[toldLooks], "told one turn later")
+		for _, age := range []int{1, 2, 4, 8, 16, 32} {
+			before := len(looks())
+			pass(time.Duration(max(1, age-age/2))*toldPause - 1)
+			require.Len(t, looks(), before, "age %d", age)
+			pass(1)
+			require.Len(t, looks(), before+1, "age %d", age)
+		}
+		pass(2 * toldTurns * toldPause)
+		require.Len(t, looks(), 7)
 		told.mu.Lock()
 		require.False(t, told.running, "no timer is left where nothing is told")
 		told.mu.Unlock()
@@ -64,11 +67,11 @@ func TestTold(t *testing.T) {
 		for i := range 2 * maxTold {
 			told.add(strconv.Itoa(i), "1:x")
 		}
-		pass(2 * toldPause)
-		require.Len(t, looks(), toldLooks+2)
-		require.Len(t, looks()[toldLooks+1], maxTold)
+		pass(toldPause)
+		require.Len(t, looks(), 8)
+		require.Len(t, looks()[7], maxTold)
 		told.close()
 		pass(10 * toldPause)
-		require.Len(t, looks(), toldLooks+2)
+		require.Len(t, looks(), 8)
 	})
 }

@@ -13,9 +13,11 @@ import (
 )
 
 const (
-	wakeHealthInterval = 5 * time.Second
-	wakeFirstPause     = 50 * time.Millisecond // between attempts to connect
-	wakeLongestPause   = time.Second
+	wakeInterval     = time.Second           // between looks while somebody waits
+	wakeHealthLooks  = 5                     // the link is checked with one in so many
+	wakeMaxLooked    = 16                    // waiters that a look is for
+	wakeFirstPause   = 50 * time.Millisecond // between attempts to connect
+	wakeLongestPause = time.Second
 )
 
 // waker receives the hints that waiters of this process may be granted. It has one subscription, to the channel of
@@ -26,12 +28,14 @@ const (
 //   - Whenever the subscription begins, at first and after a broken connection, all waiters get a hint: what they
 //     missed while there was none they learn by asking again. So subscribing need not be waited for.
 //   - The connection is opened for the first waiter and kept until close, unless it breaks while nobody waits. While
-//     somebody waits, silence is checked by pings: a link that swallows packets is found in three intervals.
+//     somebody waits, silence is checked by pings: a link that swallows packets is found in fifteen seconds.
+//   - While somebody waits, some of the waiters are looked after: whether the processes live that stand before them.
 type waker struct {
 	client   redis.UniversalClient
 	channel  string
 	sharded  bool
-	interval time.Duration // of the health check
+	interval time.Duration       // between looks
+	look     func(waiters []any) // looks after waiters, by ID; nil for none
 
 	lifetime context.Context // ends with close
 	end      context.CancelFunc
@@ -40,7 +44,8 @@ type waker struct {
 	waiters   map[string][]chan struct{} // by ID; the same may be waited for more than once
 	listening bool                       // listen runs
 	pubsub    *redis.PubSub              // the current subscription, nil between two
-	health    *time.Timer                // of the next check, nil if there is to be none
+	timer     *time.Timer                // of the next look, nil if there is to be none
+	looks     int                        // so far
 	heard     bool                       // something arrived since the last check
 	pinged    bool                       // the last check sent a ping
 }
@@ -52,7 +57,7 @@ func newWaker(client redis.UniversalClient, names keyspace, address string) *wak
 		client:   client,
 		channel:  names.wakeChannel(address),
 		sharded:  strings.HasPrefix(strings.ToLower(address), "s"),
-		interval: wakeHealthInterval,
+		interval: wakeInterval,
 		lifetime: lifetime,
 		end:      end,
 		waiters:  map[string][]chan struct{}{},
@@ -116,8 +121,8 @@ func (w *waker) close() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.end()
-	if w.health != nil {
-		w.health.Stop()
+	if w.timer != nil {
+		w.timer.Stop()
 	}
 	if pubsub := w.pubsub; pubsub != nil {
 		go func() { _ = pubsub.Close() }() // may have to wait for a ping or a dial that go-redis is busy with
@@ -247,24 +252,45 @@ func cutID(message string) (id, rest string, ok bool) {
 	return rest[:length], rest[length:], true
 }
 
-// check sets the timer of the health check while somebody waits. The caller holds mu.
+// check sets the timer of the next look while somebody waits. The caller holds mu.
 func (w *waker) check() {
-	if w.health != nil || len(w.waiters) == 0 || w.lifetime.Err() != nil {
+	if w.timer != nil || len(w.waiters) == 0 || w.lifetime.Err() != nil {
 		return
 	}
-	w.health = time.AfterFunc(w.interval, func() {
+	w.timer = time.AfterFunc(w.interval, func() {
 		w.mu.Lock()
-		pubsub, silent, pinged := w.pubsub, !w.heard, w.pinged
-		w.heard, w.pinged = false, silent && pubsub != nil
-		w.health = nil
+		var some []any
+		for id := range w.waiters { // in an order by chance
+			if len(some) == wakeMaxLooked {
+				break
+			}
+			some = append(some, id)
+		}
+		w.looks++
+		health := w.looks%wakeHealthLooks == 0
+		w.timer = nil
 		w.check()
 		w.mu.Unlock()
-		switch {
-		case pubsub == nil || !silent:
-		case pinged:
-			_ = pubsub.Close() // receive subscribes anew
-		default:
-			_ = pubsub.Ping(w.lifetime)
+		if health {
+			w.checkHealth()
+		}
+		if w.look != nil && len(some) > 0 {
+			w.look(some)
 		}
 	})
+}
+
+// checkHealth sends a ping if nothing came since the last check, and ends the subscription if nothing has come since a ping.
+func (w *waker) checkHealth() {
+	w.mu.Lock()
+	pubsub, silent, pinged := w.pubsub, !w.heard, w.pinged
+	w.heard, w.pinged = false, silent && pubsub != nil
+	w.mu.Unlock()
+	switch {
+	case pubsub == nil || !silent:
+	case pinged:
+		_ = pubsub.Close() // receive subscribes anew
+	default:
+		_ = pubsub.Ping(w.lifetime)
+	}
 }

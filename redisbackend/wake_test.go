@@ -151,7 +151,7 @@ func TestWakeOverALinkThatGoesSilent(t *testing.T) {
 	client := redis.NewClient(&redis.Options{Addr: proxy.Addr(), ReadTimeout: 100 * time.Millisecond})
 	defer client.Close()
 	woken := newWaker(client, newKeyspace("n"), newWakeAddress(false, false))
-	woken.interval = 20 * time.Millisecond
+	woken.interval = 5 * time.Millisecond
 	defer woken.close()
 	hint, stop := woken.wait("a")
 	defer stop()
@@ -179,11 +179,11 @@ func TestWakePingsOnlyWhileSomebodyWaits(t *testing.T) {
 		synctest.Wait()
 		pings := server.CommandCount() - before
 		require.Positive(t, pings)
-		require.LessOrEqual(t, pings, int(time.Minute/wakeHealthInterval))
+		require.LessOrEqual(t, pings, int(time.Minute/(wakeHealthLooks*wakeInterval)))
 		requireNoHint(t, hint) // the pings were answered, so the subscription stayed
 
 		stop()
-		time.Sleep(2 * wakeHealthInterval)
+		time.Sleep(2 * wakeInterval)
 		synctest.Wait()
 		before = server.CommandCount()
 		time.Sleep(24 * time.Hour)

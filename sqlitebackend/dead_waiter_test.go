@@ -3,10 +3,8 @@ package sqlitebackend
 import (
 	"bufio"
 	"context"
-	"errors"
 	"fmt"
 	"os"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -136,54 +134,33 @@ func TestGoneClientsAreForgotten(t *testing.T) {
 	require.Error(t, <-done)
 }
 
-// A process that waits and crashes, again and again, leaves the others most of
-// their turns. What it has while it lives is its fair share and does not count:
-// the time from each crash on does.
-func TestCrashingWaiterCostsFewTurns(t *testing.T) {
-	const span, crashes = 2 * time.Second, 4
+// crash starts a process that waits, and kills it.
+func crash(t testing.TB, path string) {
+	t.Helper()
+	child := proctest.Start(t, "wait in line", path)
+	child.Order("5 5 50ms")
+	child.Expect("in line")
+	child.Kill()
+}
+
+// A process that waits, is killed and starts again does not keep the others from
+// their turns, whatever its waiters' TTL is.
+func TestCrashingWaiter(t *testing.T) {
 	path := newPath(t)
 	m := mustManager(t, path, &quick)
-	turns := func(crash func()) int64 {
-		ctx, cancel := context.WithCancel(t.Context())
-		var n atomic.Int64
-		done := make(chan error, 1)
-		go func() {
-			done <- inParallel(4, func(g int) error {
-				for ctx.Err() == nil {
-					l, err := m.Acquire(ctx, lease.Request{Holder: fmt.Sprint("worker-", g), Claims: lease.Paths("hot"), TTL: time.Minute})
-					if err != nil {
-						if ctx.Err() != nil {
-							return nil //nolint:nilerr // the time is over
-						}
-						return err
-					}
-					n.Add(1)
-					time.Sleep(time.Millisecond) // what it is held for
-					if err := m.Release(context.Background(), l.Ref()); err != nil {
-						return err
-					}
-				}
-				return nil
-			})
-		}()
-		var counted int64
-		for range crashes {
-			crash()
-			from := n.Load()
-			time.Sleep(span / crashes)
-			counted += n.Load() - from
-		}
-		cancel()
-		require.NoError(t, errors.Join(<-done))
-		return counted
+	config, err := m.Config(t.Context())
+	require.NoError(t, err)
+	config.WaiterTTL = time.Hour
+	_, err = m.SetConfig(t.Context(), config)
+	require.NoError(t, err)
+	turns := proctest.TakeTurns(t, m, 4)
+	for range 5 {
+		crash(t, path)
+		turns.Expect(50, time.Minute)
 	}
-	alone := turns(func() {})
-	beside := turns(func() {
-		child := proctest.Start(t, "wait in line", path)
-		child.Order("5 5 50ms")
-		child.Expect("in line")
-		child.Kill()
-	})
-	t.Logf("%d turns alone, %d beside one that crashes", alone, beside)
-	require.Greater(t, beside, alone/2)
+}
+
+func BenchmarkCrashingWaiter(b *testing.B) {
+	path := newPath(b)
+	proctest.BenchmarkCrashes(b, mustManager(b, path, &quick), func() { crash(b, path) })
 }

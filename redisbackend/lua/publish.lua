@@ -19,6 +19,7 @@ function step.tell(client, message)
 end
 
 local function listening(client)
+  if find(client, '^%u') then return true end
   local reply = redis.pcall('PUBSUB', sharded(client) and 'SHARDNUMSUB' or 'NUMSUB', prefix .. client)
   return reply.err ~= nil or (reply[2] or 0) + 0 > 0
 end
@@ -80,6 +81,22 @@ function operations.told(...)
         at = from + length
         local r = step.read(sub(message, from, at - 1))
         if r and r.status == 'p' then step.notify(r) end
+      end
+    end
+  end
+  return { 'done' }
+end
+
+-- look looks whether somebody listens for those who are first in line where these waiters stand: who died with its turn holds
+-- up all behind it, and the process that told it may have died as well. Arguments: ids.
+function operations.look(...)
+  for _, r in ipairs(step.readAll({ ... })) do
+    for _, claim in ipairs(r.status == 'p' and step.claims(r) or {}) do
+      if step.spent() then return { 'done' } end
+      for _, first in ipairs(step.recordsOf(step.waitersOver(claim, r.holder, nil, step.placeOf(r), 1))) do
+        for client in string.gmatch(first.clients, '[^\n]+') do
+          if not listening(client) then step.notify(first) end
+        end
       end
     end
   end
