@@ -22,6 +22,7 @@ import (
 // else is granted the path: in 100 of 100 runs its context ends first. Ten links are cut at ten moments, which find
 // each lease at another point between two renewals.
 func TestBlackHole(t *testing.T) {
+	t.Parallel()
 	const links, runs = 10, 10
 	server := redistest.Single(t)
 	direct, err := redisbackend.Open(t.Context(), server.Client(), nil)

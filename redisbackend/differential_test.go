@@ -23,6 +23,7 @@ import (
 // they answer. Most leases are simple, so that they take the uncontended path; some are not. Whenever a step is done, all
 // structures in Redis agree.
 func TestDifferential(t *testing.T) {
+	t.Parallel()
 	for seed := range uint64(differentialSeeds) {
 		t.Run(fmt.Sprint("seed=", seed), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) { differ(t, seed, 250) })

@@ -140,6 +140,7 @@ func (c *child) finish() {
 // Goroutines in 5 processes take one path 500 times: nobody at the same time, in the order in which they came, and for a
 // handful of commands each, whether few wait or many.
 func TestManyProcessesOnOnePath(t *testing.T) {
+	t.Parallel()
 	const processes, times = 5, 500
 	for _, goroutines := range []int{2, 10} {
 		t.Run(fmt.Sprintf("goroutines=%d", processes*goroutines), func(t *testing.T) {

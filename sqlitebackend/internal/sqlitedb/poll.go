@@ -30,7 +30,7 @@ const (
 //
 // It calls noticed after changed has reported a change, and tend a few
 // times a second, once a second when nothing happens, in a goroutine that runs only
-// between the first Watch and the last stop.
+// between the first Watch and the last stop. It makes no two calls at once.
 type Poller struct {
 	changed func(context.Context) (bool, error) // Writer.Changed
 	noticed func()
@@ -42,11 +42,12 @@ type Poller struct {
 	cancel  context.CancelFunc // of the goroutine that runs
 	arrived chan struct{}      // buffered 1: somebody has begun to wait
 	running sync.WaitGroup
+	looking chan struct{} // buffered 1: has one that looks, as the next may begin before it has ended
 }
 
 // NewPoller returns a poller that does not look yet.
 func NewPoller(changed func(context.Context) (bool, error), noticed, tend func()) *Poller {
-	return &Poller{changed: changed, noticed: noticed, tend: tend}
+	return &Poller{changed: changed, noticed: noticed, tend: tend, looking: make(chan struct{}, 1)}
 }
 
 // Watch makes the poller look until stop is called, and often at first. stop
@@ -89,6 +90,12 @@ func (p *Poller) Close() {
 }
 
 func (p *Poller) look(ctx context.Context, arrived <-chan struct{}) {
+	select {
+	case p.looking <- struct{}{}:
+		defer func() { <-p.looking }()
+	case <-ctx.Done():
+		return
+	}
 	last := time.Now() // when something last happened
 	tended := last
 	timer := time.NewTimer(pollFastest)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -209,4 +210,31 @@ func TestWriterChanged(t *testing.T) {
 		require.True(t, changed(borrowing))
 		require.False(t, changed(borrowing))
 	}
+}
+
+// TestPollerMakesNoTwoCallsAtOnce: a poller that is stopped in a call, and watches again, waits for its end.
+func TestPollerMakesNoTwoCallsAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var running, calls atomic.Int32
+		end := make(chan struct{})
+		p := NewPoller(func(context.Context) (bool, error) { return true, nil }, func() {
+			require.EqualValues(t, 1, running.Add(1))
+			calls.Add(1)
+			<-end
+			running.Add(-1)
+		}, func() {})
+		defer p.Close()
+		for range 3 {
+			stop := p.Watch()
+			_ = sleep(t.Context(), time.Second)
+			stop()
+		}
+		require.EqualValues(t, 1, calls.Load())
+		close(end)
+		stop := p.Watch()
+		defer stop()
+		_ = sleep(t.Context(), time.Second)
+		synctest.Wait()
+		require.Greater(t, calls.Load(), int32(1))
+	})
 }
