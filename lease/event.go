@@ -32,10 +32,14 @@ func Kinds() []Kind {
 // Event is one entry of a namespace's history, written in the same step as the
 // change that it records.
 type Event struct {
-	Seq    Seq       `json:"seq"`             // order of recording
-	Kind   Kind      `json:"kind"`            // what happened
-	At     time.Time `json:"at"`              // when it took effect, by the store's clock
-	Lease  Lease     `json:"lease,omitzero"`  // as it was after the change
-	Actor  string    `json:"actor,omitempty"` // who did it, if not the holder
-	Reason string    `json:"reason,omitempty"`
+	Seq    Seq       `json:"seq"`              // order of recording
+	Kind   Kind      `json:"kind"`             // what happened
+	At     time.Time `json:"at"`               // when it took effect, by the store's clock
+	Lease  Lease     `json:"lease,omitzero"`   // as it was after the change
+	Actor  string    `json:"actor,omitempty"`  // who did it, if not the holder
+	Reason string    `json:"reason,omitempty"` // why, or ReasonCovered
 }
+
+// ReasonCovered is the Reason of a grant by a delegate whose lease ends with the one
+// that the delegate lies under, which may be before its TTL is over.
+const ReasonCovered = "ends with the lease above"

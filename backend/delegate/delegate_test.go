@@ -12,6 +12,7 @@ import (
 
 	"github.com/leasekit/leasekit/backend"
 	"github.com/leasekit/leasekit/backend/memory"
+	"github.com/leasekit/leasekit/conformance"
 	"github.com/leasekit/leasekit/lease"
 )
 
@@ -169,6 +170,49 @@ func TestNothingLastsLongerThanTheParent(t *testing.T) {
 		_, err = w.below.Renew(w.Context(), l.Ref(), 0)
 		w.lost(err, lease.ErrExpired)
 	})
+}
+
+func TestTheAuditKnowsThatTheParentEnds(t *testing.T) {
+	c := lease.DefaultConfig()
+	r := lease.Request{Claims: lease.Trees("src"), TTL: 4 * time.Second}
+	inWorld(t, r, &Options{Config: &c}, func(w *world) {
+		for range 3 {
+			l := w.take(w.below, "a", "src/x")
+			waits := w.wait("b", "src/x")
+			require.NoError(w, w.below.Release(w.Context(), l.Ref()))
+			require.NoError(w, waits())
+			time.Sleep(w.held.Lease().TTL) // it is renewed meanwhile
+		}
+		w.take(w.below, "c", "src/y")
+		l, err := w.below.TryAcquire(w.Context(), lease.Request{Holder: "d", Claims: lease.Paths("src/z"), TTL: time.Second})
+		require.NoError(w, err)
+		require.NoError(w, w.below.Release(w.Context(), l.Ref()))
+		conformance.Check(w, w.below)
+
+		var short int
+		for e, err := range w.below.History(w.Context(), lease.Query{All: true, Kinds: []lease.Kind{lease.KindGranted}}) {
+			require.NoError(w, err)
+			require.Equal(w, e.Lease.ExpiresAt.Before(e.At.Add(e.Lease.TTL)), e.Reason == lease.ReasonCovered)
+			if e.Reason != "" {
+				short++
+			}
+		}
+		require.Equal(w, 7, short)
+	})
+}
+
+func TestNothingIsGrantedForNoTime(t *testing.T) {
+	s := under(t, lease.Trees("src"), &Options{})
+	s.until.Store(s.at(lease.Clock()).UnixMilli())
+	r := request("a", "src/x")
+	r.ID = "late"
+	reply, err := s.Store.Acquire(t.Context(), backend.AcquireArgs{Request: r, Attempt: "a1", ConfigVersion: 1})
+	require.NoError(t, err)
+	require.Equal(t, backend.Again, reply.Outcome, "of what was asked in time")
+	m := backend.New(s, nil)
+	_, err = m.TryAcquire(t.Context(), r)
+	require.ErrorIs(t, err, lease.ErrExpired)
+	require.NoError(t, m.Close())
 }
 
 func TestRenewalsOfTheParentCount(t *testing.T) {

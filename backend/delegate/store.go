@@ -73,8 +73,12 @@ func (s *store) another() *store {
 
 // load is memory.Bounds.Load.
 func (p *parent) load(c *rules.Counters) (clock time.Time, cover *rules.Cover) {
-	p.cover.Until, p.cover.Token = p.until.Load(), p.tokens.next(c)
-	return p.at(lease.Clock()), &p.cover
+	clock = p.at(lease.Clock())
+	p.cover.Until, p.cover.Token = p.until.Load(), 0
+	if clock.UnixMilli() < p.cover.Until { // else a lease would be over at once
+		p.cover.Token = p.tokens.next(c)
+	}
+	return clock, &p.cover
 }
 
 // at returns a reading of lease.Clock by the store's clock.
@@ -90,17 +94,17 @@ func (p *parent) follow() error {
 		return p.end(p.reason())
 	}
 	l := p.held.Lease()
-	left := l.Remaining()
-	switch {
-	case l.ID != p.ref.ID:
+	if l.ID != p.ref.ID {
 		return p.end(&lease.LostError{Op: "delegate", Ref: p.ref, Err: lease.ErrReplaced, Successor: l.ID})
-	case left <= 0:
-		return p.end(&lease.LostError{Op: "delegate", Ref: p.ref, Err: lease.ErrExpired})
 	}
+	now := lease.Clock()
 	if r := p.renewed.Load(); r == nil || !r.Equal(l.ExpiresAt) {
-		p.until.Store(p.at(lease.Clock() + l.Remaining()).UnixMilli())
+		p.until.Store(p.at(now + l.Remaining()).UnixMilli())
 		at := l.ExpiresAt
 		p.renewed.Store(&at)
+	}
+	if p.at(now).UnixMilli() >= p.until.Load() {
+		return p.end(&lease.LostError{Op: "delegate", Ref: p.ref, Err: lease.ErrExpired})
 	}
 	return nil
 }
@@ -139,13 +143,13 @@ func (p *parent) end(why error) error {
 
 // Acquire implements [backend.Store].
 func (s *store) Acquire(ctx context.Context, a backend.AcquireArgs) (backend.AcquireReply, error) {
-	if err := s.follow(); err != nil {
-		return backend.AcquireReply{}, err
-	}
 	if a.Request.Parent == s.ref { // it all lies under that
 		a.Request.Parent = lease.Ref{}
 	}
 	for {
+		if err := s.follow(); err != nil {
+			return backend.AcquireReply{}, err
+		}
 		reply, err := s.Store.Acquire(ctx, a)
 		if over := s.over.Load(); over != nil { // meanwhile
 			return backend.AcquireReply{}, *over

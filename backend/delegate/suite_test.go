@@ -25,16 +25,10 @@ func fixture(testing.TB) conformance.Fixture {
 		},
 		Volatile: "a delegate ends with its process",
 		KnownFailures: map[string]string{
-			"Clock/LongTTL":              longest,
-			"Every/ExtremeIsAllowed":     longest,
-			"Limits/Inside":              longest,
-			"Repeated/IDInUseIsNotSwept": longest,
-			"Second/IDAfterItsEnd":       longest,
+			"Clock/LongTTL": "it asks for the longest TTL, which is more than is left of the parent's",
 		},
 	}
 }
-
-const longest = "it asks for the longest TTL, which is more than is left of the parent's"
 
 // under returns a store under a lease with these claims.
 func under(tb testing.TB, claims []lease.Claim, o *Options) *store {

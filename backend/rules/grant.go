@@ -80,7 +80,11 @@ func (s *Step) grant(r, old, parent *Record, first bool) error {
 		return err
 	}
 	s.changed(change{holder: r.Holder, joined: r})
-	return s.record(lease.KindGranted, s.now, r, "", "")
+	reason := ""
+	if s.cover != nil && r.Deadline == s.cover.Until {
+		reason = lease.ReasonCovered
+	}
+	return s.record(lease.KindGranted, s.now, r, "", reason)
 }
 
 // tokensPerMilli makes tokens jump with time, so that they go on rising even

@@ -40,9 +40,10 @@ const (
 	// Clock: At does not run backwards, except that expired and lapsed are dated
 	// at the deadline, which has come by then.
 	Clock Rule = "clock"
-	// Lifetime: a lease lasts for its TTL from its grant on, or for the time in
-	// which a waiter in another process must confirm it; and a renewal's expiry
-	// lies ahead.
+	// Lifetime: a lease lasts for its TTL from its grant on, or to the end of its
+	// parent (or of the lease that a delegate lies under: [lease.ReasonCovered]), or
+	// for the time in which a waiter in another process must confirm it; and a
+	// renewal's expiry lies ahead.
 	Lifetime Rule = "lifetime"
 	// Unknown: nothing happens to a lease that was never granted, or to a place
 	// in line that was never taken.

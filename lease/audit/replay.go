@@ -237,9 +237,9 @@ func (r *replay) checkLifetime(e lease.Event, l, was *life) {
 	if was != nil {
 		ttl, since = min(ttl, confirmation), was.since
 	}
-	if r.boundByParent(l) {
-		l.certain = true
-		return
+	covered := e.Reason == lease.ReasonCovered
+	if covered || r.boundByParent(l) {
+		l.certain, ttl = true, 0
 	}
 	if !l.expires.Before(e.At.Add(ttl)) && l.expires.After(e.At) {
 		return

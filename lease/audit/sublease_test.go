@@ -49,6 +49,24 @@ func TestSubleases(t *testing.T) {
 			under(s.grant("2", "b", fg), parent)
 			s.end(lease.KindReleased, "1")
 		}, []audit.Rule{audit.Lifetime}},
+		"as short as the lease above a delegate": {func(s *script) {
+			e := s.grant("1", "a", f)
+			e.Lease.ExpiresAt, e.Reason = at(5), lease.ReasonCovered
+		}, nil},
+		"shorter than its TTL for another reason": {func(s *script) {
+			e := s.grant("1", "a", f)
+			e.Lease.ExpiresAt, e.Reason = at(5), "why not"
+		}, []audit.Rule{audit.Lifetime}},
+		"over at once": {func(s *script) {
+			e := s.grant("1", "a", f)
+			e.Lease.ExpiresAt, e.Reason = at(0), lease.ReasonCovered
+		}, []audit.Rule{audit.Lifetime}},
+		"longer than the lease above a delegate": {func(s *script) {
+			e := s.grant("1", "a", f)
+			e.Lease.ExpiresAt, e.Reason = at(5), lease.ReasonCovered
+			s.now = 6
+			s.grant("2", "b", f)
+		}, []audit.Rule{audit.Unrecorded}},
 		"as short as its parent after a renewal without a record": {func(s *script) {
 			parent := s.grant("1", "a", fTree)
 			under(s.grant("2", "b", fg), parent).Lease.ExpiresAt = at(5)
