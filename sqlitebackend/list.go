@@ -117,7 +117,7 @@ func recordsOf(rows []row) ([]*rules.Record, error) {
 func (v *view) places(c lease.Claim, o rules.Overlap) ([]rules.Place, error) {
 	up := claimkeys.Above(c.Path)
 	text := shape{above: len(up), shared: o.Shared}.merged(c)
-	rows, err := v.tx.Tx.QueryContext(v.ctx, text, waitersArgs(v.namespace, c, o, up, o.Limit)...)
+	rows, err := v.tx.Tx.QueryContext(v.ctx, text, waitersArgs(nil, v.namespace, c, o, up, o.Limit)...)
 	if err != nil {
 		return nil, err
 	}

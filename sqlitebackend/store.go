@@ -269,9 +269,11 @@ func (s *Store) saveRefused() {
 // run runs f as one step, together with others that arrive meanwhile, and then
 // wakes whom it has made grantable. The step begins by finding c.Subject, if any.
 func run[T any](ctx context.Context, s *Store, c sqlitedb.Call, f func(*rules.Step) (T, error)) (T, error) {
-	var reply T
-	var woken []lease.ID
-	var waits bool
+	var done struct {
+		reply T
+		woken []lease.ID
+		waits bool
+	}
 	err := s.writer.Do(ctx, c, func(b *sqlitedb.Batch) error {
 		tx := b.State.(*transaction)
 		tx.woken = nil
@@ -279,25 +281,26 @@ func run[T any](ctx context.Context, s *Store, c sqlitedb.Call, f func(*rules.St
 		if s.faults != nil {
 			through = s.faults.Tx(tx)
 		}
-		st, err := rules.Begin(through)
+		st := &s.room.step
+		err := st.Begin(through)
 		if err != nil {
 			return err
 		}
-		if reply, err = f(st); err != nil {
+		if done.reply, err = f(st); err != nil {
 			return err
 		}
-		woken, waits = tx.woken, tx.waits
+		done.woken, done.waits = tx.woken, tx.waits
 		return tx.markWoken()
 	})
 	if err != nil {
 		var none T
 		return none, err
 	}
-	if waits {
+	if done.waits {
 		s.listed.Store(true)
 	}
-	s.waiters.Notify(woken...)
-	return reply, nil
+	s.waiters.Notify(done.woken...)
+	return done.reply, nil
 }
 
 // Subscribe implements [backend.Store].

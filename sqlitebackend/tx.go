@@ -38,12 +38,27 @@ var readCounters = `SELECT ` + unnamed(`k.seq, k.token, k.arrivals, k.waiting, k
 // room is what transactions use again, one after the other.
 type room struct {
 	transaction transaction
+	step        rules.Step
+	read        origin
+	version     uint64
 	row         row
 	fields      []any                 // pointers to those of row
 	values      []any                 // of a record
+	args        []any                 // of a query for overlaps
 	events      []any                 // see transaction.events
+	numbers     [16]any               // see number
 	text        []byte                // of an event
 	recent      map[lease.ID]struct{} // records that this handle has put, some of them
+}
+
+// number returns n as an argument. The same few times and keys are arguments of most
+// statements of a batch; so each takes memory once, not each time.
+func (r *room) number(n int64) any {
+	kept := &r.numbers[uint64(n)%uint64(len(r.numbers))]
+	if was, ok := (*kept).(int64); !ok || was != n {
+		*kept = n
+	}
+	return *kept
 }
 
 // begin reads, once in each transaction, what every step needs.
@@ -54,12 +69,10 @@ func (s *Store) begin(b *sqlitedb.Batch) error {
 	if s.namespace == 0 { // Open makes it in its first transaction
 		return nil
 	}
-	var version uint64
-	var read origin
-	c := &tx.counters
+	c, read, version := &tx.counters, &s.room.read, &s.room.version
 	found, err := b.Get(readCounters, []any{s.namespace},
 		&c.Seq, &c.Token, &c.Arrivals, &c.Waiting, &c.Tombstones, &c.Now, &read.boot, &read.at, &c.Refused,
-		&tx.ended, &tx.wakes, &c.Subleases, &version)
+		&tx.ended, &tx.wakes, &c.Subleases, version)
 	if err != nil {
 		return err
 	}
@@ -70,11 +83,11 @@ func (s *Store) begin(b *sqlitedb.Batch) error {
 		return err
 	}
 	tx.loaded = *c
-	if tx.origin = s.clock.current(read, c.Now); tx.origin != read {
+	if tx.origin = s.clock.current(*read, c.Now); tx.origin != *read {
 		tx.written = true // before anybody is answered by it
 	}
 	tx.counters.Refused += s.refused.Load()
-	if known := s.config.Load(); known != nil && known.Version == version {
+	if known := s.config.Load(); known != nil && known.Version == *version {
 		tx.config = *known
 		return nil
 	}
@@ -118,9 +131,11 @@ func (s *Store) finish(b *sqlitedb.Batch) error {
 	if err := tx.writeClient(); err != nil {
 		return err
 	}
+	number := s.room.number
 	err := b.Exec(`UPDATE lease_counters SET seq = ?, token = ?, arrivals = ?, waiting = ?, buried = ?, now = ?,
 		boot = ?, "offset" = ?, refused = ?, ended = ?, wakes = ?, subleases = ? WHERE namespace = ?`,
-		int64(c.Seq), int64(c.Token), c.Arrivals, c.Waiting, c.Tombstones, c.Now, tx.origin.boot, tx.origin.at, int64(c.Refused), tx.ended, tx.wakes, c.Subleases, tx.namespace)
+		int64(c.Seq), number(int64(c.Token)), number(c.Arrivals), c.Waiting, number(c.Tombstones), number(c.Now), tx.origin.boot, number(tx.origin.at),
+		int64(c.Refused), tx.ended, tx.wakes, c.Subleases, tx.namespace)
 	if err == nil {
 		s.refused.Store(0)
 	}

@@ -15,16 +15,17 @@ import (
 // claim writes the record's claims, as a waiter's or a lease's.
 func (t *transaction) claim(r *rules.Record) error {
 	waiting, key := claimed(r.Status, r.Key)
+	arrival := t.store.room.number(r.Arrival)
 	for _, c := range r.Claims {
 		_, err := t.change(`INSERT INTO lease_claims (namespace, waiting, path, kind, key, arrival, holder) VALUES (?, ?, ?, ?, ?, ?, ?)`,
-			t.namespace, waiting, c.Path, claimkeys.Kind(c), key, r.Arrival, r.Holder)
+			t.namespace, waiting, c.Path, claimkeys.Kind(c), key, arrival, r.Holder)
 		if err != nil {
 			return err
 		}
 	}
 	for _, member := range r.Chain {
 		_, err := t.change(`INSERT INTO lease_chains (namespace, member, waiting, arrival) VALUES (?, ?, ?, ?)`,
-			t.namespace, string(member), waiting, r.Arrival)
+			t.namespace, string(member), waiting, arrival)
 		if err != nil {
 			return err
 		}
@@ -35,16 +36,17 @@ func (t *transaction) claim(r *rules.Record) error {
 // unclaim removes the claims that the record has had in this status.
 func (t *transaction) unclaim(r *rules.Record, status lease.Status) error {
 	waiting, key := claimed(status, r.Key)
+	arrival := t.store.room.number(r.Arrival)
 	for _, c := range r.Claims {
 		_, err := t.change(`DELETE FROM lease_claims WHERE namespace = ? AND waiting = ? AND path = ? AND kind = ? AND key = ? AND arrival = ?`,
-			t.namespace, waiting, c.Path, claimkeys.Kind(c), key, r.Arrival)
+			t.namespace, waiting, c.Path, claimkeys.Kind(c), key, arrival)
 		if err != nil {
 			return err
 		}
 	}
 	for _, member := range r.Chain {
 		_, err := t.change(`DELETE FROM lease_chains WHERE namespace = ? AND member = ? AND waiting = ? AND arrival = ?`,
-			t.namespace, string(member), waiting, r.Arrival)
+			t.namespace, string(member), waiting, arrival)
 		if err != nil {
 			return err
 		}

@@ -18,8 +18,9 @@ func (t *transaction) Append(e lease.Event) error {
 		t.store.room.text = text
 		body = string(text)
 	}
-	t.events = append(t.events, base(t.namespace)+int64(e.Seq), t.namespace, string(e.Kind), e.At.UnixMilli(), t.counters.Now, text(e.Lease.ID), body,
-		text(e.Actor), text(e.Reason))
+	number := t.store.room.number
+	t.events = append(t.events, base(t.namespace)+int64(e.Seq), t.namespace, string(e.Kind), number(e.At.UnixMilli()), number(t.counters.Now),
+		text(e.Lease.ID), body, text(e.Actor), text(e.Reason))
 	if len(t.events) == maxEvents*eventColumns {
 		return t.writeEvents()
 	}

@@ -2,6 +2,7 @@ package sqlitebackend
 
 import (
 	"encoding/json"
+	"slices"
 
 	"github.com/leasekit/leasekit/backend/rules"
 	"github.com/leasekit/leasekit/lease"
@@ -28,8 +29,8 @@ func (t *transaction) exists(id lease.ID) (bool, error) {
 	if _, ours := t.store.room.recent[id]; ours {
 		return true, nil
 	}
-	var arrival int64
-	return t.Get(`SELECT +arrival AS "" FROM leases INDEXED BY leases_id WHERE namespace = ? AND id = ?`, []any{t.namespace, string(id)}, &arrival)
+	return t.Get(`SELECT +arrival AS "" FROM leases INDEXED BY leases_id WHERE namespace = ? AND id = ?`,
+		[]any{t.namespace, string(id)}, &t.store.room.row.Arrival)
 }
 
 // remember notes that this handle has put a record.
@@ -47,13 +48,11 @@ func (t *transaction) Find(id lease.ID) (*rules.Record, error) {
 		delete(t.found, id) // it is the caller's to change
 		return r, nil
 	}
-	ids := []lease.ID{id}
-	for _, other := range t.Ahead() {
-		if _, ok := t.found[other]; !ok && other != id {
-			ids = append(ids, other)
-		}
-	}
-	if len(ids) == 1 {
+	ids := slices.DeleteFunc(t.Ahead(), func(other lease.ID) bool {
+		_, known := t.found[other]
+		return known || other == id
+	})
+	if len(ids) == 0 {
 		if exists, err := t.exists(id); !exists || err != nil {
 			return nil, err
 		}
@@ -63,6 +62,7 @@ func (t *transaction) Find(id lease.ID) (*rules.Record, error) {
 		}
 		return rs[0], nil
 	}
+	ids = append(ids, id)
 	list, err := json.Marshal(ids)
 	if err != nil {
 		return nil, err

@@ -141,22 +141,21 @@ func joined(kinds []int) string {
 	return strings.Join(texts, ", ")
 }
 
-// leasesArgs and waitersArgs return the parameters. Nobody has the empty name.
-func leasesArgs(namespace int64, c lease.Claim, o rules.Overlap, above []string) []any {
+// leasesArgs and waitersArgs append the parameters. Nobody has the empty name.
+func leasesArgs(args []any, namespace int64, c lease.Claim, o rules.Overlap, above []string) []any {
 	low, high := bounds(c)
-	args := append(make([]any, 0, 5+len(above)), namespace, cmp.Or(o.Only, o.Skip), c.Path, low, high)
-	for _, p := range above {
-		args = append(args, p)
-	}
-	return args
+	return appendPaths(append(args, namespace, cmp.Or(o.Only, o.Skip), c.Path, low, high), above)
 }
 
-func waitersArgs(namespace int64, c lease.Claim, o rules.Overlap, above []string, limit int) []any {
+func waitersArgs(args []any, namespace int64, c lease.Claim, o rules.Overlap, above []string, limit int) []any {
 	after, before := between(o)
 	low, high := below(c.Path)
-	args := append(make([]any, 0, 10+len(above)), namespace, o.Skip, c.Path, low, high,
-		after.Key, after.Arrival, before.Key, before.Arrival, limit)
-	for _, p := range above {
+	return appendPaths(append(args, namespace, o.Skip, c.Path, low, high,
+		after.Key, after.Arrival, before.Key, before.Arrival, limit), above)
+}
+
+func appendPaths(args []any, paths []string) []any {
+	for _, p := range paths {
 		args = append(args, p)
 	}
 	return args
@@ -199,7 +198,9 @@ func (t *transaction) Leases(o rules.Overlap) ([]*rules.Record, error) {
 // were found, up to o.Limit of them.
 func (t *transaction) leasesOne(found []int64, c lease.Claim, o rules.Overlap) ([]int64, error) {
 	up := claimkeys.Above(c.Path)
-	return t.arrivals(found, o.Limit, t.overlapText(leasesOver, c, o, len(up)), leasesArgs(t.namespace, c, o, up))
+	args := leasesArgs(t.store.room.args[:0], t.namespace, c, o, up)
+	t.store.room.args = args
+	return t.arrivals(found, o.Limit, t.overlapText(leasesOver, c, o, len(up)), args)
 }
 
 // arrivals adds those that a query yields to found, each once, up to a limit.
@@ -279,7 +280,9 @@ func (t *transaction) places(c lease.Claim, o rules.Overlap) ([]rules.Place, err
 	var found []rules.Place
 	read := func(of overlapping, limit int) error {
 		found = found[:0]
-		return t.Each(t.overlapText(of, c, o, len(up)), waitersArgs(t.namespace, c, o, up, limit), func(scan func(...any) error) error {
+		args := waitersArgs(t.store.room.args[:0], t.namespace, c, o, up, limit)
+		t.store.room.args = args
+		return t.Each(t.overlapText(of, c, o, len(up)), args, func(scan func(...any) error) error {
 			var p rules.Place
 			err := scan(&p.Key, &p.Arrival)
 			found = append(found, p)

@@ -199,13 +199,15 @@ func (t *transaction) Put(r *rules.Record) error {
 	if err != nil {
 		return err
 	}
-	values := t.store.room.values[:0]
-	values = append(values, t.namespace, r.Arrival, string(r.ID), r.Holder, r.Status.String(), string(rowtext.AppendClaims(nil, r.Claims)), labels, r.TTL, r.MaxRenewals,
+	room := &t.store.room
+	room.text = rowtext.AppendClaims(room.text[:0], r.Claims)
+	number := room.number
+	values := append(room.values[:0], t.namespace, number(r.Arrival), string(r.ID), r.Holder, r.Status.String(), string(room.text), labels, number(r.TTL), r.MaxRenewals,
 		r.Priority, r.Distinct, text(r.Replace.ID), text(r.Replace.Holder), int64(r.Replace.Token),
-		text(r.Parent.ID), text(r.Parent.Holder), int64(r.Parent.Token), chain, text(r.Client), r.Attempts, r.Key, r.Created,
-		text(r.EndReason), text(r.Successor), text(r.Actor), text(r.Reason), int64(r.Token), r.Renewals, text(r.RenewOp),
-		r.Granted, r.Deadline, r.Updated, r.Ended)
-	t.store.room.values = values
+		text(r.Parent.ID), text(r.Parent.Holder), int64(r.Parent.Token), chain, text(r.Client), r.Attempts, number(r.Key), number(r.Created),
+		text(r.EndReason), text(r.Successor), text(r.Actor), text(r.Reason), number(int64(r.Token)), r.Renewals, text(r.RenewOp),
+		number(r.Granted), r.Deadline, number(r.Updated), r.Ended)
+	room.values = values
 	const insert = `INSERT INTO leases (namespace, ` + columns + `)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (namespace, id) DO NOTHING`
@@ -228,11 +230,12 @@ func (t *transaction) Put(r *rules.Record) error {
 // can have changed: every column that an index has costs one.
 func (t *transaction) Update(r *rules.Record, was lease.Status) error {
 	delete(t.found, r.ID)
+	number := t.store.room.number
 	if was == r.Status {
 		t.noteClient(r)
 		_, err := t.change(`UPDATE leases SET attempts = ?, client = ?, renewals = ?, renew_op = ?, deadline = ?, updated_at = ?
 			WHERE arrival = ?`,
-			r.Attempts, text(r.Client), r.Renewals, text(r.RenewOp), r.Deadline, r.Updated, r.Arrival)
+			r.Attempts, text(r.Client), r.Renewals, text(r.RenewOp), r.Deadline, number(r.Updated), number(r.Arrival))
 		return err
 	}
 	if err := t.unclaim(r, was); err != nil {
@@ -241,7 +244,7 @@ func (t *transaction) Update(r *rules.Record, was lease.Status) error {
 	if r.Status == lease.Active {
 		_, err := t.change(`UPDATE leases SET status = 'active', attempts = ?, token = ?, granted_at = ?, deadline = ?, updated_at = ?
 			WHERE arrival = ?`,
-			r.Attempts, int64(r.Token), r.Granted, r.Deadline, r.Updated, r.Arrival)
+			r.Attempts, number(int64(r.Token)), number(r.Granted), r.Deadline, number(r.Updated), number(r.Arrival))
 		if err != nil {
 			return err
 		}
@@ -251,7 +254,7 @@ func (t *transaction) Update(r *rules.Record, was lease.Status) error {
 	_, err := t.change(`UPDATE leases SET status = ?, attempts = ?, end_reason = ?, successor = ?, actor = ?, note = ?,
 		renew_op = ?, deadline = ?, updated_at = ?, ended_at = ? WHERE arrival = ?`,
 		r.Status.String(), r.Attempts, text(r.EndReason), text(r.Successor), text(r.Actor), text(r.Reason),
-		text(r.RenewOp), r.Deadline, r.Updated, r.Ended, r.Arrival)
+		text(r.RenewOp), r.Deadline, number(r.Updated), number(r.Ended), number(r.Arrival))
 	return err
 }
 

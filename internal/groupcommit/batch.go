@@ -52,6 +52,18 @@ func next[T any](lists *[urgencies][]*Call[T], taken *[urgencies]int) int {
 	return chosen
 }
 
+// push adds a call to its list. pop uses up a list from its front, so one that is
+// empty begins anew.
+func (q *Queue[T]) push(c *Call[T]) {
+	list, room := &q.lists[c.Urgency], &q.room[c.Urgency]
+	if len(*list) > 0 {
+		*list = append(*list, c)
+		return
+	}
+	*list = append(*room, c)
+	*room = (*list)[:0]
+}
+
 func pop[T any](list *[]*Call[T]) *Call[T] {
 	c := (*list)[0]
 	(*list)[0] = nil

@@ -45,8 +45,11 @@ type Queue[T any] struct {
 	closing context.Context // ends when Close is called
 	stop    context.CancelFunc
 
+	batch Batch[T] // used by who has the turn
+
 	mutex  sync.Mutex // guards the fields below it; held for moments only
 	lists  [urgencies][]*Call[T]
+	room   [urgencies][]*Call[T] // empty, for lists that are
 	closed bool
 }
 
@@ -55,8 +58,8 @@ type Queue[T any] struct {
 type Operation[T any] func(tx T) error
 
 // Transact runs the calls that next yields, until it yields nil or the batch is
-// full, in one transaction and returns those that it started. It takes no call
-// before it is ready to run it. The outcome of the calls is one: nil means
+// full, in one transaction and returns those that it started, in a slice that the
+// next one may use again. It takes no call before it is ready to run it. The outcome of the calls is one: nil means
 // committed; a final error (see [New]), that it is no use to run them again
 // one by one; any other, that one of them failed and all were rolled back.
 type Transact[T any] func(ctx context.Context, batch *Batch[T]) (calls []*Call[T], err error)
@@ -114,9 +117,19 @@ func (q *Queue[T]) Do(ctx context.Context, o Options, op Operation[T]) error {
 		q.mutex.Unlock()
 		return lease.ErrClosed
 	}
-	q.lists[c.Urgency] = append(q.lists[c.Urgency], c)
+	q.push(c)
 	q.mutex.Unlock()
 
+	if ctx.Err() == nil {
+		select {
+		case q.turn <- struct{}{}: // nobody has it: most contexts make a channel only when they are waited for
+			q.lead(ctx, c)
+		default:
+		}
+	}
+	if c.answered() {
+		return c.err
+	}
 	for {
 		select {
 		case <-c.done:
@@ -168,16 +181,15 @@ func (q *Queue[T]) Exclusive(ctx context.Context, f func() error) error {
 // turn, which the caller has.
 func (q *Queue[T]) lead(ctx context.Context, own *Call[T]) {
 	defer func() { <-q.turn }()
-	select {
-	case <-own.done: // answered just before the turn came
+	if own.answered() { // just before the turn came
 		return
-	default:
 	}
 	both := &joined{Context: ctx, closing: q.closing}
 	defer both.release()
 	ctx = both
 
-	batch := &Batch[T]{queue: q}
+	q.batch = Batch[T]{queue: q}
+	batch := &q.batch
 	calls, err := q.transact(ctx, batch)
 	switch {
 	case len(calls) == 0 && ctx.Err() != nil:
@@ -199,13 +211,24 @@ func (q *Queue[T]) lead(ctx context.Context, own *Call[T]) {
 // replay runs each call in a transaction of its own, to find the one that
 // made their batch fail.
 func (q *Queue[T]) replay(calls []*Call[T]) {
-	for _, c := range calls {
-		batch := &Batch[T]{only: c}
+	for _, c := range slices.Clone(calls) {
+		q.batch = Batch[T]{only: c}
+		batch := &q.batch
 		_, err := q.transact(q.closing, batch)
 		if batch.only != nil && q.closing.Err() != nil {
 			err = lease.ErrClosed // its first run was rolled back
 		}
 		c.answer(err)
+	}
+}
+
+// answered reports whether the outcome is known.
+func (c *Call[T]) answered() bool {
+	select {
+	case <-c.done:
+		return true
+	default:
+		return false
 	}
 }
 

@@ -31,7 +31,9 @@ func (w *Writer) transact(ctx context.Context, queued *groupcommit.Batch[*Batch]
 		return nil, Unavailable("begin", err)
 	}
 
-	b := &Batch{Session: w.session, calls: queued}
+	b := &w.batch
+	*b = Batch{Session: w.session, calls: queued}
+	calls = w.calls[:0]
 	err = b.run(w.hooks.Begin)
 	for err == nil && b.began < maxBatch {
 		c := queued.Next()
@@ -39,6 +41,7 @@ func (w *Writer) transact(ctx context.Context, queued *groupcommit.Batch[*Batch]
 			break
 		}
 		calls = append(calls, c)
+		w.calls = calls
 		b.began++
 		err = b.run(c.Run)
 	}

@@ -35,8 +35,12 @@ type Writer struct {
 	session  *Session        // nil until needed, and after a failure
 	versions map[any]version // by Session.identity, when last asked
 
-	room       fileStatus // for Database.check
-	identified bool       // -wal is known, which is the session's for as long as it lives
+	identified bool // -wal is known, which is the session's for as long as it lives
+
+	// What batches use again, one after the other.
+	room  fileStatus // for Database.check
+	batch Batch
+	calls []*groupcommit.Call[*Batch]
 }
 
 // version tells whether anything was committed since: by other connections, and,
