@@ -237,7 +237,7 @@ func (s *Store) enter(ctx context.Context, name string) error {
 		}
 		o := s.clock.current(read, highest)
 		s.namespace = namespace
-		return b.Exec(`UPDATE lease_counters SET boot = ?, "offset" = ? WHERE namespace = ?`, o.boot, o.at, namespace)
+		return b.Exec(writeOrigin, o.boot, o.at, namespace)
 	})
 }
 

@@ -17,17 +17,21 @@ type transaction struct {
 	store     *Store
 	namespace int64
 
-	config   lease.Config
-	counters rules.Counters // as the steps change them
-	loaded   rules.Counters // as they were read
-	origin   origin         // of the clock
-	ended    int            // rows of leases that have ended
-	wakes    int64          // the newest leases.woken
-	written  bool           // something else than the counters has changed
-	waits    bool           // a waiter is this handle's
-	found    readAhead
-	events   []any      // that are not written yet: the columns of each
-	woken    []lease.ID // by the step that runs
+	counted
+	config  lease.Config
+	written bool // something else than the counters has changed
+	waits   bool // a waiter is this handle's
+	found   readAhead
+	events  []any      // that are not written yet: the columns of each
+	woken   []lease.ID // by the step that runs
+}
+
+// counted is a row of lease_counters.
+type counted struct {
+	counters rules.Counters
+	origin   origin // of the clock
+	ended    int    // rows of leases that have ended
+	wakes    int64  // the newest leases.woken
 }
 
 // The counters of a namespace with the version of its configuration, and how
@@ -39,8 +43,8 @@ var readCounters = `SELECT ` + unnamed(`k.seq, k.token, k.arrivals, k.waiting, k
 type room struct {
 	transaction transaction
 	step        rules.Step
-	read        origin
-	version     uint64
+	counted     counted // as it is in the file
+	version     uint64  // of the configuration there; 0 if both are not known
 	row         row
 	fields      []any                 // pointers to those of row
 	values      []any                 // of a record
@@ -61,37 +65,48 @@ func (r *room) number(n int64) any {
 	return *kept
 }
 
+const writeOrigin = `UPDATE lease_counters SET boot = ?, "offset" = ? WHERE namespace = ?`
+
 // begin reads, once in each transaction, what every step needs.
 func (s *Store) begin(b *sqlitedb.Batch) error {
-	tx := &s.room.transaction
+	room, tx := &s.room, &s.room.transaction
 	*tx = transaction{Batch: b, store: s, namespace: s.namespace, events: s.room.events[:0]}
 	b.State = tx
 	if s.namespace == 0 { // Open makes it in its first transaction
 		return nil
 	}
-	c, read, version := &tx.counters, &s.room.read, &s.room.version
-	found, err := b.Get(readCounters, []any{s.namespace},
-		&c.Seq, &c.Token, &c.Arrivals, &c.Waiting, &c.Tombstones, &c.Now, &read.boot, &read.at, &c.Refused,
-		&tx.ended, &tx.wakes, &c.Subleases, version)
-	if err != nil {
+	newest := s.newest.Load()
+	if !b.Alone || room.version == 0 { // else nobody has changed what this handle has written
+		if err := s.readCounters(b); err != nil {
+			return err
+		}
+	}
+	if err := s.regressed(room.counted.counters.Token, newest); err != nil {
 		return err
 	}
-	if !found {
-		return sqlitedb.Unavailable("begin", errNamespaceGone)
-	}
-	if err := s.regressed(c.Token, s.newest.Load()); err != nil {
-		return err
-	}
-	tx.loaded = *c
-	if tx.origin = s.clock.current(*read, c.Now); tx.origin != *read {
+	tx.counted = room.counted
+	if tx.origin = s.clock.current(tx.origin, tx.counters.Now); tx.origin != room.counted.origin {
 		tx.written = true // before anybody is answered by it
 	}
 	tx.counters.Refused += s.refused.Load()
-	if known := s.config.Load(); known != nil && known.Version == *version {
+	if known := s.config.Load(); known != nil && known.Version == room.version {
 		tx.config = *known
 		return nil
 	}
 	return tx.readConfig()
+}
+
+// readCounters reads the row of lease_counters and the version of the configuration.
+func (s *Store) readCounters(b *sqlitedb.Batch) error {
+	r := &s.room.counted
+	c := &r.counters
+	found, err := b.Get(readCounters, []any{s.namespace},
+		&c.Seq, &c.Token, &c.Arrivals, &c.Waiting, &c.Tombstones, &c.Now, &r.origin.boot, &r.origin.at, &c.Refused,
+		&r.ended, &r.wakes, &c.Subleases, &s.room.version)
+	if err == nil && !found {
+		err = sqlitedb.Unavailable("begin", errNamespaceGone)
+	}
+	return err
 }
 
 // errNamespaceGone: somebody has deleted rows of ours. To go on with new
@@ -125,7 +140,7 @@ func (s *Store) finish(b *sqlitedb.Batch) error {
 	if !tx.written {
 		// A refusal is no reason to write: what it counted is kept for the next
 		// transaction that has one.
-		s.refused.Store(c.Refused - tx.loaded.Refused)
+		s.refused.Store(c.Refused - s.room.counted.counters.Refused)
 		return nil
 	}
 	if err := tx.writeClient(); err != nil {
@@ -133,11 +148,15 @@ func (s *Store) finish(b *sqlitedb.Batch) error {
 	}
 	number := s.room.number
 	err := b.Exec(`UPDATE lease_counters SET seq = ?, token = ?, arrivals = ?, waiting = ?, buried = ?, now = ?,
-		boot = ?, "offset" = ?, refused = ?, ended = ?, wakes = ?, subleases = ? WHERE namespace = ?`,
-		int64(c.Seq), number(int64(c.Token)), number(c.Arrivals), c.Waiting, number(c.Tombstones), number(c.Now), tx.origin.boot, number(tx.origin.at),
+		refused = ?, ended = ?, wakes = ?, subleases = ? WHERE namespace = ?`,
+		int64(c.Seq), number(int64(c.Token)), number(c.Arrivals), c.Waiting, number(c.Tombstones), number(c.Now),
 		int64(c.Refused), tx.ended, tx.wakes, c.Subleases, tx.namespace)
+	if err == nil && tx.origin != s.room.counted.origin {
+		err = b.Exec(writeOrigin, tx.origin.boot, tx.origin.at, tx.namespace)
+	}
 	if err == nil {
 		s.refused.Store(0)
+		s.room.counted, s.room.version = tx.counted, tx.config.Version
 	}
 	return err
 }

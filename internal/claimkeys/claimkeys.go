@@ -3,7 +3,11 @@
 // at each path above, and, if it is a tree, everything below.
 package claimkeys
 
-import "github.com/leasekit/leasekit/lease"
+import (
+	"strings"
+
+	"github.com/leasekit/leasekit/lease"
+)
 
 // Kind is a claim's mode and scope as one number: exclusive ones are even,
 // trees are 2 and 3.
@@ -34,7 +38,7 @@ func Over(c lease.Claim, shared bool) []int {
 
 // Above returns the paths above a path, nearest first.
 func Above(path string) []string {
-	var paths []string
+	paths := make([]string, 0, strings.Count(path, "/")+1)
 	for up, ok := lease.Parent(path); ok; up, ok = lease.Parent(up) {
 		paths = append(paths, up)
 	}

@@ -31,8 +31,13 @@ func (w *Writer) transact(ctx context.Context, queued *groupcommit.Batch[*Batch]
 		return nil, Unavailable("begin", err)
 	}
 
+	alone, err := w.alone()
+	if err != nil {
+		broken = !w.rollback()
+		return nil, Unavailable("begin", err)
+	}
 	b := &w.batch
-	*b = Batch{Session: w.session, calls: queued}
+	*b = Batch{Session: w.session, Alone: alone, calls: queued}
 	calls = w.calls[:0]
 	err = b.run(w.hooks.Begin)
 	for err == nil && b.began < maxBatch {
@@ -56,7 +61,7 @@ func (w *Writer) transact(ctx context.Context, queued *groupcommit.Batch[*Batch]
 		return calls, err
 	}
 	if err = w.session.Exec("COMMIT"); err == nil {
-		broken = false
+		broken, w.committed = false, true
 		// A file that was removed meanwhile has not kept it.
 		return calls, w.db.check(&w.room)
 	}
@@ -107,6 +112,18 @@ func (w *Writer) begin(ctx context.Context) error {
 		return err
 	}
 	return retryBusy(ctx, try)
+}
+
+// alone reports, within a transaction, whether the one before it on this connection
+// was committed, and no other connection has committed since.
+func (w *Writer) alone() (bool, error) {
+	if w.db.borrow { // others use the connection too
+		return false, nil
+	}
+	before, committed := w.others, w.committed
+	w.committed = false
+	_, err := w.session.Get("PRAGMA data_version", nil, &w.others)
+	return committed && w.others == before, err
 }
 
 // rollback reports whether SQLite says that it has rolled back. It does not if
@@ -161,7 +178,7 @@ func (w *Writer) release(broken bool) {
 // discard closes the session with its connection.
 func (w *Writer) discard() {
 	delete(w.versions, w.session.identity)
-	w.identified = false
+	w.identified, w.committed = false, false
 	w.session.close()
 	w.db.giveBack(w.session.connection, true)
 	w.session = nil

@@ -35,7 +35,9 @@ type Writer struct {
 	session  *Session        // nil until needed, and after a failure
 	versions map[any]version // by Session.identity, when last asked
 
-	identified bool // -wal is known, which is the session's for as long as it lives
+	identified bool  // -wal is known, which is the session's for as long as it lives
+	committed  bool  // so was the session's last transaction
+	others     int64 // PRAGMA data_version in that
 
 	// What batches use again, one after the other.
 	room  fileStatus // for Database.check
@@ -63,7 +65,8 @@ type Hooks struct {
 // operation has returned.
 type Batch struct {
 	*Session
-	State any // of the hooks; nil when Begin runs
+	State any  // of the hooks; nil when Begin runs
+	Alone bool // it is certain that nobody has committed since the batch before, which was committed
 
 	calls *groupcommit.Batch[*Batch]
 	began int // how many operations have been started
