@@ -25,11 +25,11 @@ func (e *engine) run(
 	ctx context.Context, op string, r lease.Request,
 	how func(context.Context, *attempt) (lease.Lease, error),
 ) (lease.Lease, error) {
-	ctx, leave, err := e.enter(ctx, op)
+	ctx, call, err := e.enter(ctx, op)
 	if err != nil {
 		return lease.Lease{}, err
 	}
-	defer leave()
+	defer call.leave()
 	a, err := e.newAttempt(op, r, op == "acquire")
 	if err != nil {
 		return lease.Lease{}, err

@@ -10,11 +10,11 @@ import (
 // ended along with the error.
 func (e *engine) ForceRelease(ctx context.Context, q lease.Query, r lease.Revocation) ([]lease.Lease, error) {
 	const op = "force release"
-	ctx, leave, err := e.enter(ctx, op)
+	ctx, call, err := e.enter(ctx, op)
 	if err != nil {
 		return nil, err
 	}
-	defer leave()
+	defer call.leave()
 	q, err = cleanQuery(q)
 	if err != nil {
 		return nil, err
@@ -65,10 +65,10 @@ func (e *engine) force(ctx context.Context, q lease.Query, r lease.Revocation) (
 // Sweep goes on until there is nothing more to do.
 func (e *engine) Sweep(ctx context.Context) (lease.SweepResult, error) {
 	const op = "sweep"
-	ctx, leave, err := e.enter(ctx, op)
+	ctx, call, err := e.enter(ctx, op)
 	if err != nil {
 		return lease.SweepResult{}, err
 	}
-	defer leave()
+	defer call.leave()
 	return e.sweep(ctx, op, 0)
 }

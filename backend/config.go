@@ -80,11 +80,11 @@ func (e *engine) stale(op string, used, now *lease.Config) error {
 
 // Config returns the namespace's configuration.
 func (e *engine) Config(ctx context.Context) (lease.Config, error) {
-	ctx, leave, err := e.enter(ctx, "config")
+	ctx, call, err := e.enter(ctx, "config")
 	if err != nil {
 		return lease.Config{}, err
 	}
-	defer leave()
+	defer call.leave()
 	return e.readConfig(ctx, "config")
 }
 
@@ -92,11 +92,11 @@ func (e *engine) Config(ctx context.Context) (lease.Config, error) {
 // rounded up to whole milliseconds.
 func (e *engine) SetConfig(ctx context.Context, c lease.Config) (lease.Config, error) {
 	const op = "set config"
-	ctx, leave, err := e.enter(ctx, op)
+	ctx, call, err := e.enter(ctx, op)
 	if err != nil {
 		return lease.Config{}, err
 	}
-	defer leave()
+	defer call.leave()
 	if err := c.Validate(); err != nil {
 		return lease.Config{}, err
 	}

@@ -60,7 +60,7 @@ func New(s Store, o *Options) lease.Manager {
 	e.closing, begin = context.WithCancelCause(context.Background())
 	e.ending, endCalls = context.WithCancelCause(context.Background())
 	e.last, endWork = context.WithCancelCause(context.Background())
-	e.bound, e.leave = context.WithValue(e.ending, boundTo{}, e), e.inflight.leave
+	e.bound = context.WithValue(e.ending, boundTo{}, e)
 	e.close = sync.OnceValue(func() error {
 		e.inflight.shut(func() {
 			begin(errShut)
@@ -104,32 +104,44 @@ func (e *engine) Calls() context.Context { return e.bound }
 // boundTo is the key under which the contexts of Calls name their engine.
 type boundTo struct{}
 
+// entered is a call that is under way.
+type entered struct {
+	inflight *inflight
+	ctx      *lazyContext // nil if it needs none of its own
+}
+
+// leave ends the call.
+func (c entered) leave() {
+	if c.ctx != nil {
+		c.ctx.stop()
+	}
+	c.inflight.leave()
+}
+
 // enter begins a call. What it asks of the store it asks with the context
 // returned, which ends with ctx or callGrace after Close has begun. Unless
 // enter returns an error, leave must follow. Nothing is sent for a context that
 // has already ended.
-func (e *engine) enter(ctx context.Context, op string) (call context.Context, leave func(), err error) {
+func (e *engine) enter(ctx context.Context, op string) (bound context.Context, call entered, err error) {
 	if ctx == nil {
-		return nil, nil, errNoContext()
+		return nil, call, errNoContext()
 	}
 	if !e.inflight.join() {
-		return nil, nil, closedError(op)
+		return nil, call, closedError(op)
 	}
 	if ctx.Err() != nil {
 		e.inflight.leave()
-		return nil, nil, endedError(ctx, op)
+		return nil, call, endedError(ctx, op)
 	}
+	call.inflight = e.inflight
 	if ctx.Value(boundTo{}) == e {
-		return ctx, e.leave, nil
+		return ctx, call, nil
 	}
 	if ctx.Done() == nil {
-		return valued{e.ending, ctx}, e.leave, nil
+		return valued{e.ending, ctx}, call, nil
 	}
-	both := &lazyContext{values: ctx, end: e.ending}
-	return both, func() {
-		both.stop()
-		e.inflight.leave()
-	}, nil
+	call.ctx = &lazyContext{values: ctx, end: e.ending}
+	return call.ctx, call, nil
 }
 
 // either returns a ctx that also ends when end does, with its cause.

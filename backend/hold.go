@@ -16,11 +16,11 @@ const releaseBound = 5 * time.Second
 // a change of configuration) does not count twice.
 func (e *engine) Renew(ctx context.Context, ref lease.Ref, ttl time.Duration) (lease.Lease, error) {
 	const op = "renew"
-	ctx, leave, err := e.enter(ctx, op)
+	ctx, call, err := e.enter(ctx, op)
 	if err != nil {
 		return lease.Lease{}, err
 	}
-	defer leave()
+	defer call.leave()
 	if err := checkFullRef(ref); err != nil {
 		return lease.Lease{}, err
 	}
@@ -37,11 +37,11 @@ func (e *engine) Renew(ctx context.Context, ref lease.Ref, ttl time.Duration) (l
 // SetLabels asks the store once, as Renew does.
 func (e *engine) SetLabels(ctx context.Context, ref lease.Ref, labels map[string]string) (lease.Lease, error) {
 	const op = "set labels"
-	ctx, leave, err := e.enter(ctx, op)
+	ctx, call, err := e.enter(ctx, op)
 	if err != nil {
 		return lease.Lease{}, err
 	}
-	defer leave()
+	defer call.leave()
 	if err := checkFullRef(ref); err != nil {
 		return lease.Lease{}, err
 	}
@@ -143,7 +143,7 @@ func (e *engine) releaseBy(ctx context.Context, args ReleaseArgs, until time.Tim
 	if deadline, ok := ctx.Deadline(); ok && ctx.Err() == nil && deadline.Before(until) {
 		first = deadline
 	}
-	bounded := &lazyContext{values: context.WithoutCancel(ctx), end: e.last, until: first}
+	bounded := &lazyContext{values: ctx, end: e.last, until: first}
 	defer bounded.stop()
 	reply, err := e.release(bounded, args)
 	switch {

@@ -39,7 +39,7 @@ func (c *lazyContext) make() context.Context {
 			c.made, c.cancel = either(c.values, c.end)
 		} else {
 			bounded, cancel := context.WithDeadline(c.end, c.until)
-			c.made, c.cancel = valued{bounded, c.values}, cancel
+			c.made, c.cancel = valued{bounded, context.WithoutCancel(c.values)}, cancel
 		}
 		if c.over {
 			c.cancel()
@@ -88,5 +88,8 @@ func (c *lazyContext) Value(key any) any {
 	if known := c.known(); known != nil {
 		return known.Value(key)
 	}
-	return c.values.Value(key)
+	if c.until.IsZero() {
+		return c.values.Value(key)
+	}
+	return context.WithoutCancel(c.values).Value(key)
 }

@@ -92,11 +92,11 @@ func (e *engine) list(ctx context.Context, op string, q lease.Query) iter.Seq2[l
 // page reads one page. Nothing is under way while the caller looks at what it
 // got: it may call Close there.
 func (e *engine) page(ctx context.Context, op string, q lease.Query, cursor string) (ListReply, error) {
-	ctx, leave, err := e.enter(ctx, op)
+	ctx, call, err := e.enter(ctx, op)
 	if err != nil {
 		return ListReply{}, err
 	}
-	defer leave()
+	defer call.leave()
 	start := lease.Clock()
 	page, err := e.store.List(ctx, q, cursor)
 	e.called(ctx, "list", start, err)
@@ -113,11 +113,11 @@ func (e *engine) page(ctx context.Context, op string, q lease.Query, cursor stri
 func (e *engine) Stats(ctx context.Context) (lease.Stats, error) { return e.stats(ctx, "stats") }
 
 func (e *engine) stats(ctx context.Context, op string) (lease.Stats, error) {
-	ctx, leave, err := e.enter(ctx, op)
+	ctx, call, err := e.enter(ctx, op)
 	if err != nil {
 		return lease.Stats{}, err
 	}
-	defer leave()
+	defer call.leave()
 	start := lease.Clock()
 	s, err := e.store.Stats(ctx)
 	e.called(ctx, "stats", start, err)

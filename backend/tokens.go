@@ -12,11 +12,11 @@ var _ lease.TokenReserver = (*engine)(nil)
 // ReserveTokens is of [lease.TokenReserver]. It asks the store once.
 func (e *engine) ReserveTokens(ctx context.Context, held lease.Ref, n int) (lease.TokenBlock, error) {
 	const op = "reserve tokens"
-	ctx, leave, err := e.enter(ctx, op)
+	ctx, call, err := e.enter(ctx, op)
 	if err != nil {
 		return lease.TokenBlock{}, err
 	}
-	defer leave()
+	defer call.leave()
 	if err := checkFullRef(held); err != nil {
 		return lease.TokenBlock{}, err
 	}

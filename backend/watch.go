@@ -104,11 +104,11 @@ type reader struct {
 // events reads the next events and moves on. Nothing is under way while the
 // caller looks at what it got.
 func (e *engine) events(ctx context.Context, op string, r *reader) ([]lease.Event, time.Duration, error) {
-	ctx, leave, err := e.enter(ctx, op)
+	ctx, call, err := e.enter(ctx, op)
 	if err != nil {
 		return nil, 0, err
 	}
-	defer leave()
+	defer call.leave()
 	limit := eventsPage
 	if r.query.Limit > 0 {
 		limit = min(limit, r.query.Limit-r.count)

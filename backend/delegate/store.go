@@ -57,6 +57,9 @@ func newStore(ctx context.Context, a lease.Acquirer, held *lease.Held, o *Option
 	if err := p.follow(); err != nil {
 		return nil, err
 	}
+	if err := p.lasts(); err != nil {
+		return nil, err
+	}
 	if err := p.tokens.need(ctx); err != nil {
 		return nil, err
 	}
@@ -97,13 +100,17 @@ func (p *parent) follow() error {
 	if l.ID != p.ref.ID {
 		return p.end(&lease.LostError{Op: "delegate", Ref: p.ref, Err: lease.ErrReplaced, Successor: l.ID})
 	}
-	now := lease.Clock()
 	if r := p.renewed.Load(); r == nil || !r.Equal(l.ExpiresAt) {
-		p.until.Store(p.at(now + l.Remaining()).UnixMilli())
+		p.until.Store(p.at(lease.Clock() + l.Remaining()).UnixMilli())
 		at := l.ExpiresAt
 		p.renewed.Store(&at)
 	}
-	if p.at(now).UnixMilli() >= p.until.Load() {
+	return nil
+}
+
+// lasts says so where the parent's time is over.
+func (p *parent) lasts() error {
+	if p.at(lease.Clock()).UnixMilli() >= p.until.Load() {
 		return p.end(&lease.LostError{Op: "delegate", Ref: p.ref, Err: lease.ErrExpired})
 	}
 	return nil
@@ -155,6 +162,9 @@ func (s *store) Acquire(ctx context.Context, a backend.AcquireArgs) (backend.Acq
 			return backend.AcquireReply{}, *over
 		}
 		if err != nil || reply.Outcome != backend.Again {
+			return reply, err
+		}
+		if err := s.lasts(); err != nil {
 			return reply, err
 		}
 		if err := s.need(ctx); err != nil { // it was for want of a token, or is there now

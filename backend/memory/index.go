@@ -15,7 +15,8 @@ import (
 type index struct {
 	all   map[lease.ID]*rules.Record
 	at    map[string][]*rules.Record
-	trees int // how many of their claims are trees
+	trees int             // how many of their claims are trees
+	room  []*rules.Record // empty, for the next path
 }
 
 func newIndex() index {
@@ -25,7 +26,11 @@ func newIndex() index {
 func (x *index) add(r *rules.Record) {
 	x.all[r.ID] = r
 	for _, c := range r.Claims {
-		x.at[c.Path] = append(x.at[c.Path], r)
+		at := x.at[c.Path]
+		if at == nil {
+			at, x.room = x.room, nil
+		}
+		x.at[c.Path] = append(at, r)
 		x.trees += int(c.Scope)
 	}
 }
@@ -37,6 +42,7 @@ func (x *index) remove(r *rules.Record) {
 		rest := slices.DeleteFunc(x.at[c.Path], func(o *rules.Record) bool { return o == r })
 		if x.at[c.Path] = rest; len(rest) == 0 {
 			delete(x.at, c.Path)
+			x.room = rest
 		}
 	}
 }

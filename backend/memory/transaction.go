@@ -23,8 +23,9 @@ type namespace struct {
 	closed   map[string]bool // those that were closed
 
 	// Of the step under way.
-	tx   transaction
-	step rules.Step
+	tx     transaction
+	step   rules.Step
+	copies [4]rules.Record // the first that it finds
 
 	bounds *Bounds         // nil: none
 	ended  []*rules.Record // with bounds: a ring of those that have ended and may be remembered
@@ -43,6 +44,7 @@ type transaction struct {
 	*namespace
 	client string // the handle
 	woken  []lease.ID
+	copies int // how many of namespace.copies are in use
 }
 
 func (t *transaction) Load() (rules.State, error) {
@@ -58,7 +60,13 @@ func (t *transaction) Find(id lease.ID) (*rules.Record, error) {
 	if !ok {
 		return nil, nil
 	}
-	return copied(r), nil
+	if t.copies == len(t.namespace.copies) {
+		return copied(r), nil
+	}
+	c := &t.namespace.copies[t.copies]
+	t.copies++
+	copyTo(c, r)
+	return c, nil
 }
 
 func (t *transaction) Put(r *rules.Record) error {

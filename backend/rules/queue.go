@@ -15,7 +15,7 @@ type blocked struct {
 	latest  int64           // the latest deadline among them
 }
 
-func (b *blocked) any() bool { return b.count > 0 }
+func (b blocked) any() bool { return b.count > 0 }
 
 func (s *Step) addBlocker(b *blocked, r, blocker *Record) {
 	b.count++
@@ -35,7 +35,7 @@ func (s *Step) addBlocker(b *blocked, r, blocker *Record) {
 
 // blockedReply tells what is in the way; all says whether that is known to be
 // complete. A sub-lease's wait ends with its parent.
-func (s *Step) blockedReply(o backend.Outcome, b *blocked, all bool, parent *Record) backend.AcquireReply {
+func (s *Step) blockedReply(o backend.Outcome, b blocked, all bool, parent *Record) backend.AcquireReply {
 	retry := s.within(b.latest, parent)
 	reply := backend.AcquireReply{Outcome: o, RetryAfter: span(retry - s.now)}
 	if all {
@@ -48,29 +48,30 @@ func (s *Step) blockedReply(o backend.Outcome, b *blocked, all bool, parent *Rec
 // conflict with it, and the earlier waiters that do so and that it may not pass;
 // without all, only the first of them. It records the ends it comes across: if
 // the step is full then, it has not looked at the rest.
-func (s *Step) blockers(r *Record, all bool) (*blocked, error) {
-	b, limit, walked := &blocked{}, 1, maxWalked
+func (s *Step) blockers(r *Record, all bool) (b blocked, err error) {
+	limit, walked := 1, maxWalked
 	if all {
 		limit, walked = lease.MaxContention, maxWork
 	}
 	leases, err := s.blockingLeases(r, limit)
 	if err != nil {
-		return nil, err
+		return b, err
 	}
 	for _, e := range leases {
-		s.addBlocker(b, r, e)
+		s.addBlocker(&b, r, e)
 	}
-	if b.count >= limit || s.full() {
+	if b.count >= limit || s.full() || s.counters.Waiting == 0 {
 		return b, nil
 	}
 	var found []*Record
+	left := limit - b.count
 	err = s.earlier(r, walked, func(u *Record) bool {
 		found = append(found, u)
-		return b.count+len(found) < limit
+		return len(found) < left
 	})
 	slices.SortFunc(found, byPlace)
 	for _, u := range found {
-		s.addBlocker(b, r, u)
+		s.addBlocker(&b, r, u)
 	}
 	return b, err
 }
@@ -89,9 +90,6 @@ const page = 32
 // holds for all of them are not read one by one. To find a reason it looks at so
 // many others.
 func (s *Step) earlier(r *Record, walked int, yield func(u *Record) bool) error {
-	if s.counters.Waiting == 0 {
-		return nil
-	}
 	place := r.Place()
 	o := Overlap{Claims: r.Claims, Before: &place, Limit: page}
 	if !r.Distinct {
