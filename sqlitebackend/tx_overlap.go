@@ -50,6 +50,7 @@ type overlapping uint8
 
 const (
 	leasesOver overlapping = iota
+	leasesInOrder
 	someWaiters
 	waitersInOrder
 )
@@ -67,6 +68,9 @@ func (t *transaction) overlapText(of overlapping, c lease.Claim, o rules.Overlap
 
 func (s shape) text(c lease.Claim) string {
 	switch {
+	case s.of == leasesInOrder:
+		s.of = leasesOver
+		return inOrder(s.text(c))
 	case s.of == leasesOver && s.only:
 		return s.ranges(`SELECT +arrival AS "" FROM lease_claims WHERE namespace = ?1 AND waiting = 0 AND holder = ?2`, 6, c)
 	case s.of == leasesOver:
@@ -79,6 +83,10 @@ func (s shape) text(c lease.Claim) string {
 }
 
 const betweenPlaces = ` AND (key, arrival) > (?6, ?7) AND (key, arrival) < (?8, ?9)`
+
+// inOrder is a query for leases with the first to arrive first: of the first 4,000
+// that it finds, the most that a step may look at.
+func inOrder(query string) string { return `SELECT * FROM (` + query + ` LIMIT 4000) ORDER BY 1` }
 
 // ranges composes a query for what conflicts with a claim, range after
 // range. A record may come twice, for two of its claims. Parameters: 1
@@ -173,34 +181,45 @@ func between(o rules.Overlap) (after, before rules.Place) {
 	return after, before
 }
 
-// Leases implements [rules.Tx]. Which of more than o.Limit it returns is left
-// to the order of the index.
+// Leases implements [rules.Tx]. Mostly there are fewer than o.Limit: those need no
+// order to be the first.
 func (t *transaction) Leases(o rules.Overlap) ([]*rules.Record, error) {
-	var found []int64
-	var err error
-	if len(o.Claims) >= manyClaims {
-		found, err = t.leasesMany(o)
-	} else {
-		for _, c := range o.Claims {
-			if found, err = t.leasesOne(found, c, o); err != nil || len(found) == o.Limit {
-				break
-			}
-		}
+	found, err := t.leases(o, leasesOver)
+	if err == nil && len(found) == o.Limit && !o.Any {
+		found, err = t.leases(o, leasesInOrder)
 	}
 	if err != nil {
 		return nil, err
 	}
 	slices.Sort(found)
-	return t.records(found)
+	found = slices.Compact(found)
+	return t.records(found[:min(len(found), o.Limit)])
 }
 
-// leasesOne adds the arrivals of leases that overlap with a claim to those that
-// were found, up to o.Limit of them.
-func (t *transaction) leasesOne(found []int64, c lease.Claim, o rules.Overlap) ([]int64, error) {
+// leases returns the arrivals of leases that overlap with one of the claims: up to
+// o.Limit of them, in order up to so many of each claim.
+func (t *transaction) leases(o rules.Overlap, of overlapping) (found []int64, err error) {
+	if len(o.Claims) >= manyClaims {
+		return t.leasesMany(o, of)
+	}
+	for _, c := range o.Claims {
+		if found, err = t.leasesOne(found, c, o, of); err != nil || of == leasesOver && len(found) == o.Limit {
+			break
+		}
+	}
+	return found, err
+}
+
+// leasesOne adds those that overlap with one claim to what was found.
+func (t *transaction) leasesOne(found []int64, c lease.Claim, o rules.Overlap, of overlapping) ([]int64, error) {
 	up := claimkeys.Above(c.Path)
 	args := leasesArgs(t.store.room.args[:0], t.namespace, c, o, up)
 	t.store.room.args = args
-	return t.arrivals(found, o.Limit, t.overlapText(leasesOver, c, o, len(up)), args)
+	limit := o.Limit
+	if of == leasesInOrder {
+		limit += len(found)
+	}
+	return t.arrivals(found, limit, t.overlapText(of, c, o, len(up)), args)
 }
 
 // arrivals adds those that a query yields to found, each once, up to a limit.

@@ -73,14 +73,24 @@ func keysOver(o rules.Overlap) (points, ranges string, err error) {
 	return string(p), string(r), err
 }
 
-// leasesMany is leasesOne for many claims at once.
-func (t *transaction) leasesMany(o rules.Overlap) ([]int64, error) {
+var (
+	firstOverMany = inOrder(leasesOverMany)
+	firstOfMany   = inOrder(leasesOfMany)
+)
+
+// leasesMany is leases for many claims at once.
+func (t *transaction) leasesMany(o rules.Overlap, of overlapping) ([]int64, error) {
 	points, ranges, err := keysOver(o)
 	if err != nil {
 		return nil, err
 	}
 	query := leasesOverMany
-	if o.Only != "" {
+	switch {
+	case of == leasesInOrder && o.Only != "":
+		query = firstOfMany
+	case of == leasesInOrder:
+		query = firstOverMany
+	case o.Only != "":
 		query = leasesOfMany
 	}
 	return t.arrivals(nil, o.Limit, query, []any{t.namespace, points, ranges, cmp.Or(o.Only, o.Skip)})

@@ -50,7 +50,7 @@ func TestOverlapOfManyClaims(t *testing.T) {
 			var leases []int64
 			var waiters []rules.Place
 			for _, c := range o.Claims {
-				if leases, err = tx.leasesOne(leases, c, o); err != nil {
+				if leases, err = tx.leasesOne(leases, c, o, leasesOver); err != nil {
 					return err
 				}
 				more, err := tx.places(c, o)
@@ -59,7 +59,7 @@ func TestOverlapOfManyClaims(t *testing.T) {
 				}
 				waiters = append(waiters, more...)
 			}
-			many, err := tx.leasesMany(o)
+			many, err := tx.leasesMany(o, leasesOver)
 			require.NoError(t, err)
 			require.ElementsMatch(t, leases, many)
 			places, full, err := tx.placesMany(o)
@@ -71,12 +71,12 @@ func TestOverlapOfManyClaims(t *testing.T) {
 			}
 			only := o
 			only.Only, only.Skip = "h1", ""
-			if many, err = tx.leasesMany(only); err != nil {
+			if many, err = tx.leasesMany(only, leasesOver); err != nil {
 				return err
 			}
 			leases = nil
 			for _, c := range only.Claims {
-				if leases, err = tx.leasesOne(leases, c, only); err != nil {
+				if leases, err = tx.leasesOne(leases, c, only, leasesOver); err != nil {
 					return err
 				}
 			}

@@ -28,9 +28,9 @@ func contains(h, c lease.Claim) bool {
 }
 
 // blockingLeases returns the first of the active leases that conflict with r, by
-// arrival. It records the ends that it comes across.
+// arrival; with a limit of 1, any of them. It records the ends that it comes across.
 func (s *Step) blockingLeases(r *Record, limit int) ([]*Record, error) {
-	o := Overlap{Claims: r.Claims, Limit: limit + 1 + len(r.Chain)} // so many may be mine
+	o := Overlap{Claims: r.Claims, Limit: limit + 1 + len(r.Chain), Any: limit == 1} // so many may be mine
 	if !r.Distinct {
 		o.Skip = r.Holder
 	}
@@ -82,7 +82,7 @@ func (s *Step) leasesOf(holder string) (held []*Record, all bool, err error) {
 
 // holderBlocks reports whether some lease of a holder blocks r.
 func (s *Step) holderBlocks(holder string, r *Record) (bool, error) {
-	o := Overlap{Claims: r.Claims, Only: holder, Limit: 2 + len(r.Chain)}
+	o := Overlap{Claims: r.Claims, Only: holder, Limit: 2 + len(r.Chain), Any: true}
 	for {
 		es, err := s.tx.Leases(o)
 		if err != nil {

@@ -174,6 +174,7 @@ type Overlap struct {
 	Before *Place // Waiters: only those before
 	After  *Place // Waiters: only those after
 	Limit  int    // the first so many
+	Any    bool   // Leases: any so many will do
 }
 
 // Selects reports whether a record that is recorded as Active, or as Pending, is
