@@ -126,11 +126,11 @@ func pick(all map[lease.ID]*rules.Record, limit int, order func(a, b *rules.Reco
 	return first(found, limit, order), nil
 }
 
-// pickOver returns copies of those that overlap a claim and match, in order.
-func (t *transaction) pickOver(o rules.Overlap, order func(a, b *rules.Record) int, match func(*rules.Record) bool) ([]*rules.Record, error) {
+// pickOver returns copies of those with this status that o selects, in order.
+func (t *transaction) pickOver(o rules.Overlap, order func(a, b *rules.Record) int, status lease.Status) ([]*rules.Record, error) {
 	var found []*rules.Record
 	t.open.overlapping(o.Claims, func(r *rules.Record) {
-		if match(r) && overlaps(r, o) {
+		if r.Status == status && o.Selects(r) {
 			found = append(found, r)
 		}
 	})
@@ -155,24 +155,12 @@ func arrival(a, b *rules.Record) int { return cmp.Compare(a.Arrival, b.Arrival) 
 
 func place(a, b *rules.Record) int { return a.Place().Compare(b.Place()) }
 
-func overlaps(r *rules.Record, o rules.Overlap) bool {
-	return (o.Skip == "" || r.Holder != o.Skip) && (o.Only == "" || r.Holder == o.Only) &&
-		slices.ContainsFunc(r.Claims, func(c lease.Claim) bool {
-			return (!o.Shared || c.Mode == lease.Shared) &&
-				slices.ContainsFunc(o.Claims, func(d lease.Claim) bool { return lease.Conflict(c, d) })
-		})
-}
-
 func (t *transaction) Leases(o rules.Overlap) ([]*rules.Record, error) {
-	return t.pickOver(o, arrival, func(r *rules.Record) bool { return r.Status == lease.Active })
+	return t.pickOver(o, arrival, lease.Active)
 }
 
 func (t *transaction) Waiters(o rules.Overlap) ([]*rules.Record, error) {
-	return t.pickOver(o, place, func(r *rules.Record) bool {
-		return r.Status == lease.Pending &&
-			(o.Before == nil || r.Place().Before(*o.Before)) &&
-			(o.After == nil || o.After.Before(r.Place()))
-	})
+	return t.pickOver(o, place, lease.Pending)
 }
 
 func (t *transaction) LeasesOf(holder string, limit int) ([]*rules.Record, error) {

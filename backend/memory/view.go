@@ -32,18 +32,11 @@ func (v view) Oldest() (lease.Seq, error) {
 }
 
 func (v view) Totals(now int64) (rules.Totals, error) {
-	var t rules.Totals
-	for _, r := range v.records {
-		switch {
-		case r.Status.Ended() || r.Over(now):
-		case r.Status == lease.Active:
-			t.Active++
-		default:
-			t.Pending++
-			if t.OldestWaiter == 0 || r.Created < t.OldestWaiter {
-				t.OldestWaiter = r.Created
-			}
+	var live []*rules.Record
+	for _, r := range v.open.all {
+		if !r.Over(now) {
+			live = append(live, r)
 		}
 	}
-	return t, nil
+	return rules.TotalsOf(live), nil
 }
