@@ -35,6 +35,7 @@ type transaction struct {
 	buried     map[string]int64 // that are not written yet
 	replaced   []*entry         // whose IDs others have taken
 	events     []any            // that are not written yet: their rows' values
+	mark       mark             // of the newest event
 	newConfig  bool
 
 	notify []lease.ID // waiters of other processes
@@ -59,7 +60,7 @@ const settings = `SELECT set_config('enable_seqscan', 'off', true), set_config('
 const (
 	// Time is read after the lock: not by the same statement, which would read it
 	// before it waits.
-	lockCounters = `SELECT config_version, seq, token, arrivals, waiting, tombstones, subleases, now, refused, ended
+	lockCounters = `SELECT config_version, seq, token, arrivals, waiting, tombstones, subleases, now, refused, ended, ` + findMark + `
 		FROM {}.lease_counters WHERE namespace = $1 FOR UPDATE`
 	readClock = `SELECT clock_timestamp()`
 
@@ -74,17 +75,18 @@ const (
 // calls, in one round trip.
 func (t *transaction) begin(calls []*groupcommit.Call[*transaction]) error {
 	s := t.store
-	before := s.newest.Load()
+	before := s.seen()
 	var b pgx.Batch
 	b.Queue(`BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE`)
 	b.Queue(settings, string(s.options.SynchronousCommit))
 	var version uint64
 	found := false
-	b.Queue(s.sql.lock, t.namespace).Query(func(rows pgx.Rows) error {
+	var marked *string
+	b.Queue(s.sql.lock, t.namespace, int64(before.seq)).Query(func(rows pgx.Rows) error {
 		for rows.Next() {
 			found = true
 			c := &t.counters
-			err := rows.Scan(&version, &c.Seq, &c.Token, &c.Arrivals, &c.Waiting, &c.Tombstones, &c.Subleases, &c.Now, &c.Refused, &t.ended)
+			err := rows.Scan(&version, &c.Seq, &c.Token, &c.Arrivals, &c.Waiting, &c.Tombstones, &c.Subleases, &c.Now, &c.Refused, &t.ended, &marked)
 			if err != nil {
 				return err
 			}
@@ -99,7 +101,7 @@ func (t *transaction) begin(calls []*groupcommit.Call[*transaction]) error {
 	if !found {
 		return unavailable("begin", errNamespaceGone)
 	}
-	if err := s.regressed(t.counters.Token, before); err != nil {
+	if err := s.regressed(t.counters, marked, before); err != nil {
 		return err
 	}
 	t.loaded = t.counters
@@ -209,6 +211,9 @@ func (t *transaction) commit() error {
 	}
 	t.store.refused.Store(0)
 	t.store.saw(c.Token)
+	if t.mark.seq > 0 {
+		t.store.mark.Store(&t.mark)
+	}
 	return nil
 }
 
