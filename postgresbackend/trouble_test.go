@@ -98,6 +98,7 @@ func troubled(t *testing.T, server *pgtest.Server, times int, trouble func()) {
 
 // The connections of all clients are ended, again and again.
 func TestTerminated(t *testing.T) {
+	t.Parallel()
 	server := pgtest.Start(t, false)
 	troubled(t, server, 2*troubles, func() {
 		server.Exec(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'`)
@@ -107,6 +108,7 @@ func TestTerminated(t *testing.T) {
 // The server ends without saving anything, as by pg_ctl restart -m immediate and
 // by kill -9, and recovers.
 func TestServerCrashes(t *testing.T) {
+	t.Parallel()
 	server := pgtest.Start(t, true)
 	kills := 0
 	troubled(t, server, troubles, func() {
