@@ -67,7 +67,8 @@
 // namespace's row, reads the clock and reads ahead what the operations will ask
 // for; the other writes what has changed and commits. Processes queue at the row.
 // What a step decides is package backend/rules, and what it knows meanwhile is in
-// known.go. Reads are snapshots, which wait for no writer.
+// known.go; a handle that is alone still knows it in the next transaction. Reads
+// are snapshots, which wait for no writer.
 //
 // A waiter in another process is woken by NOTIFY, in the same commit. A handle on
 // which somebody waits has a connection of its own for that.

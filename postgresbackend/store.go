@@ -31,7 +31,11 @@ type Store struct {
 	sql       statements
 	namespace int32
 	queue     *groupcommit.Queue[*transaction]
-	gathered  int // operations of the batch before; of who has the queue's turn
+
+	// Of who has the queue's turn:
+	gathered int      // operations of the batch before
+	carried  *carried // nil if it is not known what the batch before has left
+	alone    bool     // nobody else has committed between the two batches before
 
 	waiters  *hints.Hub // of this process
 	channel  string     // of hints between processes

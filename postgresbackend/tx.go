@@ -28,6 +28,8 @@ type transaction struct {
 	loaded   rules.Counters // as they were read
 	ended    int            // rows of leases that have ended
 	clock    time.Time      // the server's, of the round
+	xid      string         // of the server
+	before   string         // the transaction that wrote the counters that were read
 	written  bool           // something else than the counters has changed
 
 	known      known
@@ -60,9 +62,9 @@ const settings = `SELECT set_config('enable_seqscan', 'off', true), set_config('
 const (
 	// Time is read after the lock: not by the same statement, which would read it
 	// before it waits.
-	lockCounters = `SELECT config_version, seq, token, arrivals, waiting, tombstones, subleases, now, refused, ended, ` + findMark + `
+	lockCounters = `SELECT config_version, seq, token, arrivals, waiting, tombstones, subleases, now, refused, ended, xmin::text, ` + findMark + `
 		FROM {}.lease_counters WHERE namespace = $1 FOR UPDATE`
-	readClock = `SELECT clock_timestamp()`
+	readClock = `SELECT clock_timestamp(), pg_current_xact_id()::xid::text`
 
 	readConfig = `SELECT config FROM {}.lease_configs WHERE namespace = $1`
 	saveConfig = `UPDATE {}.lease_configs SET version = $2, config = $3, updated_at = $4 WHERE namespace = $1`
@@ -79,6 +81,10 @@ func (t *transaction) begin(calls []*groupcommit.Call[*transaction]) error {
 	var b pgx.Batch
 	b.Queue(`BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE`)
 	b.Queue(settings, string(s.options.SynchronousCommit))
+	last, carrying := s.carry(), false
+	if last != nil && s.alone {
+		t.known, carrying = last.known, true
+	}
 	var version uint64
 	found := false
 	var marked *string
@@ -86,7 +92,7 @@ func (t *transaction) begin(calls []*groupcommit.Call[*transaction]) error {
 		for rows.Next() {
 			found = true
 			c := &t.counters
-			err := rows.Scan(&version, &c.Seq, &c.Token, &c.Arrivals, &c.Waiting, &c.Tombstones, &c.Subleases, &c.Now, &c.Refused, &t.ended, &marked)
+			err := rows.Scan(&version, &c.Seq, &c.Token, &c.Arrivals, &c.Waiting, &c.Tombstones, &c.Subleases, &c.Now, &c.Refused, &t.ended, &t.before, &marked)
 			if err != nil {
 				return err
 			}
@@ -105,6 +111,13 @@ func (t *transaction) begin(calls []*groupcommit.Call[*transaction]) error {
 		return err
 	}
 	t.loaded = t.counters
+	s.alone = last != nil && last.counters == t.counters && last.ended == t.ended && last.xid == t.before
+	if carrying && !s.alone {
+		t.known = newKnown()
+		if err := t.reread(calls); err != nil {
+			return err
+		}
+	}
 	t.counters.Refused += s.refused.Load()
 	s.contended.Store(t.counters.Waiting > 0)
 	s.withdrawn.Store(t.counters.Tombstones > t.clock.UnixMilli())
@@ -113,6 +126,13 @@ func (t *transaction) begin(calls []*groupcommit.Call[*transaction]) error {
 		return nil
 	}
 	return t.readConfig()
+}
+
+// reread reads ahead once more, since what was carried is not true any more.
+func (t *transaction) reread(calls []*groupcommit.Call[*transaction]) error {
+	var b pgx.Batch
+	t.readAhead(&b, calls)
+	return t.send(&b)
 }
 
 // round reads the clock and reads ahead for calls that have come since the last
@@ -126,7 +146,7 @@ func (t *transaction) round(calls []*groupcommit.Call[*transaction]) error {
 
 func (t *transaction) readClock(b *pgx.Batch) {
 	b.Queue(readClock).QueryRow(func(row pgx.Row) error {
-		err := row.Scan(&t.clock)
+		err := row.Scan(&t.clock, &t.xid)
 		t.clock = t.store.options.clock(t.clock)
 		return err
 	})
@@ -182,7 +202,11 @@ func (t *transaction) commit() error {
 		// A refusal is no reason to write: what it counted is kept for the next
 		// transaction that has one.
 		t.store.refused.Store(t.counters.Refused - t.loaded.Refused)
-		return t.rollback()
+		err := t.rollback()
+		if err == nil {
+			t.store.carried = t.known.carried(t.loaded, t.ended, t.before)
+		}
+		return err
 	}
 	var b pgx.Batch
 	if err := t.flush(&b); err != nil {
@@ -210,6 +234,7 @@ func (t *transaction) commit() error {
 		return err
 	}
 	t.store.refused.Store(0)
+	t.store.carried = t.known.carried(c, t.ended, t.xid)
 	t.store.saw(c.Token)
 	if t.mark.seq > 0 {
 		t.store.mark.Store(&t.mark)
