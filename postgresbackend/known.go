@@ -171,11 +171,11 @@ type carried struct {
 	xid      string
 }
 
-// mostCarried bounds how many records, and how many areas, are carried.
+// mostCarried bounds how many records, paths, areas and so on are carried.
 const mostCarried = 1024
 
 func (k *known) carried(counters rules.Counters, ended int, xid string) *carried {
-	if len(k.entries) > mostCarried || len(k.covered) > mostCarried || len(k.holders)+len(k.named) > mostCarried {
+	if max(len(k.entries), len(k.byPath), len(k.covered), len(k.holders), len(k.named)) > mostCarried {
 		*k = newKnown()
 	}
 	return &carried{known: *k, counters: counters, ended: ended, xid: xid}

@@ -108,7 +108,6 @@ func TestTerminated(t *testing.T) {
 // The server ends without saving anything, as by pg_ctl restart -m immediate and
 // by kill -9, and recovers.
 func TestServerCrashes(t *testing.T) {
-	t.Parallel()
 	server := pgtest.Start(t, true)
 	kills := 0
 	troubled(t, server, troubles, func() {
