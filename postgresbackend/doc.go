@@ -23,10 +23,13 @@
 // [lease.UnavailableError], when a handle is connected to one later.
 //
 // A failover to a replica that had not got everything loses the last grants, and
-// with them exclusion until they would have ended. A handle that has seen a newer
-// state than the one it finds refuses everything with [lease.ErrRegressed] until
-// it is opened anew; nobody else can know. Tokens, which also count milliseconds,
-// still rise, as far as the clocks of the two machines agree.
+// with them exclusion until they would have ended; so does the restoring of a
+// backup. A handle whose commits are gone (the event that it recorded last is
+// not there, or another one has its number) or that has seen a newer token than
+// it finds refuses everything with [lease.ErrRegressed] until it is opened anew,
+// also after others have gone on from the older state. It finds that out as long
+// as Config.History is on. Nobody else can know. Tokens, which also count
+// milliseconds, still rise, as far as the clocks of the two machines agree.
 //
 // An error in mid-air is one of three kinds: a call is repeated by itself where it
 // is certain that nothing was committed (a deadlock, a connection that broke
@@ -64,7 +67,8 @@
 // namespace's row, reads the clock and reads ahead what the operations will ask
 // for; the other writes what has changed and commits. Processes queue at the row.
 // What a step decides is package backend/rules, and what it knows meanwhile is in
-// known.go. Reads are snapshots, which wait for no writer.
+// known.go; a handle that is alone still knows it in the next transaction. Reads
+// are snapshots, which wait for no writer.
 //
 // A waiter in another process is woken by NOTIFY, in the same commit. A handle on
 // which somebody waits has a connection of its own for that.

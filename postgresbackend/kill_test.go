@@ -48,6 +48,7 @@ const killedNamespace = "killed"
 // Processes are killed at random moments, again and again: what they held ends by
 // itself, nothing is granted twice, and history and tables stay sound.
 func TestKilledClients(t *testing.T) {
+	t.Parallel()
 	server := pgtest.Shared()
 	s, err := OpenStore(t.Context(), server.URL(), &Options{Namespace: killedNamespace})
 	require.NoError(t, err)

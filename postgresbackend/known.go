@@ -160,3 +160,30 @@ func copied(r *rules.Record) *rules.Record {
 	c := *r
 	return &c
 }
+
+// carried is what a handle still knows from one transaction to the next. It is
+// true as long as nobody else has committed, since whoever does so writes the
+// counters: they are as they were, and written by the same transaction.
+type carried struct {
+	known    known
+	counters rules.Counters
+	ended    int
+	xid      string
+}
+
+// mostCarried bounds how many records, paths, areas and so on are carried.
+const mostCarried = 1024
+
+func (k *known) carried(counters rules.Counters, ended int, xid string) *carried {
+	if max(len(k.entries), len(k.byPath), len(k.covered), len(k.holders), len(k.named)) > mostCarried {
+		*k = newKnown()
+	}
+	return &carried{known: *k, counters: counters, ended: ended, xid: xid}
+}
+
+// carry takes what the batch before has left: a batch that fails leaves nothing.
+func (s *Store) carry() *carried {
+	c := s.carried
+	s.carried = nil
+	return c
+}

@@ -53,9 +53,11 @@ type Options struct {
 	Engine *backend.Options
 
 	// Of tests in virtual time: what becomes of a reading of the server's clock,
-	// and the waiters of all handles, which then need no notifications.
+	// the waiters of all handles, which then need no notifications, and what is
+	// done before and after a connection is used.
 	clock   func(server time.Time) time.Time
 	waiters *hints.Hub
+	use     func() (used func())
 }
 
 func (o *Options) engine() *backend.Options {
@@ -76,6 +78,9 @@ func (o *Options) withDefaults() (Options, error) {
 	}
 	if filled.Schema == "" {
 		filled.Schema = DefaultSchema
+	}
+	if filled.use == nil {
+		filled.use = func() func() { return func() {} }
 	}
 	if filled.clock == nil {
 		filled.clock = func(server time.Time) time.Time { return server }

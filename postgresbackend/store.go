@@ -31,13 +31,19 @@ type Store struct {
 	sql       statements
 	namespace int32
 	queue     *groupcommit.Queue[*transaction]
-	gathered  int // operations of the batch before; of who has the queue's turn
+
+	// Of who has the queue's turn:
+	gathered int      // operations of the batch before
+	carried  *carried // nil if it is not known what the batch before has left
+	alone    bool     // nobody else has committed between the two batches before
 
 	waiters  *hints.Hub // of this process
 	channel  string     // of hints between processes
 	listener listener
 
 	newest    atomic.Uint64                // the highest token counter that was read or committed
+	mark      atomic.Pointer[mark]         // of the newest commit of this handle that has one
+	lost      atomic.Bool                  // commits that it knew of are gone
 	latest    atomic.Int64                 // the latest time, ms, that this handle has used, written or not
 	config    atomic.Pointer[lease.Config] // as last read
 	refused   atomic.Uint64                // refusals that no transaction has written yet
@@ -217,24 +223,6 @@ func (s *Store) saveRefused() {
 		tx.written = true
 		return nil
 	})
-}
-
-// regressed reports that the newest token is behind the one that this handle
-// knew of before it began to read: a replica that had not got everything has
-// become the primary, or an older copy of the database was restored.
-func (s *Store) regressed(token lease.Token, before uint64) error {
-	if uint64(token) < before {
-		return fmt.Errorf("%w: it is %d and was %d: %s has lost commits", lease.ErrRegressed, token, before, s.database)
-	}
-	s.saw(token)
-	return nil
-}
-
-// saw notes that the token counter has come so far.
-func (s *Store) saw(token lease.Token) {
-	for newest := s.newest.Load(); newest < uint64(token) && !s.newest.CompareAndSwap(newest, uint64(token)); {
-		newest = s.newest.Load()
-	}
 }
 
 // highest returns the latest time, ms, that this handle has used or reads now.

@@ -28,6 +28,8 @@ type transaction struct {
 	loaded   rules.Counters // as they were read
 	ended    int            // rows of leases that have ended
 	clock    time.Time      // the server's, of the round
+	xid      string         // of the server
+	before   string         // the transaction that wrote the counters that were read
 	written  bool           // something else than the counters has changed
 
 	known      known
@@ -35,6 +37,7 @@ type transaction struct {
 	buried     map[string]int64 // that are not written yet
 	replaced   []*entry         // whose IDs others have taken
 	events     []any            // that are not written yet: their rows' values
+	mark       mark             // of the newest event
 	newConfig  bool
 
 	notify []lease.ID // waiters of other processes
@@ -59,9 +62,9 @@ const settings = `SELECT set_config('enable_seqscan', 'off', true), set_config('
 const (
 	// Time is read after the lock: not by the same statement, which would read it
 	// before it waits.
-	lockCounters = `SELECT config_version, seq, token, arrivals, waiting, tombstones, subleases, now, refused, ended
+	lockCounters = `SELECT config_version, seq, token, arrivals, waiting, tombstones, subleases, now, refused, ended, xmin::text, ` + findMark + `
 		FROM {}.lease_counters WHERE namespace = $1 FOR UPDATE`
-	readClock = `SELECT clock_timestamp()`
+	readClock = `SELECT clock_timestamp(), pg_current_xact_id()::xid::text`
 
 	readConfig = `SELECT config FROM {}.lease_configs WHERE namespace = $1`
 	saveConfig = `UPDATE {}.lease_configs SET version = $2, config = $3, updated_at = $4 WHERE namespace = $1`
@@ -74,17 +77,22 @@ const (
 // calls, in one round trip.
 func (t *transaction) begin(calls []*groupcommit.Call[*transaction]) error {
 	s := t.store
-	before := s.newest.Load()
+	before := s.seen()
 	var b pgx.Batch
 	b.Queue(`BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE`)
 	b.Queue(settings, string(s.options.SynchronousCommit))
+	last, carrying := s.carry(), false
+	if last != nil && s.alone {
+		t.known, carrying = last.known, true
+	}
 	var version uint64
 	found := false
-	b.Queue(s.sql.lock, t.namespace).Query(func(rows pgx.Rows) error {
+	var marked *string
+	b.Queue(s.sql.lock, t.namespace, int64(before.seq)).Query(func(rows pgx.Rows) error {
 		for rows.Next() {
 			found = true
 			c := &t.counters
-			err := rows.Scan(&version, &c.Seq, &c.Token, &c.Arrivals, &c.Waiting, &c.Tombstones, &c.Subleases, &c.Now, &c.Refused, &t.ended)
+			err := rows.Scan(&version, &c.Seq, &c.Token, &c.Arrivals, &c.Waiting, &c.Tombstones, &c.Subleases, &c.Now, &c.Refused, &t.ended, &t.before, &marked)
 			if err != nil {
 				return err
 			}
@@ -99,10 +107,17 @@ func (t *transaction) begin(calls []*groupcommit.Call[*transaction]) error {
 	if !found {
 		return unavailable("begin", errNamespaceGone)
 	}
-	if err := s.regressed(t.counters.Token, before); err != nil {
+	if err := s.regressed(t.counters, marked, before); err != nil {
 		return err
 	}
 	t.loaded = t.counters
+	s.alone = last != nil && last.counters == t.counters && last.ended == t.ended && last.xid == t.before
+	if carrying && !s.alone {
+		t.known = newKnown()
+		if err := t.reread(calls); err != nil {
+			return err
+		}
+	}
 	t.counters.Refused += s.refused.Load()
 	s.contended.Store(t.counters.Waiting > 0)
 	s.withdrawn.Store(t.counters.Tombstones > t.clock.UnixMilli())
@@ -111,6 +126,13 @@ func (t *transaction) begin(calls []*groupcommit.Call[*transaction]) error {
 		return nil
 	}
 	return t.readConfig()
+}
+
+// reread reads ahead once more, since what was carried is not true any more.
+func (t *transaction) reread(calls []*groupcommit.Call[*transaction]) error {
+	var b pgx.Batch
+	t.readAhead(&b, calls)
+	return t.send(&b)
 }
 
 // round reads the clock and reads ahead for calls that have come since the last
@@ -124,7 +146,7 @@ func (t *transaction) round(calls []*groupcommit.Call[*transaction]) error {
 
 func (t *transaction) readClock(b *pgx.Batch) {
 	b.Queue(readClock).QueryRow(func(row pgx.Row) error {
-		err := row.Scan(&t.clock)
+		err := row.Scan(&t.clock, &t.xid)
 		t.clock = t.store.options.clock(t.clock)
 		return err
 	})
@@ -180,7 +202,11 @@ func (t *transaction) commit() error {
 		// A refusal is no reason to write: what it counted is kept for the next
 		// transaction that has one.
 		t.store.refused.Store(t.counters.Refused - t.loaded.Refused)
-		return t.rollback()
+		err := t.rollback()
+		if err == nil {
+			t.store.carried = t.known.carried(t.loaded, t.ended, t.before)
+		}
+		return err
 	}
 	var b pgx.Batch
 	if err := t.flush(&b); err != nil {
@@ -208,7 +234,11 @@ func (t *transaction) commit() error {
 		return err
 	}
 	t.store.refused.Store(0)
+	t.store.carried = t.known.carried(c, t.ended, t.xid)
 	t.store.saw(c.Token)
+	if t.mark.seq > 0 {
+		t.store.mark.Store(&t.mark)
+	}
 	return nil
 }
 

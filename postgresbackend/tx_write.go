@@ -148,6 +148,7 @@ func (t *transaction) Append(e lease.Event) error {
 		}
 	}
 	t.written = true
+	t.mark = markOf(e, t.counters.Now)
 	t.events = append(t.events, t.namespace, int64(e.Seq), string(e.Kind), e.At.UnixMilli(), t.counters.Now, string(e.Lease.ID), string(text),
 		e.Actor, e.Reason)
 	return nil

@@ -30,7 +30,8 @@ type view struct {
 }
 
 // The snapshot is taken before the clock is read.
-const loadView = `SELECT k.seq, k.token, k.arrivals, k.waiting, k.tombstones, k.subleases, k.now, k.refused, c.config, clock_timestamp(), pg_is_in_recovery()
+const loadView = `SELECT k.seq, k.token, k.arrivals, k.waiting, k.tombstones, k.subleases, k.now, k.refused, c.config, clock_timestamp(), pg_is_in_recovery(),
+	` + findMark + `
 	FROM {}.lease_counters k JOIN {}.lease_configs c USING (namespace) WHERE k.namespace = $1`
 
 // read runs f on a view.
@@ -66,18 +67,19 @@ func readFailed(ctx context.Context, doing string, err error) error {
 // Load implements [rules.View].
 func (v *view) Load() (rules.State, error) {
 	s := v.store
-	before := s.newest.Load()
+	before := s.seen()
 	state := rules.State{Counters: &rules.Counters{}}
 	var config []byte
 	found, replica := false, false
+	var marked *string
 	var b pgx.Batch
 	b.Queue(`BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY`)
 	b.Queue(settings, "")
-	b.Queue(s.sql.view, v.namespace).Query(func(rows pgx.Rows) error {
+	b.Queue(s.sql.view, v.namespace, int64(before.seq)).Query(func(rows pgx.Rows) error {
 		for rows.Next() {
 			found = true
 			c := state.Counters
-			err := rows.Scan(&c.Seq, &c.Token, &c.Arrivals, &c.Waiting, &c.Tombstones, &c.Subleases, &c.Now, &c.Refused, &config, &state.Clock, &replica)
+			err := rows.Scan(&c.Seq, &c.Token, &c.Arrivals, &c.Waiting, &c.Tombstones, &c.Subleases, &c.Now, &c.Refused, &config, &state.Clock, &replica, &marked)
 			if err != nil {
 				return err
 			}
@@ -93,7 +95,7 @@ func (v *view) Load() (rules.State, error) {
 	case replica: // of what has passed
 		return state, errReplica
 	}
-	if err := s.regressed(state.Counters.Token, before); err != nil {
+	if err := s.regressed(*state.Counters, marked, before); err != nil {
 		return state, err
 	}
 	state.Clock = s.options.clock(state.Clock)

@@ -203,6 +203,7 @@ func (e *panicError) Error() string {
 // withConn runs f with a connection of the pool, for which it waits until ctx
 // ends.
 func (s *Store) withConn(ctx context.Context, f func(*pgx.Conn) error) error {
+	defer s.options.use()()
 	conn, err := s.db.DB.Conn(ctx)
 	if err != nil {
 		return err

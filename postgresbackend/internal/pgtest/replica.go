@@ -4,6 +4,7 @@ package pgtest
 
 import (
 	"os"
+	"path/filepath"
 	"strconv"
 	"testing"
 
@@ -35,6 +36,32 @@ func (s *Server) copy(from *Server) error {
 
 // Promote makes a replica a server of its own.
 func (s *Server) Promote() { s.Exec(`SELECT pg_promote()`) }
+
+// Copy ends the server, copies its data directory, and starts it again. It
+// returns where the copy is.
+func (s *Server) Copy() (copied string) {
+	s.tb.Helper()
+	s.Crash()
+	copied = filepath.Join(s.dir, "copy")
+	if err := s.run("cp", "-a", s.data(), copied); err != nil {
+		s.tb.Fatalf("pgtest: copy: %v", err)
+	}
+	s.Restart()
+	return copied
+}
+
+// Replace puts a copy in the place of the data directory of a server that has
+// ended.
+func (s *Server) Replace(copied string) {
+	s.tb.Helper()
+	err := os.RemoveAll(s.data())
+	if err == nil {
+		err = os.Rename(copied, s.data())
+	}
+	if err != nil {
+		s.tb.Fatalf("pgtest: replace: %v", err)
+	}
+}
 
 // makeDir makes the server's directory.
 //
