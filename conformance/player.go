@@ -172,7 +172,7 @@ func (p *player) pump(after string) {
 	p.rest(after)
 	p.pass()
 	for _, w := range p.queue {
-		w.late = w.late || p.model.MustAsk(w.args.Request.ID)
+		w.late = w.late || p.model.MustAsk(w.args.Request.ID, w.args.Attempt)
 	}
 	p.rest("time passed after " + after)
 }
@@ -218,7 +218,7 @@ func (p *player) next() (*waiter, string) {
 		}
 	}
 	for _, w := range p.queue {
-		if !w.late && p.model.MustAsk(w.args.Request.ID) {
+		if !w.late && p.model.MustAsk(w.args.Request.ID, w.args.Attempt) {
 			return w, unwoken
 		}
 	}
