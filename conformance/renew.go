@@ -192,6 +192,13 @@ var renewCases = append([]testCase{
 		require.Equal(h, lease.Contention{Waiters: 2, Since: h.get(first.ID).CreatedAt, Priority: 2}, renewed.Contention)
 		require.Equal(h, renewed.Contention, h.get(l.ID).Contention)
 	}},
+	{"Renew/ContentionBelowZero", "the most urgent of those who wait is told, if all of them have a priority below zero, too", func(h *harness) {
+		l := h.hold("a", lease.Paths("f"))
+		for _, priority := range []int{-7, -3, -5} {
+			h.urgent(fmt.Sprint("h", priority), priority)
+		}
+		require.Equal(h, -3, h.get(l.ID).Contention.Priority)
+	}},
 	{"Renew/ContentionOfOthers", "the holder's own waiters do not wait for it, except distinct ones, and dead ones do not wait", func(h *harness) {
 		d := h.direct()
 		l := h.hold("a", lease.Paths("f"))

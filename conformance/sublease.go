@@ -213,6 +213,30 @@ var subleaseCases = []testCase{
 		w.returns()
 		w.failed(lease.ErrExpired)
 	}},
+	{"Sublease/PlaceEndsWithTheParent", "who waits under a lease has failed in the step that ended it, whether it asks again or not", func(h *harness) {
+		parent := h.hold("a", lease.Trees("a"))
+		h.acquire(h.M, h.under(parent, "b", lease.Paths("a/b")))
+		const crowd = 5 // behind so many nobody is looked at to find whom to wake
+		for i := range crowd {
+			h.queue(fmt.Sprint("h", i), lease.Trees("a")).stillWaits()
+		}
+		r := h.under(parent, "c", lease.Paths("a/b"))
+		r.ID, r.QueueTTL = "place", h.units(100)
+		h.refused(h.M, r)
+		h.release(parent)
+		place := h.get("place")
+		require.Equal(h, lease.Failed, place.Status)
+		require.Equal(h, lease.EndReleased, place.EndReason)
+		require.Equal(h, []lease.Kind{lease.KindQueued, lease.KindWithdrawn}, h.kinds("place"))
+		h.counts(1, crowd)
+	}},
+	{"Sublease/RetryNotAfterTheParent", "who waits under a lease is told to ask again when that ends, however long what blocks it lasts", func(h *harness) {
+		parent := h.brief("a", lease.Trees("a"), 20)
+		h.hold("a", lease.Paths("a/b"))
+		conflict := h.refused(h.M, h.under(parent, "c", lease.Paths("a/b")))
+		require.Positive(h, conflict.RetryAfter)
+		require.LessOrEqual(h, conflict.RetryAfter, parent.TTL+resolution)
+	}},
 }
 
 var subleaseEndCases = forEachEnd("Sublease/Parent",
