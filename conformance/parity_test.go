@@ -17,6 +17,11 @@ func TestParityRaisesNoFalseAlarm(t *testing.T) {
 			Holder: holder, Claims: claims, TTL: 20*step + step/2, MaxRenewals: lease.Unlimited,
 		}}
 	}
+	renew := func(number, target int, ttl time.Duration) instruction {
+		return instruction{number: number, verb: doRenew, target: target, ttl: ttl}
+	}
+	child := ask(2, doUnder, "h2", 0, lease.Claim{Path: "d"})
+	child.target = 1
 	shared := lease.Claim{Path: "d", Mode: lease.Shared}
 	reuse := ask(4, doReuse, "h1", 0, shared)
 	reuse.target = 2
@@ -26,6 +31,12 @@ func TestParityRaisesNoFalseAlarm(t *testing.T) {
 			ask(2, doWait, "h2", 10*step+step/2, lease.Claim{Path: "d"}),
 			{number: 3, verb: doWithdraw, target: 2},
 			reuse,
+		},
+		"a sub-lease keeps at a renewal what it had before its parent was shortened": {
+			ask(1, doTry, "h1", 0, lease.Claim{Path: "d"}),
+			child,
+			renew(3, 1, 10*step+step/2),
+			renew(4, 2, 0),
 		},
 	} {
 		require.Empty(t, compare(t, sound, script), name)
