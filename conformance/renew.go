@@ -214,6 +214,17 @@ var renewCases = append([]testCase{
 		require.NoError(h, err)
 		require.Equal(h, 1, renewed.Contention.Waiters)
 	}},
+	{"Renew/ContentionUnderIt", "who waits under a lease does not wait for it, nor does who would replace it", func(h *harness) {
+		parent := h.hold("a", lease.Trees("d"))
+		h.acquire(h.M, h.under(parent, "b", lease.Paths("d/x")))
+		h.wait(h.M, h.under(parent, "c", lease.Paths("d/x"))).stillWaits()
+		upgrade := h.request("a", lease.Trees("d"))
+		upgrade.Replace = parent.Ref()
+		h.wait(h.M, upgrade).stillWaits()
+		require.Zero(h, h.get(parent.ID).Contention)
+		h.queue("e", lease.Paths("d/y"))
+		require.Equal(h, 1, h.get(parent.ID).Contention.Waiters)
+	}},
 	{"Renew/ContentionCapped", "counting who waits stops at a bound", func(h *harness) {
 		d := h.direct()
 		l := h.hold("a", lease.Paths("f"))

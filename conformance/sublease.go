@@ -83,6 +83,18 @@ var subleaseCases = []testCase{
 		require.NoError(h, err)
 		require.True(h, renewed.ExpiresAt.Before(parent.ExpiresAt))
 	}},
+	{"Sublease/KeepsWhatItHad", "a renewal for its own TTL never moves its expiry backwards, if its parent was shortened meanwhile, too", func(h *harness) {
+		parent := h.hold("a", lease.Trees("a"))
+		child := h.acquire(h.M, h.under(parent, "b", lease.Paths("a/b")))
+		parent, err := h.M.Renew(h.Context(), parent.Ref(), h.units(50))
+		require.NoError(h, err)
+		renewed, err := h.M.Renew(h.Context(), child.Ref(), 0)
+		require.NoError(h, err)
+		require.Equal(h, child.ExpiresAt, renewed.ExpiresAt)
+		renewed, err = h.M.Renew(h.Context(), child.Ref(), h.units(500))
+		require.NoError(h, err)
+		require.Equal(h, parent.ExpiresAt, renewed.ExpiresAt)
+	}},
 	{"Sublease/Identity", "the parent is part of a request's identity", func(h *harness) {
 		one, two := h.hold("a", lease.Trees("a")), h.hold("a", lease.Paths("b"))
 		r := h.under(one, "b", lease.Paths("a/b"))
