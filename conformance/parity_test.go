@@ -1,11 +1,13 @@
 package conformance
 
 import (
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/leasekit/leasekit/backend"
 	"github.com/leasekit/leasekit/lease"
 )
 
@@ -40,5 +42,49 @@ func TestParityRaisesNoFalseAlarm(t *testing.T) {
 		},
 	} {
 		require.Empty(t, compare(t, sound, script), name)
+	}
+}
+
+// lateHints is a store whose hints arrive late, as those of one do that looks for
+// them now and then.
+type lateHints struct{ backend.Store }
+
+func (s lateHints) Subscribe(id lease.ID) (hint <-chan struct{}, stop func()) {
+	inner, unsubscribe := s.Store.Subscribe(id)
+	outer, done := make(chan struct{}, 1), make(chan struct{})
+	go func() {
+		for {
+			select {
+			case <-inner:
+			case <-done:
+				return
+			}
+			select {
+			case <-time.After(4 * step / 5):
+			case <-done:
+				return
+			}
+			select {
+			case outer <- struct{}{}:
+			default:
+			}
+		}
+	}()
+	return outer, sync.OnceFunc(func() {
+		close(done)
+		unsubscribe()
+	})
+}
+
+// TestParityWaitsForLateHints: that a hint takes most of a step is no difference.
+func TestParityWaitsForLateHints(t *testing.T) {
+	late := func(t testing.TB) Fixture {
+		f := sound(t)
+		open := f.Open
+		f.Open = func(t testing.TB) backend.Store { return lateHints{open(t)} }
+		return f
+	}
+	for seed := range uint64(20) {
+		require.Empty(t, compare(t, late, script(seed, false)), "seed %d", seed)
 	}
 }
