@@ -136,5 +136,9 @@ var redis = group{
 			"if count == 0 or urgent > priority then",
 			"if urgent > priority then",
 			"Conformance/Every/PriorityOfContention"},
+		{"a history that is continued in the midst of a batch repeats nothing", "lua/list.lua",
+			"for seq = max(first, from), min(last",
+			"for seq = first, min(last",
+			"Conformance/History/AfterAnyOfABatch"},
 	},
 }
