@@ -280,7 +280,7 @@ func (p *player) age(what string) {
 	if p.giveUp(what); p.h.fixture.RealTime || p.failed != "" {
 		return
 	}
-	p.skip(lease.MinEndedRetention)
+	p.skip(lease.MinEndedRetention + step/2) // so that a millisecond decides nothing
 	both(p, what+": sweep", func(s *side) (string, error) { return "", s.sweep(p.h.Context()) })
 	p.look(what+", and then", "")
 }
