@@ -130,6 +130,7 @@ func cases() []testCase {
 		subleaseEndCases,
 		reopenCases,
 		sizeCases,
+		crowdCases,
 		secondCases,
 		amongCases,
 		apartCases,

@@ -137,6 +137,16 @@ var deadlockCases = []testCase{
 		h.wait(h.M, r).stillWaits()
 		h.deadlocked(h.M, h.request("b", lease.Paths("x")))
 	}},
+	{"Deadlock/DistinctInARing", "nor does a distinct request close a ring of several holders", func(h *harness) {
+		h.hold("a", lease.Paths("x"))
+		h.hold("b", lease.Paths("y"))
+		h.hold("c", lease.Paths("z"))
+		r := h.request("a", lease.Paths("y"))
+		r.Distinct = true
+		h.wait(h.M, r).stillWaits()
+		h.queue("b", lease.Paths("z")).stillWaits()
+		h.queue("c", lease.Paths("x")).stillWaits()
+	}},
 	{"Deadlock/OfATry", "a try without a place never waits, so it gets a plain conflict", func(h *harness) {
 		h.hold("a", lease.Paths("x"))
 		h.hold("b", lease.Paths("y"))

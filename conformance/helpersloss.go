@@ -62,6 +62,28 @@ var lossCases = []testCase{
 		require.NoError(h, k.ReleaseAll(h.Context()))
 		h.counts(0, 0)
 	}},
+	{"Loss/OutageAfterAnOutage", "a renewal that fails is tried again as soon as ever, however often others failed before the last one that went well", func(h *harness) {
+		faults, m := h.faulty(FaultOptions{})
+		r := h.request("a", lease.Paths("f"))
+		r.TTL = h.units(100)
+		held := h.keep(h.keeper(m), m, r, nil)
+		for _, failures := range []int{5, 1} {
+			first := faults.Calls(OpRenew)
+			for range failures {
+				faults.Next(OpRenew, Fail)
+			}
+			attempts := func(n int) time.Time {
+				for faults.Calls(OpRenew) < first+n {
+					h.pass(h.Unit / 10)
+				}
+				return time.Now()
+			}
+			failed := attempts(1)
+			require.Less(h, attempts(2).Sub(failed), r.TTL/20)
+			attempts(failures + 1)
+		}
+		require.NoError(h, held.Err())
+	}},
 	{"Loss/CutOff", "a holder that is cut off hears of it before anybody else is granted the path, every time", func(h *harness) { h.cutOff(Fail) }},
 	{"Loss/BlackHole", "a holder whose calls get no answer hears of it before anybody else is granted the path, every time", func(h *harness) { h.cutOff(Stall) }},
 }

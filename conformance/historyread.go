@@ -2,6 +2,7 @@ package conformance
 
 import (
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -39,6 +40,26 @@ var historyReadCases = []testCase{
 				got = append(got, e.Lease.ID)
 			}
 			require.Equal(h, c.want, got, "%+v", c.query)
+		}
+	}},
+	{"History/AfterAnyOfABatch", "a query continues after any event, if others were recorded together with it, too: it repeats none", func(h *harness) {
+		var all sync.WaitGroup
+		for i := range 24 {
+			all.Go(func() {
+				l, err := h.M.TryAcquire(h.Context(), h.request("a", lease.Paths(fmt.Sprint("f", i))))
+				if err == nil {
+					err = h.M.Release(h.Context(), l.Ref())
+				}
+				if err != nil {
+					h.Error(err)
+				}
+			})
+		}
+		all.Wait()
+		events := h.events(lease.Query{})
+		require.Len(h, events, 48)
+		for i, e := range events[:47] {
+			require.Equal(h, events[i+1:], h.events(lease.Query{After: e.Seq}), "after event %d", e.Seq)
 		}
 	}},
 	{"History/After", "a query continues after an event; after the newest there is nothing, and beyond it neither", func(h *harness) {

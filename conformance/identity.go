@@ -227,11 +227,12 @@ var identityCases = append([]testCase{
 	}},
 	{"Identity/TriesDoNotWait", "a try that is refused has no part in the place of the call that waits with its ID: that call alone gives it up, whatever number of tries there were", func(h *harness) {
 		h.hold("a", lease.Paths("f"))
+		handles := []lease.Manager{h.M, h.open()} // one's own, and that of another process
 		for _, n := range []int{1, 12} {
 			w := h.queue("b", lease.Paths("f"))
 			r := h.request("b", lease.Paths("f"))
 			for r.ID = w.ID; n > 0; n-- {
-				require.Equal(h, 1, h.refused(h.M, r).Position)
+				require.Equal(h, 1, h.refused(handles[n%2], r).Position)
 			}
 			w.cancel()
 			w.failed(context.Canceled)

@@ -166,83 +166,6 @@ func (p *player) pass() {
 	p.h.pass(time.Until(p.start.Add(time.Duration(p.now) * step)))
 }
 
-// pump makes those ask again that have reason to, until nobody has. In virtual
-// time it begins at the next step, so that no two instructions share one.
-func (p *player) pump(after string) {
-	p.rest(after)
-	p.pass()
-	for _, w := range p.queue {
-		w.late = w.late || p.model.MustAsk(w.args.Request.ID)
-	}
-	p.rest("time passed after " + after)
-}
-
-// rest makes those ask again that have reason to, until nobody has.
-func (p *player) rest(after string) {
-	for round := 0; p.failed == ""; round++ {
-		p.h.settle()
-		w, why := p.next()
-		if w == nil {
-			return
-		}
-		if round == 1000 {
-			p.differ("after %s: the waiters never come to rest", after)
-			return
-		}
-		if why == unwoken && !p.woken(w) {
-			p.differ("after %s: the store did not wake %s, which has reason to ask", after, w.args.Request.ID)
-			return
-		}
-		w.late = false
-		p.use(w.number)
-		p.ask(w, fmt.Sprintf("after %s: %s asks again (%s)", after, w.args.Request.ID, why))
-	}
-}
-
-// unwoken: the model says that a waiter has reason to ask.
-const unwoken = "it had to be woken"
-
-// next returns the first in the queue of those who have reason to ask again.
-func (p *player) next() (*waiter, string) {
-	for _, w := range p.queue {
-		select {
-		case <-w.hint:
-			return w, "hint"
-		default:
-		}
-		switch {
-		case w.retry <= p.now:
-			return w, "expiry"
-		case w.beat <= p.now:
-			return w, "heartbeat"
-		}
-	}
-	for _, w := range p.queue {
-		if !w.late && p.model.MustAsk(w.args.Request.ID) {
-			return w, unwoken
-		}
-	}
-	return nil, ""
-}
-
-// woken reports whether the store has woken the waiter. One that gives no hints
-// is polled.
-func (p *player) woken(w *waiter) bool {
-	if w.hint == nil {
-		return true
-	}
-	patience := step / 5
-	if p.h.fixture.RealTime {
-		patience = time.Second
-	}
-	select {
-	case <-w.hint:
-		return true
-	case <-time.After(patience):
-		return false
-	}
-}
-
 // ask sends a waiter's ask to both stores, and takes it out of the queue if its
 // wait is over. It returns the outcome.
 func (p *player) ask(w *waiter, what string) string {
@@ -357,7 +280,7 @@ func (p *player) age(what string) {
 	if p.giveUp(what); p.h.fixture.RealTime || p.failed != "" {
 		return
 	}
-	p.skip(lease.MinEndedRetention)
+	p.skip(lease.MinEndedRetention + step/2) // so that a millisecond decides nothing
 	both(p, what+": sweep", func(s *side) (string, error) { return "", s.sweep(p.h.Context()) })
 	p.look(what+", and then", "")
 }

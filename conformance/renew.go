@@ -192,6 +192,13 @@ var renewCases = append([]testCase{
 		require.Equal(h, lease.Contention{Waiters: 2, Since: h.get(first.ID).CreatedAt, Priority: 2}, renewed.Contention)
 		require.Equal(h, renewed.Contention, h.get(l.ID).Contention)
 	}},
+	{"Renew/ContentionBelowZero", "the most urgent of those who wait is told, if all of them have a priority below zero, too", func(h *harness) {
+		l := h.hold("a", lease.Paths("f"))
+		for _, priority := range []int{-7, -3, -5} {
+			h.urgent(fmt.Sprint("h", priority), priority)
+		}
+		require.Equal(h, -3, h.get(l.ID).Contention.Priority)
+	}},
 	{"Renew/ContentionOfOthers", "the holder's own waiters do not wait for it, except distinct ones, and dead ones do not wait", func(h *harness) {
 		d := h.direct()
 		l := h.hold("a", lease.Paths("f"))
@@ -206,6 +213,17 @@ var renewCases = append([]testCase{
 		renewed, err := h.M.Renew(h.Context(), l.Ref(), 0)
 		require.NoError(h, err)
 		require.Equal(h, 1, renewed.Contention.Waiters)
+	}},
+	{"Renew/ContentionUnderIt", "who waits under a lease does not wait for it, nor does who would replace it", func(h *harness) {
+		parent := h.hold("a", lease.Trees("d"))
+		h.acquire(h.M, h.under(parent, "b", lease.Paths("d/x")))
+		h.wait(h.M, h.under(parent, "c", lease.Paths("d/x"))).stillWaits()
+		upgrade := h.request("a", lease.Trees("d"))
+		upgrade.Replace = parent.Ref()
+		h.wait(h.M, upgrade).stillWaits()
+		require.Zero(h, h.get(parent.ID).Contention)
+		h.queue("e", lease.Paths("d/y"))
+		require.Equal(h, 1, h.get(parent.ID).Contention.Waiters)
 	}},
 	{"Renew/ContentionCapped", "counting who waits stops at a bound", func(h *harness) {
 		d := h.direct()

@@ -11,6 +11,7 @@ import (
 // for the least ended_retention to pass, for an idle engine to look at the
 // configuration, or through many heartbeats.
 var inMinutes = []string{
+	"Crowd/SweptInSeveralSteps",
 	"Every/SweepOfOneKind",
 	"Fencing/AfterForgetting",
 	"Get/Remembered",

@@ -83,6 +83,18 @@ var subleaseCases = []testCase{
 		require.NoError(h, err)
 		require.True(h, renewed.ExpiresAt.Before(parent.ExpiresAt))
 	}},
+	{"Sublease/KeepsWhatItHad", "a renewal for its own TTL never moves its expiry backwards, if its parent was shortened meanwhile, too", func(h *harness) {
+		parent := h.hold("a", lease.Trees("a"))
+		child := h.acquire(h.M, h.under(parent, "b", lease.Paths("a/b")))
+		parent, err := h.M.Renew(h.Context(), parent.Ref(), h.units(50))
+		require.NoError(h, err)
+		renewed, err := h.M.Renew(h.Context(), child.Ref(), 0)
+		require.NoError(h, err)
+		require.Equal(h, child.ExpiresAt, renewed.ExpiresAt)
+		renewed, err = h.M.Renew(h.Context(), child.Ref(), h.units(500))
+		require.NoError(h, err)
+		require.Equal(h, parent.ExpiresAt, renewed.ExpiresAt)
+	}},
 	{"Sublease/Identity", "the parent is part of a request's identity", func(h *harness) {
 		one, two := h.hold("a", lease.Trees("a")), h.hold("a", lease.Paths("b"))
 		r := h.under(one, "b", lease.Paths("a/b"))
@@ -212,6 +224,30 @@ var subleaseCases = []testCase{
 		h.expire(parent)
 		w.returns()
 		w.failed(lease.ErrExpired)
+	}},
+	{"Sublease/PlaceEndsWithTheParent", "who waits under a lease has failed in the step that ended it, whether it asks again or not", func(h *harness) {
+		parent := h.hold("a", lease.Trees("a"))
+		h.acquire(h.M, h.under(parent, "b", lease.Paths("a/b")))
+		const crowd = 5 // behind so many nobody is looked at to find whom to wake
+		for i := range crowd {
+			h.queue(fmt.Sprint("h", i), lease.Trees("a")).stillWaits()
+		}
+		r := h.under(parent, "c", lease.Paths("a/b"))
+		r.ID, r.QueueTTL = "place", h.units(100)
+		h.refused(h.M, r)
+		h.release(parent)
+		place := h.get("place")
+		require.Equal(h, lease.Failed, place.Status)
+		require.Equal(h, lease.EndReleased, place.EndReason)
+		require.Equal(h, []lease.Kind{lease.KindQueued, lease.KindWithdrawn}, h.kinds("place"))
+		h.counts(1, crowd)
+	}},
+	{"Sublease/RetryNotAfterTheParent", "who waits under a lease is told to ask again when that ends, however long what blocks it lasts", func(h *harness) {
+		parent := h.brief("a", lease.Trees("a"), 20)
+		h.hold("a", lease.Paths("a/b"))
+		conflict := h.refused(h.M, h.under(parent, "c", lease.Paths("a/b")))
+		require.Positive(h, conflict.RetryAfter)
+		require.LessOrEqual(h, conflict.RetryAfter, parent.TTL+resolution)
 	}},
 }
 

@@ -20,7 +20,9 @@ func (r *replay) chainOf(parent lease.ID) []lease.ID {
 }
 
 // checkParent requires that a sub-lease that is granted or renewed has an active
-// parent, and does not outlast it.
+// parent, and does not outlast it. A parent may be renewed for less than it had
+// left: what a child had by then it keeps, since no renewal for its own TTL moves
+// an expiry backwards.
 func (r *replay) checkParent(e lease.Event, l *life) {
 	if len(l.chain) == 0 {
 		return
@@ -30,6 +32,7 @@ func (r *replay) checkParent(e lease.Event, l *life) {
 	case parent == nil && r.partial:
 	case parent == nil || !parent.active:
 		r.violateEvent(Ended, e, r.ended[l.chain[0]], "%s is %s, but its parent %s is not active", l.id, e.Kind, l.chain[0])
+	case e.Kind == lease.KindRenewed && (!l.certain || !e.Lease.ExpiresAt.After(l.expires)): // it keeps what it had
 	case parent.certain && e.Lease.ExpiresAt.After(parent.expires):
 		// Unless the parent was renewed without a record: its next event tells.
 		parent.unlessRenewed = append(parent.unlessRenewed, Violation{Lifetime, e.Seq, parent.told, l.id,

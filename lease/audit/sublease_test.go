@@ -67,6 +67,21 @@ func TestSubleases(t *testing.T) {
 			s.now = 6
 			s.grant("2", "b", f)
 		}, []audit.Rule{audit.Unrecorded}},
+		"renewed beyond its parent": {func(s *script) {
+			parent := s.grant("1", "a", fTree)
+			under(s.grant("2", "b", fg), parent)
+			s.now = 1
+			under(s.renew("2"), parent)
+			s.renew("1")
+		}, []audit.Rule{audit.Lifetime}},
+		"keeping at a renewal what it had before its parent was shortened": {func(s *script) {
+			parent := s.grant("1", "a", fTree)
+			under(s.grant("2", "b", fg), parent)
+			s.add(lease.KindRenewed, 0, s.renewed("1", 5))
+			under(s.renew("2"), parent)
+			s.now = 1
+			s.renew("1")
+		}, nil},
 		"as short as its parent after a renewal without a record": {func(s *script) {
 			parent := s.grant("1", "a", fTree)
 			under(s.grant("2", "b", fg), parent).Lease.ExpiresAt = at(5)

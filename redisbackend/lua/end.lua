@@ -9,7 +9,8 @@ function step.fail(r, cause, reply)
   step.endBy(r, 'f', reason, 'w', nowText)
 end
 
--- endDependents ends the waiters whose parent has ended, and wakes those who would replace what has.
+-- endDependents ends the waiters whose parent has ended, as many as an operation may, and wakes the others and those who
+-- would replace what has.
 local function endDependents(old)
   local all = step.replacing(old.id)
   if state.children > 0 then
@@ -19,9 +20,10 @@ local function endDependents(old)
     table.sort(all, step.byPlace)
   end
   for _, u in ipairs(step.recordsOf(all)) do
-    if u.status == 'p' and u.chain ~= '' and step.chain(u)[1] == old.id and not step.endedEnough() then
+    local child = u.chain ~= '' and step.chain(u)[1] == old.id
+    if u.status == 'p' and child and not step.endedEnough() then
       step.fail(u, old, step.endOf(old))
-    elseif u.status == 'p' and u.replaceID == old.id then
+    elseif u.status == 'p' and (child or u.replaceID == old.id) then
       step.notify(u)
     end
   end

@@ -221,14 +221,17 @@ func (m *Model) granted(e *entry) backend.AcquireReply {
 	return backend.AcquireReply{Outcome: backend.Done, Lease: e.lease(), Remaining: span(e.deadline - m.now)}
 }
 
-// MustAsk reports whether the waiter with this ID would learn something new: it
-// can be granted, must fail, or was ended by somebody else.
-func (m *Model) MustAsk(id lease.ID) bool {
+// MustAsk reports whether the caller that waits with this attempt would learn
+// something new: its request can be granted, must fail, or was ended or granted
+// by somebody else. What the ID has come to name since is none of its business.
+func (m *Model) MustAsk(id lease.ID, attempt string) bool {
 	m.begin()
 	e := m.find(id)
 	switch {
-	case e == nil || e.status != lease.Pending:
-		return e == nil || e.attempts == nil || len(e.attempts) > 0 // else it was withdrawn
+	case e == nil:
+		return true
+	case e.status != lease.Pending: // without a part in it, the attempt was withdrawn
+		return e.attempts == nil || slices.Contains(e.attempts, attempt)
 	case !m.hasParent(e), e.Replace.ID != "" && m.active(e.Replace.ID) == nil:
 		return true
 	}

@@ -35,7 +35,7 @@ var rulesEnding = group{
 		{"who waits under a lease ends with it", "end.go",
 			"\t\tif u.Parent.ID != r.ID || s.full() {",
 			"\t\tif u.Parent.ID != \"\" {",
-			"Parity"},
+			"Conformance/Sublease/PlaceEndsWithTheParent"},
 		{"ends of the last two minutes are spared", "sweep.go",
 			"Spare: s.now - lease.MinEndedRetention.Milliseconds(),",
 			"Spare: s.now,",

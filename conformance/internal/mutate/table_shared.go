@@ -52,5 +52,9 @@ var shared = group{
 			"gone := h.phase().kept() && errors",
 			"gone := false && errors",
 			"Helpers/Change/FailsWhenLost"},
+		{"after a renewal that went well, failures count anew", "keeper_renew.go",
+			"h.lease, h.failure, h.failures = l, nil, 0",
+			"h.lease, h.failure = l, nil",
+			"Helpers/Loss/OutageAfterAnOutage"},
 	},
 }
