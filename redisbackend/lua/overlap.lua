@@ -1,12 +1,16 @@
 -- What a request or a lease overlaps with, of all that is in the index and in line, and where a lease is in the index: by
 -- its claims as they stand in its record.
 
+-- first returns the first member of a range in lexical order, or nil. Its LIMIT is text, as all numbers that are known are:
+-- the server makes text of a number by way of its digits, at a cost which is that of such a look.
+function step.first(key, from, to) return call('ZRANGEBYLEX', key, from, to, 'LIMIT', '0', '1')[1] end
+
 -- treeOver returns the path of the nearest tree that a ZSET has a claim on and a path lies in, false if there is none. The
 -- last member up to the path either is such a tree, or shows how far up the next that could be one is: so one look is
 -- mostly enough, however deep the path is.
 function step.treeOver(key, path)
   while true do
-    local last = call('ZREVRANGEBYLEX', key, '(t' .. path .. '\1', '[t', 'LIMIT', 0, 1)[1]
+    local last = call('ZREVRANGEBYLEX', key, '(t' .. path .. '\1', '[t', 'LIMIT', '0', '1')[1]
     if not last then return false end
     local tree = sub(last, 2, find(last, '\0', 2, true) - 1)
     local length = #tree
@@ -25,20 +29,17 @@ function step.treeOver(key, path)
   end
 end
 
--- any says whether a ZSET has a member in a range.
-local function any(key, from, to) return call('ZRANGEBYLEX', key, from, to, 'LIMIT', 0, 1)[1] ~= nil end
-
 -- awaited says whether a waiter could be concerned by a lease of these claims, holder and ID.
 function step.awaited(claims, holder, id)
   local own = '(h' .. holder .. '\0'
-  if any(WAITERS, own, own .. ':') or any(WAITERS, '(r' .. id .. '\0', '(r' .. id .. '\1')
-    or any(WAITERS, '(c' .. id .. '\0', '(c' .. id .. '\1')
+  if step.first(WAITERS, own, own .. ':') or step.first(WAITERS, '(r' .. id .. '\0', '(r' .. id .. '\1')
+    or step.first(WAITERS, '(c' .. id .. '\0', '(c' .. id .. '\1')
   then
     return true
   end
   for letter, path in string.gmatch(claims, '(%a)([^%z]*)%z') do
     local at = path .. '\0'
-    if letter == 't' or letter == 'u' or any(WAITERS, '(p' .. at, '(p' .. path .. '\1')
+    if letter == 't' or letter == 'u' or step.first(WAITERS, '(p' .. at, '(p' .. path .. '\1')
       or (state.waitingTrees > 0 and step.treeOver(WAITERS, path))
     then
       return true
@@ -54,13 +55,13 @@ function step.met(claims, simple)
     local at, past = path .. '\0', path .. '\1'
     if state.fresh > 0 and not simple and (letter == 't' or letter == 'u' or call('HEXISTS', FRESH, path) == 1) then return true end
     if state.claims > 0 then
-      if any(INDEX, '(p' .. at, '(p' .. past) then return true end
+      if step.first(INDEX, '(p' .. at, '(p' .. past) then return true end
       local alone = (letter == 'e' or letter == 't') and state.shared > 0
-      if alone and any(INDEX, '(s' .. at, '(s' .. past) then return true end
+      if alone and step.first(INDEX, '(s' .. at, '(s' .. past) then return true end
       if letter == 't' or letter == 'u' then
         local from, to = path .. '/', path .. '0'
         if path == '' then from, to = '', '\255' end
-        if any(INDEX, '(p' .. from, '(p' .. to) or (alone and any(INDEX, '(s' .. from, '(s' .. to)) then return true end
+        if step.first(INDEX, '(p' .. from, '(p' .. to) or (alone and step.first(INDEX, '(s' .. from, '(s' .. to)) then return true end
       end
       if state.trees > 0 and step.treeOver(INDEX, path) then return true end
     end
