@@ -48,23 +48,31 @@ function step.awaited(claims, holder, id)
   return false
 end
 
--- met says whether there is a lease that overlaps with one of these claims, other than by a shared claim with a shared. Of
--- a simple one that goes into FRESH it does not look there.
+-- reaches says whether the index has a claim of a kind, by its prefix, at a path, or at or below it.
+local function reaches(kind, path, tree)
+  if not tree then return step.first(INDEX, kind .. path .. '\0', kind .. path .. '\1') ~= nil end
+  if path == '' then return step.first(INDEX, kind, kind .. '\255') ~= nil end
+  local found = step.first(INDEX, kind .. path .. '\0', kind .. path .. '0')
+  if not found then return false end
+  local behind = sub(found, #path + 2, #path + 2)
+  return behind == '\0' or behind == '/' -- else a neighbour, as "path-" is, may hide what is below
+    or step.first(INDEX, kind .. path .. '/', kind .. path .. '0') ~= nil
+end
+
+-- overlaps says whether the index has a lease that overlaps with a claim, other than by a shared claim with a shared.
+function step.overlaps(letter, path)
+  local tree = letter == 't' or letter == 'u'
+  return reaches('(p', path, tree)
+    or (state.shared > 0 and (letter == 'e' or letter == 't') and reaches('(s', path, tree))
+    or (state.trees > 0 and step.treeOver(INDEX, path))
+end
+
+-- met says whether there is a lease that overlaps with one of these claims. Of a simple one that goes into FRESH it does not
+-- look there.
 function step.met(claims, simple)
   for letter, path in string.gmatch(claims, '(%a)([^%z]*)%z') do
-    local at, past = path .. '\0', path .. '\1'
     if state.fresh > 0 and not simple and (letter == 't' or letter == 'u' or call('HEXISTS', FRESH, path) == 1) then return true end
-    if state.claims > 0 then
-      if step.first(INDEX, '(p' .. at, '(p' .. past) then return true end
-      local alone = (letter == 'e' or letter == 't') and state.shared > 0
-      if alone and step.first(INDEX, '(s' .. at, '(s' .. past) then return true end
-      if letter == 't' or letter == 'u' then
-        local from, to = path .. '/', path .. '0'
-        if path == '' then from, to = '', '\255' end
-        if step.first(INDEX, '(p' .. from, '(p' .. to) or (alone and step.first(INDEX, '(s' .. from, '(s' .. to)) then return true end
-      end
-      if state.trees > 0 and step.treeOver(INDEX, path) then return true end
-    end
+    if state.claims > 0 and step.overlaps(letter, path) then return true end
   end
   return false
 end
