@@ -16,9 +16,9 @@ var constants = map[string]any{
 	"TOMBSTONE_MS":  lease.MinEndedRetention.Milliseconds(),
 	"SILENCE_MS":    250, // that a process may take to make its link anew
 
-	"MAX_WORK":       1500, // of one operation: commands, and records read
+	"MAX_WORK":       1100, // of one operation: commands, and records read
 	"BATCH_WORK":     700,  // of a batch before the rest is put off
-	"MAX_ENDS":       100,  // leases and waiters that an operation ends before it replies "again"
+	"MAX_ENDS":       32,   // leases and waiters that an operation ends before it replies "again"
 	"MAX_BLOCKERS":   lease.MaxBlockers,
 	"MAX_CONTENTION": lease.MaxContention,
 	"MAX_CHAIN":      lease.MaxChain,
@@ -27,7 +27,8 @@ var constants = map[string]any{
 	"MAX_TESTED":     64, // waiters that are tested for whether to wake them
 	"MAX_PASSED":     1000,
 	"MAX_PAGE":       32,        // waiters that are read at a time
-	"MAX_ANCESTORS":  1024,      // paths above its claims at which a waiter is listed
+	"MAX_ANCESTORS":  512,       // paths above its claims at which a waiter is listed
+	"MANY_CLAIMS":    8,         // of one request
 	"MAX_ATTEMPTS":   8,         // that a record remembers
 	"MAX_CLIENTS":    4,         // that wait for one request
 	"MAX_FRESH":      256,       // leases that are not in the index

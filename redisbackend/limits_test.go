@@ -21,12 +21,19 @@ import (
 // commands, however large the requests that it is for, and whoever waits. What takes 5 ms on a machine of one's own takes
 // several times that on one that others use too, and so do plain commands.
 func TestNoLongScriptsAtTheLimits(t *testing.T) {
-	const bound = 20000 // commands: twice what the longest takes
+	const (
+		bound    = 20000 // commands: nearly twice what the longest takes
+		portions = 6000  // of what is done in portions
+	)
 	took := scriptsAtTheLimits(t, 5000, 500)
 	command := took[yardstick] / yardstickCommands
 	for kind, its := range took {
 		t.Logf("%-32s %10v, as %5d commands", kind, its, its/command)
-		assert.Less(t, int(its/command), bound, kind)
+		most := bound
+		if slices.Contains([]string{"revocation", "sweep", "list", "history", "stats"}, kind) {
+			most = portions
+		}
+		assert.Less(t, int(its/command), most, kind)
 	}
 }
 

@@ -1,10 +1,12 @@
 package redisbackend
 
 import (
+	"cmp"
 	"context"
 	"slices"
 
 	"github.com/leasekit/leasekit/backend"
+	"github.com/leasekit/leasekit/backend/rules"
 	"github.com/leasekit/leasekit/lease"
 )
 
@@ -23,12 +25,17 @@ func (s *Store) List(ctx context.Context, q lease.Query, cursor string) (backend
 	if r.err() != nil {
 		return backend.ListReply{}, r.err()
 	}
-	page := backend.ListReply{Now: moment(now), Next: next}
+	var records []*rules.Record
 	for i := 0; i+1 < len(texts); i += 2 {
 		record, err := decodeRecord(texts[i], texts[i+1])
 		if err != nil {
 			return backend.ListReply{}, err
 		}
+		records = append(records, record)
+	}
+	slices.SortFunc(records, func(a, b *rules.Record) int { return cmp.Compare(a.Arrival, b.Arrival) })
+	page := backend.ListReply{Now: moment(now), Next: next}
+	for _, record := range records {
 		if record.Status.Ended() && record.Ended+retention <= now {
 			continue // no longer remembered, only not swept away yet
 		}

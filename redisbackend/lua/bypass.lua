@@ -65,7 +65,7 @@ local function holdsAll(r, claim)
   if r.distinct or state.children > 0 then return false end
   local function has(prefix, path, letter)
     local at = '(' .. prefix .. r.holder .. '\0' .. path .. '\0'
-    local first = call('ZRANGEBYLEX', INDEX, at .. letter, at .. letter .. '\255', 'LIMIT', 0, 1)[1]
+    local first = step.first(INDEX, at .. letter, at .. letter .. '\255')
     local e = first and step.read(match(first, '%z[eftu]([^%z]*)$'))
     return e and not step.over(e)
   end

@@ -24,8 +24,12 @@ function step.blockingLeases(r, limit)
     if step.over(e) then ended = ended + 1 else n = n + 1 end
     return n < limit and ended < MAX_ENDS
   end
-  for _, claim in ipairs(step.claims(r)) do
-    step.eachOver(claim, nil, skipOf(r), take)
+  local claims, trees = step.claims(r), {}
+  for _, claim in ipairs(claims) do
+    -- Of many trees most meet nobody, which one look shows.
+    if #claims <= MANY_CLAIMS or not claim.tree or step.overlaps(claim.letter, claim.path) then
+      step.eachOver(claim, nil, skipOf(r), take, trees)
+    end
     if n >= limit or ended >= MAX_ENDS or step.spent() then break end
   end
   table.sort(found, step.byArrival)

@@ -179,7 +179,7 @@ end
 -- leases only: the order in the queue never makes a deadlock, since the bypass rule gives way. Distinct requests take no
 -- part.
 function step.cycle(r)
-  local held, all = step.held(r.holder, MAX_ENDS)
+  local held, all = step.held(r.holder, MAX_CONTENTION)
   if not held[1] then return nil end -- nobody waits for a holder that has nothing
   local other, awaited = pair(r, held, all)
   if other then return { r.holder, other } end

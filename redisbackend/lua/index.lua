@@ -78,8 +78,9 @@ end
 
 -- eachOver calls visit with the IDs of active leases that have a claim which conflicts with this one: of one holder only,
 -- if given. It ends when visit returns false, and returns false if the operation is spent before that. skip is a holder
--- whose leases are not meant: visit returns nil for what is to be passed over.
-function step.eachOver(claim, holder, skip, visit)
+-- whose leases are not meant: visit returns nil for what is to be passed over. trees, if given, has the trees above other
+-- claims that were seen to already: these are passed over, and those of this claim are added.
+function step.eachOver(claim, holder, skip, visit, trees)
   local path, going, complete = claim.path, true, true
   local function range(prefix, from, to, advance)
     if not going then return end
@@ -98,7 +99,9 @@ function step.eachOver(claim, holder, skip, visit)
   kinds(path .. '\0', path .. '\1')
   if state.trees > 0 then
     for _, tree in ipairs(step.treesOver(INDEX, path)) do
-      kinds(tree .. '\0t', tree .. '\0v')
+      local name = claim.shared and 'u' .. tree or 't' .. tree
+      if not trees or not trees[name] then kinds(tree .. '\0t', tree .. '\0v') end
+      if trees then trees[name] = true end
     end
   end
   if claim.tree then

@@ -22,14 +22,17 @@ end
 
 -- select returns records recorded as active or pending that match the query and its statuses, by arrival, and whether
 -- there may be more. Of more than limit, or than an operation may read, it returns the first that the index which serves
--- the query has: by path, by what lies under one, of a holder, or all by deadline.
-function step.select(query, limit)
+-- the query has: by path, by what lies under one, of a holder, or all by deadline. With unread it only returns the IDs of
+-- what may match, in no order.
+function step.select(query, limit, unread)
   local found, seen, holder, left, full = {}, {}, query.holder, MAX_BYTES, false
   local function take(id)
     if seen[id] then return true end
     seen[id] = true
-    local r = step.read(id)
-    if r and not step.hasEnded(r) then
+    local r = not unread and step.read(id)
+    if unread then
+      found[#found + 1] = id
+    elseif r and not step.hasEnded(r) then
       left = left - #r.text / 4
       if matches(query, r) then
         found[#found + 1] = r
@@ -97,8 +100,26 @@ function step.select(query, limit)
       if not full then take(u.id) end
     end
   end
-  table.sort(found, step.byArrival)
+  if not unread then table.sort(found, step.byArrival) end
   return found, full
+end
+
+-- pageOf reads records, until that is too much: the ID and the text of each that is there and, if their arrivals are given,
+-- was not asked for anew since. It returns how many IDs it has seen to.
+local function pageOf(ids, arrivals)
+  local page, n, at, left = {}, 0, 1, MAX_BYTES
+  while at <= #ids and left > 0 do
+    local last = min(at + (left < MAX_BYTES / 2 and 15 or 63), #ids)
+    for i, record in ipairs(call('HMGET', RECORDS, unpack(ids, at, last))) do
+      local id = at + i - 1
+      if record and (not arrivals or sub(record, ARRIVAL_AT, ARRIVAL_TO) == arrivals[id]) then
+        page[n + 1], page[n + 2] = ids[id], record
+        n, left = n + 2, left - #record
+      end
+    end
+    at = last + 1
+  end
+  return page, at - 1
 end
 
 -- listAll returns a page of all records after this arrival, or of those that have not ended, and the arrival after
@@ -119,31 +140,15 @@ local function listAll(after, liveOnly)
     upto = step.bygonesAfter(after, members, MAX_LISTED)
   end
   table.sort(members)
-  local ids, arrivals = {}, {}
+  local ids, arrivals, most = {}, {}, upto < math.huge and step.padded(upto) or string.rep('9', 14)
   for i = 1, min(#members, MAX_LISTED) do
-    local arrival = match(sub(members[i], 2, 15), '^0*(%d+)') + 0
-    if arrival > upto then break end
+    local arrival = sub(members[i], 2, 15)
+    if arrival > most then break end
     ids[i], arrivals[i] = sub(members[i], 16), arrival
-    if i == MAX_LISTED then upto = arrival end
   end
-  local page, at, left, some = {}, 1, MAX_BYTES, 16
-  while at <= #ids do
-    local last = min(at + some - 1, #ids)
-    for i, record in ipairs(call('HMGET', RECORDS, unpack(ids, at, last))) do
-      local member = members[at + i - 1]
-      if record and sub(record, ARRIVAL_AT, ARRIVAL_TO) == sub(member, 2, 15) then -- not asked for anew since
-        page[#page + 1], page[#page + 2] = ids[at + i - 1], record
-        left = left - #record
-      end
-    end
-    at = last + 1
-    if left < MAX_BYTES / 2 then some = 16 else some = 128 end
-    if left <= 0 and at <= #ids then
-      upto = arrivals[last]
-      break
-    end
-  end
-  return page, upto == math.huge and '' or step.text(upto)
+  local page, seen = pageOf(ids, arrivals)
+  if seen < #ids or seen == MAX_LISTED then return page, match(arrivals[seen], '^0*(%d+)') end
+  return page, upto < math.huge and step.text(upto) or ''
 end
 
 local function list(query, cursor, liveOnly)
@@ -153,13 +158,10 @@ local function list(query, cursor, liveOnly)
     return { r.id, r.text }, '', step.contentionOf(r)
   end
   if cursor == '' and liveOnly then
-    local found, more = step.select(query, MAX_LISTED)
+    local ids, more = step.select(query, MAX_LISTED, true)
     if not more then
-      local page = {}
-      for i, r in ipairs(found) do
-        page[2 * i - 1], page[2 * i] = r.id, r.text
-      end
-      return page, ''
+      local page, seen = pageOf(ids)
+      if seen == #ids then return page, '' end
     end
   end
   return listAll(cursor == '' and 0 or cursor, liveOnly)

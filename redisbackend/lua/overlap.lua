@@ -1,12 +1,16 @@
 -- What a request or a lease overlaps with, of all that is in the index and in line, and where a lease is in the index: by
 -- its claims as they stand in its record.
 
+-- first returns the first member of a range in lexical order, or nil. Its LIMIT is text, as all numbers that are known are:
+-- the server makes text of a number by way of its digits, at a cost which is that of such a look.
+function step.first(key, from, to) return call('ZRANGEBYLEX', key, from, to, 'LIMIT', '0', '1')[1] end
+
 -- treeOver returns the path of the nearest tree that a ZSET has a claim on and a path lies in, false if there is none. The
 -- last member up to the path either is such a tree, or shows how far up the next that could be one is: so one look is
 -- mostly enough, however deep the path is.
 function step.treeOver(key, path)
   while true do
-    local last = call('ZREVRANGEBYLEX', key, '(t' .. path .. '\1', '[t', 'LIMIT', 0, 1)[1]
+    local last = call('ZREVRANGEBYLEX', key, '(t' .. path .. '\1', '[t', 'LIMIT', '0', '1')[1]
     if not last then return false end
     local tree = sub(last, 2, find(last, '\0', 2, true) - 1)
     local length = #tree
@@ -25,20 +29,17 @@ function step.treeOver(key, path)
   end
 end
 
--- any says whether a ZSET has a member in a range.
-local function any(key, from, to) return call('ZRANGEBYLEX', key, from, to, 'LIMIT', 0, 1)[1] ~= nil end
-
 -- awaited says whether a waiter could be concerned by a lease of these claims, holder and ID.
 function step.awaited(claims, holder, id)
   local own = '(h' .. holder .. '\0'
-  if any(WAITERS, own, own .. ':') or any(WAITERS, '(r' .. id .. '\0', '(r' .. id .. '\1')
-    or any(WAITERS, '(c' .. id .. '\0', '(c' .. id .. '\1')
+  if step.first(WAITERS, own, own .. ':') or step.first(WAITERS, '(r' .. id .. '\0', '(r' .. id .. '\1')
+    or step.first(WAITERS, '(c' .. id .. '\0', '(c' .. id .. '\1')
   then
     return true
   end
   for letter, path in string.gmatch(claims, '(%a)([^%z]*)%z') do
     local at = path .. '\0'
-    if letter == 't' or letter == 'u' or any(WAITERS, '(p' .. at, '(p' .. path .. '\1')
+    if letter == 't' or letter == 'u' or step.first(WAITERS, '(p' .. at, '(p' .. path .. '\1')
       or (state.waitingTrees > 0 and step.treeOver(WAITERS, path))
     then
       return true
@@ -47,23 +48,31 @@ function step.awaited(claims, holder, id)
   return false
 end
 
--- met says whether there is a lease that overlaps with one of these claims, other than by a shared claim with a shared. Of
--- a simple one that goes into FRESH it does not look there.
+-- reaches says whether the index has a claim of a kind, by its prefix, at a path, or at or below it.
+local function reaches(kind, path, tree)
+  if not tree then return step.first(INDEX, kind .. path .. '\0', kind .. path .. '\1') ~= nil end
+  if path == '' then return step.first(INDEX, kind, kind .. '\255') ~= nil end
+  local found = step.first(INDEX, kind .. path .. '\0', kind .. path .. '0')
+  if not found then return false end
+  local behind = sub(found, #path + 2, #path + 2)
+  return behind == '\0' or behind == '/' -- else a neighbour, as "path-" is, may hide what is below
+    or step.first(INDEX, kind .. path .. '/', kind .. path .. '0') ~= nil
+end
+
+-- overlaps says whether the index has a lease that overlaps with a claim, other than by a shared claim with a shared.
+function step.overlaps(letter, path)
+  local tree = letter == 't' or letter == 'u'
+  return reaches('(p', path, tree)
+    or (state.shared > 0 and (letter == 'e' or letter == 't') and reaches('(s', path, tree))
+    or (state.trees > 0 and step.treeOver(INDEX, path))
+end
+
+-- met says whether there is a lease that overlaps with one of these claims. Of a simple one that goes into FRESH it does not
+-- look there.
 function step.met(claims, simple)
   for letter, path in string.gmatch(claims, '(%a)([^%z]*)%z') do
-    local at, past = path .. '\0', path .. '\1'
     if state.fresh > 0 and not simple and (letter == 't' or letter == 'u' or call('HEXISTS', FRESH, path) == 1) then return true end
-    if state.claims > 0 then
-      if any(INDEX, '(p' .. at, '(p' .. past) then return true end
-      local alone = (letter == 'e' or letter == 't') and state.shared > 0
-      if alone and any(INDEX, '(s' .. at, '(s' .. past) then return true end
-      if letter == 't' or letter == 'u' then
-        local from, to = path .. '/', path .. '0'
-        if path == '' then from, to = '', '\255' end
-        if any(INDEX, '(p' .. from, '(p' .. to) or (alone and any(INDEX, '(s' .. from, '(s' .. to)) then return true end
-      end
-      if state.trees > 0 and step.treeOver(INDEX, path) then return true end
-    end
+    if state.claims > 0 and step.overlaps(letter, path) then return true end
   end
   return false
 end

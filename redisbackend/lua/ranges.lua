@@ -3,9 +3,9 @@
 -- scan calls visit with the members of a range, in order, until it returns false, or the operation is spent: then it
 -- returns false too. After a page from which visit took nothing (it returns nil), advance, if given, says where to go on.
 function step.scan(key, from, to, visit, advance)
-  local some = 8
+  local some = '8'
   while true do
-    local members = call('ZRANGEBYLEX', key, from, to, 'LIMIT', 0, some)
+    local members = call('ZRANGEBYLEX', key, from, to, 'LIMIT', '0', some)
     local took = false
     for _, member in ipairs(members) do
       local go = visit(member)
@@ -13,14 +13,14 @@ function step.scan(key, from, to, visit, advance)
       took = took or go
     end
     state.work = state.work + #members / 4
-    if #members < some then return true end
+    if #members < some + 0 then return true end
     if step.spent() then return false end
-    from = '(' .. members[some]
+    from = '(' .. members[#members]
     if advance and not took then
-      from = advance(members[some])
+      from = advance(members[#members])
       if not from then return true end
     end
-    some = 128
+    some = '128'
   end
 end
 

@@ -36,7 +36,7 @@ local function uncontended(name, at)
       then
         return false
       end
-    elseif state.claims > 0 and call('ZRANGEBYLEX', INDEX, '(p' .. path .. '\0', '(p' .. path .. '\1', 'LIMIT', 0, 1)[1] then
+    elseif state.claims > 0 and call('ZRANGEBYLEX', INDEX, '(p' .. path .. '\0', '(p' .. path .. '\1', 'LIMIT', '0', '1')[1] then
       return false
     end
     local newest = state.token + 1

@@ -51,9 +51,11 @@ function step.waiterMembers(r, between)
     if c.shared then shared = shared + 1 end
     local kind = c.shared and '\0f' or '\0e'
     local above = step.parentOf(c.path)
-    while above and not seen[above .. kind] and #ancestors <= MAX_ANCESTORS do
-      seen[above .. kind] = true
-      ancestors[#ancestors + 1] = above .. kind
+    while above and #ancestors <= MAX_ANCESTORS do
+      local name = above .. kind
+      if seen[name] then break end
+      seen[name] = true
+      ancestors[#ancestors + 1] = name
       above = step.parentOf(above)
     end
   end
