@@ -18,7 +18,29 @@ import (
 
 func TestMain(m *testing.M) {
 	_ = flag.Set("test.parallel", "5") // most of them wait; the command line may say otherwise
-	proctest.Main(m, proctest.Roles{"worker": worker, "waiter": waiter, "callers": callers})
+	proctest.Main(m, proctest.Roles{"worker": worker, "waiter": waiter, "callers": callers, "crowd": crowd})
+}
+
+func crowd(host string, orders *bufio.Scanner) error {
+	m, err := Open(context.Background(), "etcd://"+host, &Options{SessionTTL: 2 * time.Second, MaxSkew: OneClock})
+	if err != nil {
+		return err
+	}
+	return proctest.Crowd(m, orders)
+}
+
+// TestCrashingWaiter: the session of a process that has crashed ends, so its waiters are passed.
+func TestCrashingWaiter(t *testing.T) {
+	t.Parallel()
+	host := single(t)
+	m, err := Open(t.Context(), "etcd://"+host, &Options{MaxSkew: OneClock})
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = m.Close() })
+	proctest.TestCrashes(t, m, func() {
+		child := proctest.Start(t, "crowd", host)
+		child.Expect("in line")
+		child.Kill()
+	})
 }
 
 // worker takes and gives back paths until it is killed.

@@ -1,9 +1,7 @@
 package redisbackend_test
 
 import (
-	"bufio"
 	"context"
-	"fmt"
 	"sync"
 	"testing"
 	"time"
@@ -16,32 +14,7 @@ import (
 	"github.com/leasekit/leasekit/lease"
 )
 
-func init() {
-	roles["crowd"] = crowd
-}
-
-// crowd is a process that waits for a path with many calls, which would hold it for a moment only.
-func crowd(m lease.Manager, _ *bufio.Scanner) error {
-	for i := range 20 {
-		go func() {
-			r := lease.Request{Holder: fmt.Sprint(lease.NewHolder("crasher"), i), Claims: lease.Paths("hot"), TTL: 50 * time.Millisecond}
-			if l, err := m.Acquire(context.Background(), r); err == nil {
-				_ = m.Release(context.Background(), l.Ref())
-			}
-		}()
-	}
-	for {
-		stats, err := m.Stats(context.Background())
-		if err != nil {
-			return err
-		}
-		if stats.Pending >= 10 { // the others are four at most
-			break
-		}
-	}
-	fmt.Println("in line")
-	select {}
-}
+func init() { roles["crowd"] = proctest.Crowd }
 
 // crash starts a process that waits, and kills it.
 func crash(t testing.TB, address string) {
@@ -51,22 +24,11 @@ func crash(t testing.TB, address string) {
 	require.NoError(t, crasher.command.Process.Kill())
 }
 
-// TestCrashingWaiter: a process that waits, is killed and starts again does not keep the others from their turns: nobody
-// listens for it, so it is passed, whatever its WaiterTTL is.
+// TestCrashingWaiter: nobody listens for a process that has crashed, so its waiters are passed.
 func TestCrashingWaiter(t *testing.T) {
 	t.Parallel()
 	server := redistest.Single(t)
-	m := manage(t, server.Client(), nil)
-	config, err := m.Config(t.Context())
-	require.NoError(t, err)
-	config.WaiterTTL = time.Hour
-	_, err = m.SetConfig(t.Context(), config)
-	require.NoError(t, err)
-	turns := proctest.TakeTurns(t, m, 4)
-	for range 5 {
-		crash(t, server.Addr())
-		turns.Expect(50, patience)
-	}
+	proctest.TestCrashes(t, manage(t, server.Client(), nil), func() { crash(t, server.Addr()) })
 }
 
 func BenchmarkCrashingWaiter(b *testing.B) {

@@ -17,6 +17,7 @@ import (
 
 func init() {
 	roles["wait in line"] = waitInLine
+	roles["crowd"] = crowdForTest
 }
 
 // waitInLine is a process that waits for the path "hot" with so many calls of a
@@ -134,30 +135,27 @@ func TestGoneClientsAreForgotten(t *testing.T) {
 	require.Error(t, <-done)
 }
 
-// crash starts a process that waits, and kills it.
+// crowdForTest is a process that waits for the path "hot" and does not mean to end.
+func crowdForTest(path string, orders *bufio.Scanner) error {
+	m, err := Open(context.Background(), path, &quick)
+	if err != nil {
+		return err
+	}
+	return proctest.Crowd(m, orders)
+}
+
+// crash starts one, and kills it.
 func crash(t testing.TB, path string) {
 	t.Helper()
-	child := proctest.Start(t, "wait in line", path)
-	child.Order("5 5 50ms")
+	child := proctest.Start(t, "crowd", path)
 	child.Expect("in line")
 	child.Kill()
 }
 
-// A process that waits, is killed and starts again does not keep the others from
-// their turns, whatever its waiters' TTL is.
+// A process that has crashed has let go of its lock, so its waiters are passed.
 func TestCrashingWaiter(t *testing.T) {
 	path := newPath(t)
-	m := mustManager(t, path, &quick)
-	config, err := m.Config(t.Context())
-	require.NoError(t, err)
-	config.WaiterTTL = time.Hour
-	_, err = m.SetConfig(t.Context(), config)
-	require.NoError(t, err)
-	turns := proctest.TakeTurns(t, m, 4)
-	for range 5 {
-		crash(t, path)
-		turns.Expect(50, time.Minute)
-	}
+	proctest.TestCrashes(t, mustManager(t, path, &quick), func() { crash(t, path) })
 }
 
 func BenchmarkCrashingWaiter(b *testing.B) {

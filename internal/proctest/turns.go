@@ -1,6 +1,7 @@
 package proctest
 
 import (
+	"bufio"
 	"context"
 	"fmt"
 	"sync"
@@ -76,11 +77,62 @@ func (t *Turns) Rate(do func()) float64 {
 	return float64(t.count.Load()-from) / time.Since(began).Seconds()
 }
 
+// Crowd is the role of a process that waits for that path with twenty calls, which
+// would hold it for a moment only. It says "in line" once enough of them have a
+// place that they cannot all be those of the workers.
+func Crowd(m lease.Manager, orders *bufio.Scanner) error {
+	for range 20 {
+		holder := lease.NewHolder("crowd")
+		go func() {
+			r := lease.Request{Holder: holder, Claims: lease.Paths("hot"), TTL: 50 * time.Millisecond, Timeout: lease.NoTimeout}
+			l, err := m.Acquire(context.Background(), r)
+			if err != nil {
+				Say("error:", err)
+				return
+			}
+			_ = m.Release(context.Background(), l.Ref())
+		}()
+	}
+	for {
+		stats, err := m.Stats(context.Background())
+		if err != nil {
+			return err
+		}
+		if stats.Pending >= crowdWaits {
+			break
+		}
+	}
+	Say("in line")
+	orders.Scan()
+	return m.Close()
+}
+
+const (
+	turnsWorkers = 4
+	crowdWaits   = turnsWorkers + 6
+)
+
+// TestCrashes, of a store that notices who is gone, has a process stand in line and crash, again and again: crash starts
+// one, in a role that ends in [Crowd], and kills it. Four workers go on taking
+// turns, though places last for an hour.
+func TestCrashes(t *testing.T, m lease.Manager, crash func()) {
+	t.Helper()
+	config, err := m.Config(t.Context())
+	must(t, err)
+	config.WaiterTTL = time.Hour
+	_, err = m.SetConfig(t.Context(), config)
+	must(t, err)
+	turns := TakeTurns(t, m, turnsWorkers)
+	for range 5 {
+		crash()
+		turns.Expect(50, time.Minute)
+	}
+}
+
 // BenchmarkCrashes reports the share of their turns that four workers keep while a
-// process stands in line, crashes, and starts again a second later. crash starts
-// one, and kills it.
+// process stands in line, crashes, and starts again a second later: see [TestCrashes].
 func BenchmarkCrashes(b *testing.B, m lease.Manager, crash func()) {
-	turns := TakeTurns(b, m, 4)
+	turns := TakeTurns(b, m, turnsWorkers)
 	var alone, beside float64
 	for b.Loop() {
 		alone += turns.Rate(func() {})
