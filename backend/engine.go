@@ -42,7 +42,6 @@ type engine struct {
 	close   func() error
 
 	bound context.Context // ending, for Calls
-	leave func()          // inflight.leave
 
 	withdrawals withdrawals
 }

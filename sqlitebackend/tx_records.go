@@ -202,22 +202,21 @@ func (t *transaction) Put(r *rules.Record) error {
 	room := &t.store.room
 	room.text = rowtext.AppendClaims(room.text[:0], r.Claims)
 	number := room.number
-	values := append(room.values[:0], t.namespace, number(r.Arrival), string(r.ID), r.Holder, r.Status == lease.Pending, string(room.text), labels, number(r.TTL), r.MaxRenewals,
+	room.values = append(room.values[:0], t.namespace, number(r.Arrival), string(r.ID), r.Holder, r.Status == lease.Pending, string(room.text), labels, number(r.TTL), r.MaxRenewals,
 		r.Priority, r.Distinct, text(r.Replace.ID), text(r.Replace.Holder), int64(r.Replace.Token),
 		text(r.Parent.ID), text(r.Parent.Holder), int64(r.Parent.Token), chain, text(r.Client), r.Attempts, number(r.Key), number(r.Created),
 		text(r.EndReason), text(r.Successor), text(r.Actor), text(r.Reason), number(int64(r.Token)), r.Renewals, text(r.RenewOp),
 		number(r.Granted), r.Deadline, number(r.Updated), r.Ended)
-	room.values = values
 	const insert = `INSERT INTO leases (namespace, ` + columns + `)
 		VALUES (?, ?, ?, ?, iif(?, 'pending', 'active'), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (namespace, id) DO NOTHING`
-	n, err := t.change(insert, values...)
+	n, err := t.change(insert, room.values...)
 	if err == nil && n == 0 {
 		// The ID was asked for before and withdrawn, or is forgotten: what has
 		// ended has no claims any more.
 		if n, err = t.change(`DELETE FROM leases WHERE namespace = ? AND id = ?`, t.namespace, string(r.ID)); err == nil {
 			t.ended -= n
-			_, err = t.change(insert, values...)
+			_, err = t.change(insert, room.values...)
 		}
 	}
 	if err != nil {

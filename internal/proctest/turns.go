@@ -112,9 +112,9 @@ const (
 	crowdWaits   = turnsWorkers + 6
 )
 
-// TestCrashes, of a store that notices who is gone, has a process stand in line and crash, again and again: crash starts
-// one, in a role that ends in [Crowd], and kills it. Four workers go on taking
-// turns, though places last for an hour.
+// TestCrashes is for stores that notice who is gone. It has a process stand in line
+// and crash, again and again: crash starts one, in a role that ends in [Crowd], and
+// kills it. Four workers go on taking turns, though places last for an hour.
 func TestCrashes(t *testing.T, m lease.Manager, crash func()) {
 	t.Helper()
 	config, err := m.Config(t.Context())
