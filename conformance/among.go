@@ -48,37 +48,6 @@ var amongCases = []testCase{
 			require.Equal(h, backend.Refused, d.ask(a).Outcome, "behind %d", n)
 		}
 	}},
-	{"Among/FirstBlockers", "of more leases in the way than are counted, the first to arrive are told", func(h *harness) {
-		const many = lease.MaxContention + 20
-		asked := map[string][]lease.Claim{
-			"below a tree":   lease.Trees("t"),
-			"at a path":      lease.Paths("p"),
-			"at many claims": append(lease.Paths("m"), lease.Trees("m/0", "m/1", "m/2", "m/3")...),
-		}
-		first := map[string][]lease.ID{}
-		for i := range many {
-			shared := lease.SharedPaths("p")
-			if i%3 == 0 {
-				shared = lease.SharedTrees("p")
-			}
-			for name, l := range map[string]lease.Lease{
-				"below a tree":   h.hold(fmt.Sprint("a", i), lease.Paths(fmt.Sprintf("t/%03d", many-i))),
-				"at a path":      h.hold(fmt.Sprint("b", i), shared),
-				"at many claims": h.hold(fmt.Sprint("c", i), lease.Paths(fmt.Sprintf("m/%d/%03d", 3-i%4, many-i))),
-			} {
-				first[name] = append(first[name], l.ID)
-			}
-		}
-		for name, claims := range asked {
-			conflict := h.refused(h.M, h.request("late", claims))
-			require.Equal(h, lease.MaxContention, conflict.Count, name)
-			var told []lease.ID
-			for _, b := range conflict.Blockers {
-				told = append(told, b.ID)
-			}
-			require.Equal(h, first[name][:lease.MaxBlockers], told, name)
-		}
-	}},
 	{"Among/OwnLeases", "a holder passes who waits for any of its leases, and learns of a deadlock by any of them, however many it has", func(h *harness) {
 		for _, n := range []int{99, 101, 130} {
 			own, last := fmt.Sprint("own", n), fmt.Sprintf("own%d/%d", n, n-1)
@@ -202,6 +171,41 @@ var amongCases = []testCase{
 			w.stillWaits()
 			w.cancel()
 			<-w.done
+		}
+	}},
+}
+
+// overlapCases are for stores over backend/rules, whose Overlap tells the first.
+var overlapCases = []testCase{
+	{"Transaction/FirstBlockers", "of more leases in the way than are counted, the first to arrive are told", func(h *harness) {
+		const many = lease.MaxContention + 20
+		asked := map[string][]lease.Claim{
+			"below a tree":   lease.Trees("t"),
+			"at a path":      lease.Paths("p"),
+			"at many claims": append(lease.Paths("m"), lease.Trees("m/0", "m/1", "m/2", "m/3")...),
+		}
+		first := map[string][]lease.ID{}
+		for i := range many {
+			shared := lease.SharedPaths("p")
+			if i%3 == 0 {
+				shared = lease.SharedTrees("p")
+			}
+			for name, l := range map[string]lease.Lease{
+				"below a tree":   h.hold(fmt.Sprint("a", i), lease.Paths(fmt.Sprintf("t/%03d", many-i))),
+				"at a path":      h.hold(fmt.Sprint("b", i), shared),
+				"at many claims": h.hold(fmt.Sprint("c", i), lease.Paths(fmt.Sprintf("m/%d/%03d", 3-i%4, many-i))),
+			} {
+				first[name] = append(first[name], l.ID)
+			}
+		}
+		for name, claims := range asked {
+			conflict := h.refused(h.M, h.request("late", claims))
+			require.Equal(h, lease.MaxContention, conflict.Count, name)
+			var told []lease.ID
+			for _, b := range conflict.Blockers {
+				told = append(told, b.ID)
+			}
+			require.Equal(h, first[name][:lease.MaxBlockers], told, name)
 		}
 	}},
 }

@@ -61,7 +61,7 @@ var crowdCases = []testCase{
 	}},
 	{"Crowd/LastOfTheCallsForOneID", "of calls with one ID the last one withdraws the place that another one gave up, though it was itself refused", func(h *harness) {
 		h.hold("a", lease.Paths("f"))
-		faults, m := h.faulty(FaultOptions{Delay: h.units(4)})
+		faults, m := h.faulty(FaultOptions{Delay: h.units(30)})
 		w := h.wait(m, h.request("b", lease.Paths("f")))
 		r := h.request("b", lease.Paths("f"))
 		r.ID = w.ID

@@ -94,7 +94,7 @@ func (r repeating) SetConfig(ctx context.Context, c lease.Config) (lease.Config,
 }
 
 // transactionCases: what fails in the middle leaves nothing behind.
-var transactionCases = slices.Concat(
+var transactionCases = slices.Concat(overlapCases,
 	forEachOperation("Transaction/CallFails", "a step of which some call fails leaves nothing behind, and is done when it is repeated",
 		func(h *harness, o operation) {
 			stride := 1

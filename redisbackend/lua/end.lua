@@ -14,7 +14,7 @@ end
 local function endDependents(old)
   local all = step.replacing(old.id)
   if state.children > 0 then
-    for _, u in ipairs(step.waitersUnder(old.id, MAX_ENDS)) do
+    for _, u in ipairs(step.waitersUnder(old.id, MAX_CONTENTION)) do
       all[#all + 1] = u
     end
     table.sort(all, step.byPlace)

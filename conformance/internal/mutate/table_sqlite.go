@@ -35,7 +35,7 @@ var sqlite = group{
 		{"of many leases in the way the first are told", "tx_overlap.go",
 			"len(found) == o.Limit && !o.Any",
 			"false",
-			"Conformance/Among/FirstBlockers"},
+			"Conformance/Transaction/FirstBlockers"},
 		{"trees above count for many claims, too", "tx_overlap_many.go",
 			"\t\t\tadd(up, claimkeys.Over(c, o.Shared))\n",
 			"\t\t\t_ = up\n",
