@@ -106,6 +106,7 @@ func FuzzNormalize(f *testing.F) {
 	f.Add("", "h", "a", "/b//c/", int64(0), 0, int64(0), int64(0), 0, "", "", uint64(0), "k", "v", false)
 	f.Add("id", "h", "a", "a", int64(time.Second)+1, -2, int64(-1), int64(time.Second)+1, 100, "", "", uint64(0), "", "", false)
 	f.Add("id", "h", "a", "a", int64(1), 1, int64(1), int64(0), -100, "old", "giver", uint64(3), "k", "", true)
+	f.Add("id", "h", "a", "a", int64(lease.KeepTTL), 1, int64(1), int64(0), 0, "", "", uint64(0), "", "", true)
 	f.Add("i\x00", "\xff", "..", "", int64(-1), -3, int64(-2), int64(1), 101, "o", "", uint64(0), "\x00", "\xff", true)
 	f.Fuzz(func(t *testing.T, id, holder, path1, path2 string, ttl int64, renewals int, timeout, queue int64,
 		priority int, oldID, oldHolder string, oldToken uint64, key, value string, blocking bool,
@@ -133,7 +134,7 @@ func FuzzNormalize(f *testing.F) {
 		}
 		require.NotEmpty(t, n.ID)
 		require.NotEmpty(t, n.Holder)
-		require.True(t, n.TTL == 0 || n.TTL >= lease.MinTTL && n.TTL <= lease.MaxTTL && n.TTL >= r.TTL && n.TTL%time.Millisecond == 0)
+		require.True(t, n.TTL == 0 || n.TTL == lease.KeepTTL || n.TTL >= lease.MinTTL && n.TTL <= lease.MaxTTL && n.TTL >= r.TTL && n.TTL%time.Millisecond == 0)
 		require.True(t, n.QueueTTL == 0 || !blocking && n.QueueTTL >= r.QueueTTL && n.QueueTTL%time.Millisecond == 0)
 		require.LessOrEqual(t, max(n.Priority, -n.Priority), lease.MaxPriority)
 		require.True(t, n.Replace == lease.Ref{} || n.Replace.Token != 0)
