@@ -22,7 +22,6 @@ import (
 // else is granted the path: in 100 of 100 runs its context ends first. Ten links are cut at ten moments, which find
 // each lease at another point between two renewals.
 func TestBlackHole(t *testing.T) {
-	t.Parallel()
 	const links, runs = 10, 10
 	server := redistest.Single(t)
 	direct, err := redisbackend.Open(t.Context(), server.Client(), nil)
@@ -52,7 +51,7 @@ func TestBlackHole(t *testing.T) {
 // blackHole has each lease held through a link that is cut, and taken over through another, and measures by how much the
 // end of the holder's context came first. Half of the holders use Do, half share a Keeper.
 func blackHole(t *testing.T, proxy *redistest.Proxy, behind, direct lease.Manager, name string, leads []time.Duration) {
-	const ttl = 2 * time.Second
+	const ttl = 5 * time.Second // the margin is a hundredth: more than a busy machine lets a goroutine wait
 	type work func(ctx context.Context) error
 	keeper := lease.NewKeeper(behind, nil)
 	defer keeper.Close()

@@ -25,7 +25,6 @@ func init() {
 // A process that is stopped past the end of its leases, and woken when others have them, cannot write what was theirs:
 // in 100 of 100 runs, ten leases in each of ten processes.
 func TestStoppedHolder(t *testing.T) {
-	t.Parallel()
 	const processes, leases = 10, 10
 	server := redistest.Single(t)
 	m, err := redisbackend.Open(t.Context(), server.Client(), nil)
