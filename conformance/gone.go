@@ -22,32 +22,21 @@ const unnoticed = 10 * time.Second / 3
 var goneCases = []testCase{
 	{"Gone/Passed", "a waiter whose process is gone is passed at once where the store says that it notices, and elsewhere when its place lapses", func(h *harness) {
 		d := h.direct()
-		notices, place := d.noticesGone(), h.units(20)
-		if notices {
-			place = h.units(600)
-		}
+		place, limit := d.goneSoon()
 		l := h.hold("a", lease.Paths("f"))
 		dead := d.awaits(h.request("dead", lease.Paths("f")), place)
 		w := h.queue("b", lease.Paths("f"))
 		d.abandon()
-		gone := time.Now()
+		by := time.Now().Add(limit)
 		h.release(l)
-		got := w.granted()
-		if notices {
-			require.Less(h, time.Since(gone), goneGrace+h.patience())
-		} else {
-			require.Less(h, time.Since(gone), place+unnoticed+h.doubt())
-		}
+		got := w.grantedBy(by)
 		require.Equal(h, []lease.Kind{lease.KindQueued, lease.KindLapsed}, h.kinds(dead))
 		require.Equal(h, lease.EndLapsed, h.get(dead).EndReason)
 		require.Equal(h, lease.Active, h.get(got.ID).Status)
 	}},
 	{"Gone/AllAtOnce", "those of a process that is gone are passed together, and not one by one", func(h *harness) {
 		d := h.direct()
-		place := h.units(20)
-		if d.noticesGone() {
-			place = h.units(600)
-		}
+		place, _ := d.goneSoon()
 		l := h.hold("a", lease.Paths("f"))
 		for range 20 {
 			d.awaits(h.request(lease.NewHolder("dead"), lease.Paths("f")), place)
@@ -61,10 +50,7 @@ var goneCases = []testCase{
 	}},
 	{"Gone/AfterItWasTold", "a waiter that was told of its turn, and whose process ends before it asks, is passed soon", func(h *harness) {
 		d := h.direct()
-		notices, place := d.noticesGone(), h.units(20)
-		if notices {
-			place = h.units(600)
-		}
+		place, limit := d.goneSoon()
 		l := h.hold("a", lease.Paths("f"))
 		for range 3 {
 			d.awaits(h.request(lease.NewHolder("dead"), lease.Paths("f")), place)
@@ -74,20 +60,11 @@ var goneCases = []testCase{
 		h.pass(h.patience()) // all that is on its way arrives while its process lives
 		w.stillWaits()
 		d.abandon()
-		gone := time.Now()
-		w.granted()
-		if notices {
-			require.Less(h, time.Since(gone), goneGrace+h.patience())
-		} else {
-			require.Less(h, time.Since(gone), place+unnoticed+h.doubt())
-		}
+		w.grantedBy(time.Now().Add(limit))
 	}},
 	{"Gone/AfterItToldItself", "a process that gave up a lease, so that one of its own waiters was next, and that ends before this one asks, does not hold up the others", func(h *harness) {
 		d := h.direct()
-		notices, place := d.noticesGone(), h.units(20)
-		if notices {
-			place = h.units(600)
-		}
+		place, limit := d.goneSoon()
 		a := d.args(h.request("dying", lease.Paths("f")), "attempt", 0)
 		held := d.ask(a)
 		require.Equal(h, backend.Done, held.Outcome)
@@ -98,13 +75,7 @@ var goneCases = []testCase{
 		h.pass(h.patience()) // all that is on its way arrives while its process lives
 		w.stillWaits()
 		d.abandon()
-		gone := time.Now()
-		w.granted()
-		if notices {
-			require.Less(h, time.Since(gone), goneGrace+h.patience())
-		} else {
-			require.Less(h, time.Since(gone), place+unnoticed+h.doubt())
-		}
+		w.grantedBy(time.Now().Add(limit))
 	}},
 	{"Gone/TheLivingAreNot", "a waiter whose process lives is not passed before its place lapses, however little it asks", func(h *harness) {
 		d := h.direct()
@@ -173,6 +144,26 @@ func (d direct) noticesGone() bool {
 	reply, err := d.Config(d.h.Context())
 	require.NoError(d.h, err)
 	return reply.NoticesGone
+}
+
+// goneSoon returns how long the place of a waiter lasts whose process is to end, and
+// how soon after that the next in line is granted. If the store notices the end by
+// itself, the place lasts longer than a case waits.
+func (d direct) goneSoon() (place, limit time.Duration) {
+	d.h.Helper()
+	if d.noticesGone() {
+		return d.h.units(600), goneGrace + d.h.patience()
+	}
+	place = d.h.units(20)
+	return place, place + unnoticed + d.h.doubt()
+}
+
+// grantedBy requires that the call is granted before that moment.
+func (w *waiting) grantedBy(by time.Time) lease.Lease {
+	w.h.Helper()
+	got := w.granted()
+	require.WithinRange(w.h, time.Now(), time.Time{}, by)
+	return got
 }
 
 // awaits has a request wait as a call of this handle's engine would: subscribed,

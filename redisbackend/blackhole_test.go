@@ -51,7 +51,7 @@ func TestBlackHole(t *testing.T) {
 // blackHole has each lease held through a link that is cut, and taken over through another, and measures by how much the
 // end of the holder's context came first. Half of the holders use Do, half share a Keeper.
 func blackHole(t *testing.T, proxy *redistest.Proxy, behind, direct lease.Manager, name string, leads []time.Duration) {
-	const ttl = 5 * time.Second // the margin is a hundredth: more than a busy machine lets a goroutine wait
+	const ttl = 2 * time.Second
 	type work func(ctx context.Context) error
 	keeper := lease.NewKeeper(behind, nil)
 	defer keeper.Close()
