@@ -135,3 +135,7 @@ func isConnection(err error) bool {
 	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) || errors.Is(err, driver.ErrBadConn) ||
 		errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) || errors.As(err, &network) || pgconn.SafeToRetry(err)
 }
+
+// broke reports whether an error says that a connection has ended, so that another
+// may do better.
+func broke(err error) bool { return isConnection(err) || fatal(err) }

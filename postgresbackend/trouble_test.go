@@ -2,6 +2,7 @@ package postgresbackend
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"sync"
@@ -10,7 +11,10 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/stretchr/testify/require"
+	"github.com/uptrace/bun"
+	"github.com/uptrace/bun/dialect/pgdialect"
 
 	"github.com/leasekit/leasekit/backend"
 	"github.com/leasekit/leasekit/conformance"
@@ -101,9 +105,45 @@ func TestTerminated(t *testing.T) {
 	t.Parallel()
 	server := pgtest.Start(t, false)
 	troubled(t, server, 2*troubles, func() {
-		server.Exec(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'`)
+		server.Exec(terminateOthers)
 	})
 }
+
+// A pool whose connections have all ended since they were last used costs no call
+// its answer: nothing was committed on them.
+func TestPoolOfEndedConnections(t *testing.T) {
+	t.Parallel()
+	server := pgtest.Start(t, false)
+	config, err := pgx.ParseConfig(server.URL())
+	require.NoError(t, err)
+	unchecked := stdlib.OptionShouldPing(func(context.Context, stdlib.ShouldPingParams) bool { return false })
+	pool := stdlib.OpenDB(*config, unchecked)
+	pool.SetMaxIdleConns(20)
+	t.Cleanup(func() { require.NoError(t, pool.Close()) })
+	m, err := New(t.Context(), bun.NewDB(pool, pgdialect.New()), nil)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, m.Close()) })
+	end := func() {
+		conns := make([]*sql.Conn, 20)
+		for i := range conns {
+			conns[i], err = pool.Conn(t.Context())
+			require.NoError(t, err)
+		}
+		for _, conn := range conns {
+			require.NoError(t, conn.Close()) // it is idle now
+		}
+		server.Exec(terminateOthers)
+	}
+	l, err := m.TryAcquire(t.Context(), request("a", "f"))
+	require.NoError(t, err)
+	end()
+	_, err = m.Config(t.Context())
+	require.NoError(t, err)
+	end()
+	require.NoError(t, m.Release(t.Context(), l.Ref()))
+}
+
+const terminateOthers = `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'`
 
 // The server ends without saving anything, as by pg_ctl restart -m immediate and
 // by kill -9, and recovers.

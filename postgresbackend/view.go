@@ -34,22 +34,28 @@ const loadView = `SELECT k.seq, k.token, k.arrivals, k.waiting, k.tombstones, k.
 	` + findMark + `
 	FROM {}.lease_counters k JOIN {}.lease_configs c USING (namespace) WHERE k.namespace = $1`
 
-// read runs f on a view.
+// read runs f on a view, and again on another connection if the first one broke:
+// f only reads.
 func read[T any](ctx context.Context, s *Store, doing string, f func(rules.View) (T, error)) (T, error) {
 	var reply T
-	err := s.withConn(ctx, func(conn *pgx.Conn) (err error) {
-		reply, err = f(&view{ctx: ctx, conn: conn, store: s, namespace: s.namespace})
-		if !conn.IsClosed() {
-			// It has only read. If this fails, the connection is closed.
-			_, _ = conn.Exec(context.WithoutCancel(ctx), `ROLLBACK`)
+	for attempt := 1; ; attempt++ {
+		err := s.withConn(ctx, func(conn *pgx.Conn) (err error) {
+			reply, err = f(&view{ctx: ctx, conn: conn, store: s, namespace: s.namespace})
+			if !conn.IsClosed() {
+				// It has only read. If this fails, the connection is closed.
+				_, _ = conn.Exec(context.WithoutCancel(ctx), `ROLLBACK`)
+			}
+			return err
+		})
+		switch {
+		case err == nil:
+			return reply, nil
+		case attempt == maxAttempts, ctx.Err() != nil, !broke(err):
+			var none T
+			return none, readFailed(ctx, doing, err)
 		}
-		return err
-	})
-	if err != nil {
-		var none T
-		return none, readFailed(ctx, doing, err)
+		s.dropBroken(ctx)
 	}
-	return reply, nil
 }
 
 // readFailed is a read's error: the context's own if it has ended, since a

@@ -94,6 +94,9 @@ func (s *Store) transact(ctx context.Context, queued *batch) (calls []*call, err
 		if err == nil || !again || attempt == maxAttempts {
 			return calls, err
 		}
+		if broke(err) {
+			s.dropBroken(ctx)
+		}
 	}
 }
 
@@ -226,4 +229,27 @@ func (s *Store) withConn(ctx context.Context, f func(*pgx.Conn) error) error {
 		return failed
 	}
 	return err
+}
+
+// mostDropped bounds how many connections of the pool are tried one after the
+// other.
+const mostDropped = 128
+
+// dropBroken takes those connections out of the pool that have ended as one just
+// has, for instance since the server was restarted: until one is found that
+// answers, or the pool can give none.
+func (s *Store) dropBroken(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, s.options.Patience)
+	defer cancel()
+	for range mostDropped {
+		broken := false
+		_ = s.withConn(ctx, func(conn *pgx.Conn) error {
+			err := conn.Ping(ctx)
+			broken = conn.IsClosed()
+			return err
+		})
+		if !broken {
+			return
+		}
+	}
 }
