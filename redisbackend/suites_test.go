@@ -16,17 +16,14 @@ import (
 )
 
 // TestSuites runs the shared suites on everything that a namespace may be on. They run side by side, since on real
-// servers they wait: for two minutes in some of the cases. Under the race detector it is one server: the rights of a user
-// and what miniredis does in virtual time are the server's, and none of this program's goroutines.
+// servers they wait: for two minutes in some of the cases. On a single server it is as a user that has the documented
+// rights and no others. Under the race detector it is that one: what miniredis does in virtual time is the server's, and
+// none of this program's goroutines.
 func TestSuites(t *testing.T) {
 	t.Parallel()
 	all := map[string]func(*testing.T){
 		"Mini": func(t *testing.T) { suites(t, mini, conformance.Seeds(1, paritySeeds)) },
-		"Single": func(t *testing.T) {
-			server := redistest.Single(t)
-			suites(t, onServer(func() redis.UniversalClient { return server.Client() }), conformance.Seeds(1, 10))
-		},
-		"Restricted": func(t *testing.T) { conformance.Run(t, onServer(withDocumentedRights(t))) },
+		"Single": func(t *testing.T) { suites(t, onServer(withDocumentedRights(t)), conformance.Seeds(1, 10)) },
 		"Cluster": func(t *testing.T) {
 			cluster := redistest.Cluster(t)
 			for _, node := range cluster.Nodes {
