@@ -160,11 +160,13 @@ func look[T any](ctx context.Context, s *Store, use func(view) (T, error)) (T, e
 	return use(v)
 }
 
-// view locks the mirror for reading, unless it returns an error.
+// view locks the mirror for reading, unless it returns an error. Its clock is read
+// first: nothing that is renewed until then looks expired.
 func (s *Store) view(ctx context.Context) (view, error) {
 	if s.closing.Err() != nil {
 		return view{}, lease.ErrClosed
 	}
+	now := s.clock.now()
 	rev, err := s.headNow(ctx)
 	if err == nil {
 		err = s.catchUp(ctx, rev)
@@ -172,10 +174,9 @@ func (s *Store) view(ctx context.Context) (view, error) {
 	if err != nil {
 		return view{}, unavailable("read", err)
 	}
-	now := s.clock.now()
 	s.mirror.mutex.RLock()
 	if err = s.mirror.err; err == nil {
-		err = s.checkClock(now, s.mirror.head.Counters.Now)
+		err = s.checkClock(s.clock.now(), s.mirror.head.Counters.Now)
 	}
 	if err != nil {
 		s.mirror.mutex.RUnlock()

@@ -29,8 +29,9 @@ type view struct {
 	namespace int32
 }
 
-// The snapshot is taken before the clock is read.
-const loadView = `SELECT k.seq, k.token, k.arrivals, k.waiting, k.tombstones, k.subleases, k.now, k.refused, c.config, clock_timestamp(), pg_is_in_recovery(),
+// The time is that of BEGIN, before the snapshot: nothing that is renewed until then
+// looks expired.
+const loadView = `SELECT k.seq, k.token, k.arrivals, k.waiting, k.tombstones, k.subleases, k.now, k.refused, c.config, transaction_timestamp(), pg_is_in_recovery(),
 	` + findMark + `
 	FROM {}.lease_counters k JOIN {}.lease_configs c USING (namespace) WHERE k.namespace = $1`
 

@@ -38,26 +38,34 @@ type origin struct {
 	at   int64
 }
 
-// current returns the origin of this boot: the one that was read, if it is of
-// this boot, else the one that continues it. highest is the latest time that was
-// used.
-func (m *machine) current(read origin, highest int64) origin {
-	if read.boot == m.id {
-		return read
-	}
-	at := max(m.wall().UnixMilli(), highest)
-	if m.boot != nil {
-		at -= m.boot().Milliseconds()
-	}
-	return origin{boot: m.id, at: at}
+// reading is what the machine's clocks showed at a moment, and the latest time
+// that the handle had used by then.
+type reading struct {
+	wall    time.Time
+	boot    time.Duration
+	highest int64 // Unix ms
 }
 
-// now reads the store's clock.
-func (m *machine) now(o origin) time.Time {
-	if m.boot == nil {
-		return m.wall()
+func (m *machine) read() reading {
+	r := reading{wall: m.wall()}
+	if m.boot != nil {
+		r.boot = m.boot()
 	}
-	return time.UnixMilli(o.at).Add(m.boot())
+	return r
+}
+
+// continued returns the origin of this boot, which goes on from that of another
+// one. highest is the latest time that was used.
+func (m *machine) continued(highest int64, at reading) origin {
+	return origin{boot: m.id, at: max(at.wall.UnixMilli(), highest) - at.boot.Milliseconds()}
+}
+
+// clock is the store's clock at a moment.
+func (m *machine) clock(o origin, at reading) time.Time {
+	if m.boot == nil {
+		return at.wall
+	}
+	return time.UnixMilli(o.at).Add(at.boot)
 }
 
 // reader reads the store's clock for one handle. It is safe for concurrent use.
@@ -71,16 +79,23 @@ type reader struct {
 	dates atomic.Int64
 }
 
-// state fills in the clock, for counters that were read from the store.
-func (r *reader) state(o origin, c *rules.Counters) (clock time.Time, dates time.Duration) {
-	clock = r.now(o)
-	for {
-		highest := r.highest.Load()
-		if c.Now = max(c.Now, highest); highest >= clock.UnixMilli() || r.highest.CompareAndSwap(highest, clock.UnixMilli()) {
-			break
-		}
+func (r *reader) read() reading {
+	highest := r.highest.Load()
+	at := r.machine.read()
+	at.highest = highest
+	return at
+}
+
+// state fills in the clock of a moment, for counters that were read from the
+// store: what others on this handle have read since does not count, or a look
+// would be of another moment than its time.
+func (r *reader) state(o origin, at reading, c *rules.Counters) (clock time.Time, dates time.Duration) {
+	clock = r.clock(o, at)
+	c.Now = max(c.Now, at.highest)
+	for known := r.highest.Load(); known < clock.UnixMilli() && !r.highest.CompareAndSwap(known, clock.UnixMilli()); {
+		known = r.highest.Load()
 	}
-	return clock, r.shift(clock)
+	return clock, r.shift(at.wall, clock)
 }
 
 // dateStep is how far the dates that people see may be off the wall clock. It
@@ -88,11 +103,11 @@ func (r *reader) state(o origin, c *rules.Counters) (clock time.Time, dates time
 const dateStep = time.Second
 
 // shift returns what is added to the store's clock to show it to people.
-func (r *reader) shift(clock time.Time) time.Duration {
+func (r *reader) shift(wall, clock time.Time) time.Duration {
 	if r.boot == nil {
 		return 0
 	}
-	apart := r.wall().Round(0).Sub(clock)
+	apart := wall.Round(0).Sub(clock)
 	known := time.Duration(r.dates.Load())
 	if (apart - known).Abs() < dateStep {
 		return known

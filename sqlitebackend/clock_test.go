@@ -193,8 +193,8 @@ func TestDatesForPeople(t *testing.T) {
 	s := c.open(t, newPath(t), "boot")
 	at := c.wall.Add(-c.boot).UnixMilli()
 	dates := func() time.Duration {
-		clock := s.clock.now(origin{boot: "boot", at: at})
-		return s.clock.shift(clock)
+		now := s.clock.read()
+		return s.clock.shift(now.wall, s.clock.clock(origin{boot: "boot", at: at}, now))
 	}
 	require.Zero(t, dates())
 	c.step(time.Hour)
@@ -226,4 +226,32 @@ func TestDatesForPeople(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, page.Leases[0].ExpiresAt, reply.Lease.ExpiresAt)
 	require.Equal(t, c.wall.Add(-time.Hour).UnixMilli(), reply.Now.UnixMilli(), "the engine counts by the store's clock")
+}
+
+// A look that is held up for a second shows no lease as over that was renewed all
+// the time.
+func TestRenewedWhileItIsLookedAt(t *testing.T) {
+	c, path := newClocks(), newPath(t)
+	other := c.open(t, path, "boot")
+	grant(t, other, "a", time.Second)
+	page, err := other.List(t.Context(), lease.Query{ID: "a"}, "")
+	require.NoError(t, err)
+	m, held := c.machine("boot"), false
+	boot := m.boot
+	m.boot = func() time.Duration {
+		for renewals := 0; held && renewals < 10; renewals++ {
+			c.pass(100 * time.Millisecond)
+			reply, err := other.Renew(t.Context(), backend.RenewArgs{Ref: page.Leases[0].Ref(), Op: string(lease.NewID()), MaxTTL: time.Hour, ConfigVersion: 1})
+			require.NoError(t, err)
+			require.Equal(t, backend.Done, reply.Outcome)
+		}
+		held = false
+		return boot()
+	}
+	s, err := openOn(t.Context(), m, path, nil)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, s.Close()) })
+	held = true
+	require.Equal(t, lease.Active, status(t, s, "a"))
+	require.False(t, held)
 }

@@ -235,9 +235,11 @@ func (s *Store) enter(ctx context.Context, name string) error {
 		if err != nil {
 			return err
 		}
-		o := s.clock.current(read, highest)
+		if read.boot != s.clock.id {
+			read = s.clock.continued(highest, s.clock.read())
+		}
 		s.namespace = namespace
-		return b.Exec(writeOrigin, o.boot, o.at, namespace)
+		return b.Exec(writeOrigin, read.boot, read.at, namespace)
 	})
 }
 

@@ -85,7 +85,8 @@ func (s *Store) begin(b *sqlitedb.Batch) error {
 		return err
 	}
 	tx.counted = room.counted
-	if tx.origin = s.clock.current(tx.origin, tx.counters.Now); tx.origin != room.counted.origin {
+	if tx.origin.boot != s.clock.id {
+		tx.origin = s.clock.continued(tx.counters.Now, s.clock.read())
 		tx.written = true // before anybody is answered by it
 	}
 	tx.counters.Refused += s.refused.Load()
@@ -164,7 +165,8 @@ func (s *Store) finish(b *sqlitedb.Batch) error {
 // Load implements [rules.Tx].
 func (t *transaction) Load() (rules.State, error) {
 	state := rules.State{Counters: &t.counters, Config: t.config, Client: t.store.client.Name()}
-	state.Clock, state.Dates = t.store.clock.state(t.origin, &t.counters)
+	clock := &t.store.clock
+	state.Clock, state.Dates = clock.state(t.origin, clock.read(), &t.counters)
 	return state, nil
 }
 

@@ -44,13 +44,15 @@ func (s *Store) look(ctx context.Context, doing string, read func(*view) error) 
 const loadView = `SELECT k.seq, k.token, k.waiting, k.now, k.boot, k."offset", k.refused, c.config
 	FROM lease_counters k JOIN lease_configs c USING (namespace) WHERE k.namespace = ?`
 
-// Load implements [rules.View]. What is read before the file is known to be the
-// right one is not told to anybody.
+// Load implements [rules.View]. SQLite fixes the moment with the first that is
+// read. What is read before the file is known to be the right one is not told to
+// anybody.
 func (v *view) Load() (rules.State, error) {
 	var config []byte
-	var read origin
+	var o origin
 	s, c := v.store, &v.counters
-	err := v.row([]any{&c.Seq, &c.Token, &c.Waiting, &c.Now, &read.boot, &read.at, &c.Refused, &config}, loadView, v.namespace)
+	at := s.clock.read()
+	err := v.row([]any{&c.Seq, &c.Token, &c.Waiting, &c.Now, &o.boot, &o.at, &c.Refused, &config}, loadView, v.namespace)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		return rules.State{}, errNamespaceGone
@@ -61,8 +63,11 @@ func (v *view) Load() (rules.State, error) {
 		return rules.State{}, err
 	}
 	c.Refused += s.refused.Load()
+	if o.boot != s.clock.id {
+		o = s.clock.continued(c.Now, at)
+	}
 	state := rules.State{Counters: c}
-	state.Clock, state.Dates = s.clock.state(s.clock.current(read, c.Now), c)
+	state.Clock, state.Dates = s.clock.state(o, at, c)
 	if err := json.Unmarshal(config, &state.Config); err != nil {
 		return rules.State{}, err
 	}

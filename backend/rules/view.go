@@ -12,9 +12,9 @@ import (
 // read through one view belongs together while others go on writing. It changes
 // nothing. It is not safe for concurrent use.
 type View interface {
-	// Load is called once, first. The moment is fixed by then, and the clock is
-	// read last: so nothing that was renewed before that moment looks expired.
-	// What a step would change of State.Counters is not kept.
+	// Load is called once, first. The clock is read before the moment is fixed: so
+	// nothing that is renewed until then looks expired. What a step would change of
+	// State.Counters is not kept.
 	Load() (State, error)
 
 	// Page returns up to limit records, by arrival, those after this arrival

@@ -30,7 +30,7 @@ type File struct {
 	db      *bolt.DB
 	turn    chan struct{} // full while somebody writes: a mutex that a context can leave
 	opened  time.Time     // when, with the process's monotonic clock
-	clock   time.Time     // the store's clock at that moment
+	ahead   time.Duration // of that clock: the store's
 	clients sync.Map      // the handles that are open
 	hints   backend.Hints
 }
@@ -58,8 +58,7 @@ func Open(path string, o *bolt.Options) (*File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("boltstore: open %s: %w", path, err)
 	}
-	now := time.Now()
-	f := &File{db: db, turn: make(chan struct{}, 1), opened: now, clock: now.Round(0)}
+	f := &File{db: db, turn: make(chan struct{}, 1), opened: time.Now()}
 	if err := db.Update(f.prepare); err != nil {
 		return nil, errors.Join(fmt.Errorf("boltstore: open %s: %w", path, err), db.Close())
 	}
@@ -82,9 +81,7 @@ func (f *File) prepare(tx *bolt.Tx) error {
 	}
 	var last state
 	err := json.Unmarshal(saved, &last)
-	if reached := time.UnixMilli(last.Counters.Now); reached.After(f.clock) {
-		f.clock = reached
-	}
+	f.ahead = max(time.UnixMilli(last.Counters.Now).Sub(f.opened), 0)
 	return err
 }
 
@@ -125,7 +122,7 @@ func (s *Store) change(ctx context.Context, f func(rules.Tx) error) error {
 	}
 	var t *transaction
 	err := s.db.Update(func(tx *bolt.Tx) error {
-		t = &transaction{Tx: tx, store: s}
+		t = &transaction{Tx: tx, store: s, now: s.now()}
 		if err := f(t); err != nil {
 			return err
 		}
@@ -137,25 +134,27 @@ func (s *Store) change(ctx context.Context, f func(rules.Tx) error) error {
 	return err
 }
 
-// read runs f on a snapshot, beside who writes.
+// read runs f on a snapshot, beside who writes. The clock is read before it.
 func (s *Store) read(_ context.Context, f func(rules.View) error) error {
-	return s.db.View(func(tx *bolt.Tx) error { return f(&transaction{Tx: tx, store: s}) })
+	now := s.now()
+	return s.db.View(func(tx *bolt.Tx) error { return f(&transaction{Tx: tx, store: s, now: now}) })
 }
+
+// now reads the clock, which no step of the machine's clock moves.
+func (f *File) now() time.Time { return f.opened.Round(0).Add(time.Since(f.opened) + f.ahead) }
 
 // transaction implements [rules.Tx] and [rules.View] on a bbolt transaction.
 type transaction struct {
 	*bolt.Tx
 	store *Store
+	now   time.Time
 	state state
 	woken []lease.ID
 }
 
 func (t *transaction) Load() (rules.State, error) {
 	err := json.Unmarshal(t.Bucket(bucketState).Get(bucketState), &t.state)
-	return rules.State{
-		Counters: &t.state.Counters, Config: t.state.Config, Client: t.store.client,
-		Clock: t.store.clock.Add(time.Since(t.store.opened)), // no step of the machine's clock moves it
-	}, err
+	return rules.State{Counters: &t.state.Counters, Config: t.state.Config, Client: t.store.client, Clock: t.now}, err
 }
 
 // The kinds of keys in the index: see keys, and for events Append.
