@@ -39,6 +39,7 @@ type transaction struct {
 	events     []any            // that are not written yet: their rows' values
 	mark       mark             // of the newest event
 	newConfig  bool
+	gone       map[string]bool // clients; nil: not looked at
 
 	notify []lease.ID // waiters of other processes
 	woken  []lease.ID // by the step that runs
@@ -178,7 +179,7 @@ func (t *transaction) readConfig() error {
 // Load implements [rules.Tx].
 func (t *transaction) Load() (rules.State, error) {
 	t.counters.Now = t.store.highest(t.counters.Now, t.clock)
-	return rules.State{Counters: &t.counters, Config: t.config, Clock: t.clock}, nil
+	return rules.State{Counters: &t.counters, Config: t.config, Clock: t.clock, Client: t.store.client}, nil
 }
 
 // SetConfig implements [rules.Tx].
@@ -186,10 +187,6 @@ func (t *transaction) SetConfig(c lease.Config) error {
 	t.config, t.newConfig, t.written = c, true, true
 	return nil
 }
-
-// Gone implements [rules.Tx]. A process that is not connected may still come
-// back.
-func (t *transaction) Gone(string) bool { return false }
 
 // Notify implements [rules.Tx].
 func (t *transaction) Notify(id lease.ID) { t.woken = append(t.woken, id) }

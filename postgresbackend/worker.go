@@ -1,0 +1,30 @@
+package postgresbackend
+
+import "sync"
+
+// worker runs one function in the background, at most once. The zero value is
+// ready.
+type worker struct {
+	start sync.Once
+	ended chan struct{} // nil: it has not begun
+}
+
+// begin begins to run f, unless that was begun or ended before.
+func (w *worker) begin(f func()) {
+	w.start.Do(func() {
+		w.ended = make(chan struct{})
+		go func() {
+			defer close(w.ended)
+			f()
+		}()
+	})
+}
+
+// end waits for its end, which its caller has asked for. From now on it does not
+// begin.
+func (w *worker) end() {
+	w.start.Do(func() {})
+	if w.ended != nil {
+		<-w.ended
+	}
+}
