@@ -2,6 +2,7 @@ package postgresbackend
 
 import (
 	"context"
+	"maps"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -16,6 +17,7 @@ import (
 const (
 	lookEvery   = 250 * time.Millisecond
 	goneLooks   = 3               // in a row that find no session: half a second to make it anew
+	newLooks    = 8               // the same, for a session that has not begun
 	lookFor     = 5 * time.Second // after a step has come across a client
 	lookTimeout = time.Second
 	lookClients = 250 // of one look: each that has no session takes a lock of the server
@@ -33,8 +35,16 @@ type watch struct {
 	after string       // the last client of the look before, if that was full
 
 	mutex  sync.Mutex
-	missed map[string]int // looks in a row that found no session
+	missed map[string]absence
 }
+
+// absence is that a client was found to have no session.
+type absence struct {
+	looks   int  // in a row
+	listens bool // it has had one
+}
+
+func (a absence) isGone() bool { return a.looks >= goneLooks && (a.listens || a.looks >= newLooks) }
 
 // begin begins to look, if it has not begun.
 func (w *watch) begin() { w.worker.begin(w.run) }
@@ -65,24 +75,27 @@ func (w *watch) look() {
 	if err != nil {
 		return // until the next look, as after each error here
 	}
-	for _, client := range found {
+	for client, a := range found {
 		switch {
-		case client == s.client:
+		case client != s.client:
+			if a.isGone() {
+				s.passAll(ctx, client)
+			}
+		case a.listens, a.looks >= newLooks/2: // before others take it for gone
 			s.rejoin(ctx)
-		case w.isGone(client):
-			s.passAll(ctx, client)
 		}
 	}
 }
 
 // tryClients takes the lock of those who have no session, until the transaction
 // ends: meanwhile none of them comes back.
-const tryClients = `SELECT client, pg_try_advisory_xact_lock(client::bigint) FROM {}.lease_clients
+const tryClients = `SELECT client, listens, pg_try_advisory_xact_lock(client::bigint) FROM {}.lease_clients
 	WHERE namespace = $1 AND started = pg_postmaster_start_time() AND client > $2 ORDER BY client LIMIT $3`
 
 // withoutSession returns the clients that have none, and counts that.
-func (w *watch) withoutSession(ctx context.Context) (found []string, err error) {
+func (w *watch) withoutSession(ctx context.Context) (found map[string]absence, err error) {
 	s, last, n := w.store, "", 0
+	found = map[string]absence{}
 	err = s.withConn(ctx, func(conn *pgx.Conn) error {
 		rows, err := conn.Query(ctx, s.sql.tryClients, s.namespace, w.after, lookClients)
 		if err != nil {
@@ -90,12 +103,12 @@ func (w *watch) withoutSession(ctx context.Context) (found []string, err error) 
 		}
 		defer rows.Close()
 		for ; rows.Next(); n++ {
-			var missing bool
-			if err := rows.Scan(&last, &missing); err != nil {
+			var listens, missing bool
+			if err := rows.Scan(&last, &listens, &missing); err != nil {
 				return err
 			}
 			if missing {
-				found = append(found, last)
+				found[last] = absence{looks: w.absence(last).looks + 1, listens: listens}
 			}
 		}
 		return rows.Err()
@@ -105,14 +118,11 @@ func (w *watch) withoutSession(ctx context.Context) (found []string, err error) 
 	}
 	w.mutex.Lock()
 	defer w.mutex.Unlock()
-	missed := map[string]int{}
-	for client, looks := range w.missed {
+	missed := maps.Clone(found)
+	for client, a := range w.missed {
 		if client <= w.after || n == lookClients && client > last { // not looked at
-			missed[client] = looks
+			missed[client] = a
 		}
-	}
-	for _, client := range found {
-		missed[client] = w.missed[client] + 1
 	}
 	w.missed = missed
 	if w.after = last; n < lookClients {
@@ -121,26 +131,26 @@ func (w *watch) withoutSession(ctx context.Context) (found []string, err error) 
 	return found, nil
 }
 
-func (w *watch) isGone(client string) bool {
+func (w *watch) absence(client string) absence {
 	w.mutex.Lock()
 	defer w.mutex.Unlock()
-	return w.missed[client] >= goneLooks
+	return w.missed[client]
 }
 
 // gone returns those who are.
 func (w *watch) gone() (clients []string) {
 	w.mutex.Lock()
 	defer w.mutex.Unlock()
-	for client, looks := range w.missed {
-		if looks >= goneLooks && len(clients) < lookClients {
+	for client, a := range w.missed {
+		if a.isGone() && len(clients) < lookClients {
 			clients = append(clients, client)
 		}
 	}
 	return clients
 }
 
-// rejoin is for a handle that lives, but whose session the server does not have:
-// before others take it for gone it is not known any more, until it listens again.
+// rejoin is for a handle that lives, but whose session the server does not have: it
+// is not known to others any more until it listens again.
 func (s *Store) rejoin(ctx context.Context) {
 	_ = s.withConn(ctx, func(conn *pgx.Conn) error {
 		tag, err := conn.Exec(ctx, s.sql.removeClient, s.namespace, s.client)

@@ -44,6 +44,7 @@ type Store struct {
 
 	client  string // what others know this handle by; "" if they never know whether it lives
 	session bool   // a connection is a session of the server: no pooler shares that
+	entered atomic.Bool
 
 	newest    atomic.Uint64                // the highest token counter that was read or committed
 	mark      atomic.Pointer[mark]         // of the newest commit of this handle that has one
@@ -130,6 +131,9 @@ func start(ctx context.Context, db *bun.DB, o Options) (*Store, error) {
 	}
 	if err == nil {
 		err = s.enter(ctx)
+	}
+	if err == nil {
+		_, err = db.DB.ExecContext(ctx, s.sql.purgeClients, s.namespace)
 	}
 	if err != nil {
 		return nil, &OpenError{Database: s.database, Err: err}

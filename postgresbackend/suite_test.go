@@ -79,15 +79,15 @@ func fixtureOn(tb testing.TB, url string, open func(testing.TB, *Options) (*Stor
 // then: others know that it was alive.
 func crash(tb testing.TB, store backend.Store) {
 	s := store.(*Store)
-	if s.listener.ended != nil { // it has waited
+	if s.listener.begun() { // it has waited
 		require.Eventually(tb, func() bool { return s.known(tb) }, patience, time.Millisecond)
 	}
 	require.NoError(tb, s.Close())
 }
 
-// known reports whether others know that the handle is alive.
+// known reports whether others know that the handle is alive, and would notice that it is not.
 func (s *Store) known(tb testing.TB) (known bool) {
-	err := s.db.NewRaw(`SELECT count(*) > 0 FROM ?.lease_clients WHERE client = ?`, bun.Ident(s.options.Schema), s.client).Scan(context.WithoutCancel(tb.Context()), &known)
+	err := s.db.NewRaw(`SELECT count(*) > 0 FROM ?.lease_clients WHERE client = ? AND listens`, bun.Ident(s.options.Schema), s.client).Scan(context.WithoutCancel(tb.Context()), &known)
 	require.NoError(tb, err)
 	return known
 }

@@ -40,6 +40,7 @@ type transaction struct {
 	mark       mark             // of the newest event
 	newConfig  bool
 	gone       map[string]bool // clients; nil: not looked at
+	waits      bool            // this handle keeps a place
 
 	notify []lease.ID // waiters of other processes
 	woken  []lease.ID // by the step that runs
@@ -179,7 +180,7 @@ func (t *transaction) readConfig() error {
 // Load implements [rules.Tx].
 func (t *transaction) Load() (rules.State, error) {
 	t.counters.Now = t.store.highest(t.counters.Now, t.clock)
-	return rules.State{Counters: &t.counters, Config: t.config, Clock: t.clock, Client: t.store.client}, nil
+	return rules.State{Counters: &t.counters, Config: t.config, Clock: t.clock, Client: t.store.asking()}, nil
 }
 
 // SetConfig implements [rules.Tx].
@@ -209,6 +210,7 @@ func (t *transaction) commit() error {
 	if err := t.flush(&b); err != nil {
 		return err
 	}
+	t.enterClient(&b)
 	if t.newConfig {
 		text, err := json.Marshal(t.config)
 		if err != nil {
@@ -233,6 +235,9 @@ func (t *transaction) commit() error {
 	t.store.refused.Store(0)
 	t.store.carried = t.known.carried(c, t.ended, t.xid)
 	t.store.saw(c.Token)
+	if t.waits {
+		t.store.entered.Store(true)
+	}
 	if t.mark.seq > 0 {
 		t.store.mark.Store(&t.mark)
 	}

@@ -1,18 +1,26 @@
 package postgresbackend
 
-import "sync"
+import (
+	"sync"
+	"sync/atomic"
+)
 
 // worker runs one function in the background, at most once. The zero value is
 // ready.
 type worker struct {
 	start sync.Once
-	ended chan struct{} // nil: it has not begun
+	runs  atomic.Bool // it has begun
+	ended chan struct{}
 }
+
+// begun reports whether it has begun.
+func (w *worker) begun() bool { return w.runs.Load() }
 
 // begin begins to run f, unless that was begun or ended before.
 func (w *worker) begin(f func()) {
 	w.start.Do(func() {
 		w.ended = make(chan struct{})
+		w.runs.Store(true)
 		go func() {
 			defer close(w.ended)
 			f()
@@ -24,7 +32,7 @@ func (w *worker) begin(f func()) {
 // begin.
 func (w *worker) end() {
 	w.start.Do(func() {})
-	if w.ended != nil {
+	if w.begun() {
 		<-w.ended
 	}
 }
