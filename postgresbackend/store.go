@@ -39,6 +39,7 @@ type Store struct {
 
 	waiters  *hints.Hub // of this process
 	channel  string     // of hints between processes
+	turn     int64      // the advisory lock of who has the turn
 	listener listener
 	watch    watch
 
@@ -141,6 +142,8 @@ func start(ctx context.Context, db *bun.DB, o Options) (*Store, error) {
 	hash := fnv.New64a()
 	_, _ = hash.Write([]byte(o.Schema)) // never fails
 	s.channel = fmt.Sprintf("leasekit_%x_%d", hash.Sum64(), s.namespace)
+	_, _ = fmt.Fprint(hash, s.namespace)
+	s.turn = int64(hash.Sum64()) //nolint:gosec // any number will do
 	s.listener.init(s)
 	s.watch.store = s
 	if o.waiters == nil {

@@ -62,6 +62,10 @@ const settings = `SELECT set_config('enable_seqscan', 'off', true), set_config('
 	set_config('plan_cache_mode', 'force_generic_plan', true), CASE WHEN $1 <> '' THEN set_config('synchronous_commit', $1, true) END`
 
 const (
+	// Whoever waits for a row begins to wait again when it has changed, and others
+	// come before: this lock has a queue.
+	takeTurn = `SELECT pg_advisory_xact_lock($1)`
+
 	// Time is read after the lock: not by the same statement, which would read it
 	// before it waits.
 	lockCounters = `SELECT config_version, seq, token, arrivals, waiting, tombstones, subleases, now, refused, ended, xmin::text, ` + findMark + `
@@ -83,6 +87,7 @@ func (t *transaction) begin(calls []*groupcommit.Call[*transaction]) error {
 	var b pgx.Batch
 	b.Queue(`BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE`)
 	b.Queue(settings, string(s.options.SynchronousCommit))
+	b.Queue(takeTurn, s.turn)
 	last, carrying := s.carry(), false
 	if last != nil && s.alone {
 		t.known, carrying = last.known, true
