@@ -85,10 +85,11 @@
 // Operations of a process that arrive together share one transaction (package
 // internal/groupcommit), of mostly two round trips: one begins it, locks the
 // namespace's row, reads the clock and reads ahead what the operations will ask
-// for; the other writes what has changed and commits. Processes queue for their turn
-// at an advisory lock of the transaction, before they lock the row. What a step decides is package backend/rules, and what it knows meanwhile is in
-// known.go; a handle that is alone still knows it in the next transaction. Reads
-// are snapshots, which wait for no writer.
+// for; the other writes what has changed and commits. Processes queue for their
+// turn at an advisory lock of the transaction, and lock the row then. What a step
+// decides is package backend/rules, and what it knows meanwhile is in known.go; a
+// handle that is alone still knows it in the next transaction. Reads are snapshots,
+// which wait for no writer.
 //
 // A waiter in another process is woken by NOTIFY, in the same commit. A handle on
 // which somebody waits has a connection of its own for that.
