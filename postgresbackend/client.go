@@ -76,7 +76,14 @@ func (l *listener) join(conn *pgx.Conn) bool {
 
 // leave is for a handle that is closed: of one that keeps no place nothing is to
 // be left.
-func (l *listener) leave(ctx context.Context, conn *pgx.Conn) {
-	s := l.store
-	_, _ = conn.Exec(ctx, s.sql.forgetClient, s.namespace, s.client) // else another one does so
+func (s *Store) leave() {
+	if !s.entered.Load() && !s.listener.joined {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), closePatience)
+	defer cancel()
+	_ = s.withConn(ctx, func(conn *pgx.Conn) error { // if it fails, another one does so
+		_, err := conn.Exec(ctx, s.sql.forgetClient, s.namespace, s.client)
+		return err
+	})
 }

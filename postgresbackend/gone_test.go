@@ -44,12 +44,13 @@ func TestCrashingWaiter(t *testing.T) {
 // queue is some handles each of which waits for the path "hot", in this order, while another one holds it. Places
 // last for an hour.
 type queue struct {
-	t       *testing.T
-	first   lease.Manager
-	held    lease.Lease
-	handles []*Store
-	granted chan int
-	failed  chan error
+	t        *testing.T
+	first    lease.Manager
+	held     lease.Lease
+	handles  []*Store
+	managers []lease.Manager
+	granted  chan int
+	failed   chan error
 }
 
 func newQueue(t *testing.T, url string, o *Options, waiters int) *queue {
@@ -74,7 +75,7 @@ func newQueue(t *testing.T, url string, o *Options, waiters int) *queue {
 func (q *queue) add(s *Store) {
 	m := backend.New(s, nil)
 	q.t.Cleanup(func() { require.NoError(q.t, m.Close()) })
-	q.handles = append(q.handles, s)
+	q.handles, q.managers = append(q.handles, s), append(q.managers, m)
 	n := len(q.handles)
 	go q.wait(m, n-1)
 	require.Eventually(q.t, func() bool { return q.waiting() == n }, patience, time.Millisecond)
@@ -164,8 +165,12 @@ func TestGoneClientsAreForgotten(t *testing.T) {
 	defer gone.Close()
 	_, err = gone.db.DB.ExecContext(t.Context(), gone.sql.enterClient, gone.namespace, gone.client, true)
 	require.NoError(t, err)
-	newQueue(t, url, o, 1)
+	q := newQueue(t, url, o, 1)
 	require.Eventually(t, func() bool { return !gone.known(t) }, patience, time.Millisecond)
+	q.inOrder()
+	require.True(t, gone.knows(t, q.handles[0].client))
+	require.NoError(t, q.managers[0].Close())
+	require.False(t, gone.knows(t, q.handles[0].client))
 }
 
 // Whoever asks without waiting passes those who are gone, too.

@@ -107,9 +107,6 @@ func (l *listener) listen(proven func()) (heard bool) {
 	defer func() {
 		ctx, cancel := context.WithTimeout(context.Background(), closePatience)
 		defer cancel()
-		if l.closing.Err() != nil && l.joined {
-			l.leave(ctx, conn)
-		}
 		_ = conn.Close(ctx)
 	}()
 	joined := l.joined && l.join(conn) // at once: others do not wait long for it

@@ -134,7 +134,9 @@ func start(ctx context.Context, db *bun.DB, o Options) (*Store, error) {
 		err = s.enter(ctx)
 	}
 	if err == nil {
-		_, err = db.DB.ExecContext(ctx, s.sql.purgeClients, s.namespace)
+		if _, err = db.DB.ExecContext(ctx, s.sql.purgeClients, s.namespace); mayRetry(err) {
+			err = nil // another one does so
+		}
 	}
 	if err != nil {
 		return nil, &OpenError{Database: s.database, Err: err}
@@ -222,6 +224,7 @@ const closePatience = time.Second
 func (s *Store) Close() error {
 	s.listener.close()
 	s.watch.end()
+	s.leave()
 	s.saveRefused()
 	err := s.queue.Close(func() error { return nil })
 	if s.own {

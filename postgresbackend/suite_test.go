@@ -86,8 +86,11 @@ func crash(tb testing.TB, store backend.Store) {
 }
 
 // known reports whether others know that the handle is alive, and would notice that it is not.
-func (s *Store) known(tb testing.TB) (known bool) {
-	err := s.db.NewRaw(`SELECT count(*) > 0 FROM ?.lease_clients WHERE client = ? AND listens`, bun.Ident(s.options.Schema), s.client).Scan(context.WithoutCancel(tb.Context()), &known)
+func (s *Store) known(tb testing.TB) bool { return s.knows(tb, s.client) }
+
+func (s *Store) knows(tb testing.TB, client string) (known bool) {
+	err := s.db.NewRaw(`SELECT count(*) > 0 FROM ?.lease_clients WHERE client = ? AND listens`, bun.Ident(s.options.Schema), client).
+		Scan(context.WithoutCancel(tb.Context()), &known)
 	require.NoError(tb, err)
 	return known
 }
