@@ -64,7 +64,8 @@
 // handle that cannot do so, but reaches the server, says that nothing is to be
 // concluded from it. Nor is anything concluded from what was before a restart or
 // crash of the server, or before a failover. But a process that does not reach the
-// server at all, while its sessions have ended there, is gone for the others.
+// server at all for so long, while its session has ended there or has not begun, is
+// gone for the others.
 //
 // Where nothing is known the place lasts until its time is over: behind a pooler;
 // where a machine has vanished and the server still counts its connections (until
