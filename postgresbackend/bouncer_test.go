@@ -39,6 +39,18 @@ func TestPgBouncer(t *testing.T) {
 		case <-time.After(patience):
 			t.Fatal("the waiter was not granted the path")
 		}
+		var clients int
+		require.NoError(t, sharedPool().NewRaw(`SELECT count(*) FROM leasekit.lease_clients JOIN leasekit.lease_configs USING (namespace)
+			WHERE name = 'bouncer'`).Scan(t.Context(), &clients))
+		require.Zero(t, clients, "nobody is known, so nobody is taken for gone")
+	})
+	t.Run("NoticesNobody", func(t *testing.T) {
+		s, err := OpenStore(t.Context(), url, nil)
+		require.NoError(t, err)
+		defer s.Close()
+		reply, err := s.Config(t.Context())
+		require.NoError(t, err)
+		require.False(t, reply.NoticesGone)
 	})
 }
 

@@ -49,13 +49,34 @@
 // PgBouncer in transaction mode is fine. Before its version 1.21 say
 // default_query_exec_mode=exec in the URL (or in the pool's configuration), since
 // it knows no prepared statements. LISTEN hears nothing behind it: that is noticed,
-// and waiters then ask again ten times a second. Advisory locks of sessions, which
-// poolers break, are not used.
+// and waiters then ask again ten times a second. Nothing else depends on a session
+// but that it is noticed who is gone.
+//
+// # Who is gone
+//
+// A waiter whose process has ended is passed half a second to a second later,
+// whatever Config.WaiterTTL is, by whoever waits or asks for the same paths: the
+// session that listens has gone with the process, and with it an advisory lock
+// that stands for the handle. Of a process that ended in the first moment of its
+// first wait it takes two seconds more. Such a place lapses ([lease.KindLapsed]).
+//
+// Who lives is not passed. A session that is lost is made anew in that time; a
+// handle that cannot do so, but reaches the server, says that nothing is to be
+// concluded from it. Nor is anything concluded from what was before a restart or
+// crash of the server, or before a failover. But a process that does not reach the
+// server at all for so long, while its session has ended there or has not begun, is
+// gone for the others.
+//
+// Where nothing is known the place lasts until its time is over: behind a pooler;
+// where a machine has vanished and the server still counts its connections (until
+// tcp_keepalives_idle and what belongs to it say otherwise); after a restart of the
+// server, for who had ended before.
 //
 // # Rights
 //
-// Who opens a schema first makes it, and needs CREATE on the database. After that
-// a role needs no more than this:
+// Who opens a schema first makes it, and needs CREATE on the database. After that,
+// and again after the first open by a version that adds tables, a role needs no
+// more than this:
 //
 //	GRANT USAGE ON SCHEMA leasekit TO leases;
 //	GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA leasekit TO leases;
@@ -65,10 +86,11 @@
 // Operations of a process that arrive together share one transaction (package
 // internal/groupcommit), of mostly two round trips: one begins it, locks the
 // namespace's row, reads the clock and reads ahead what the operations will ask
-// for; the other writes what has changed and commits. Processes queue at the row.
-// What a step decides is package backend/rules, and what it knows meanwhile is in
-// known.go; a handle that is alone still knows it in the next transaction. Reads
-// are snapshots, which wait for no writer.
+// for; the other writes what has changed and commits. Processes queue for their
+// turn at an advisory lock of the transaction, and lock the row then. What a step
+// decides is package backend/rules, and what it knows meanwhile is in known.go; a
+// handle that is alone still knows it in the next transaction. Reads are snapshots,
+// which wait for no writer.
 //
 // A waiter in another process is woken by NOTIFY, in the same commit. A handle on
 // which somebody waits has a connection of its own for that.

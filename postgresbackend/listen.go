@@ -14,15 +14,18 @@ import (
 // listener passes on the hints of other processes. It has a connection of its
 // own, and begins when somebody first waits. Where notifications do not arrive (a
 // pooler swallows LISTEN), and while there is no connection, all waiters ask again
-// every pollEvery.
+// every pollEvery. By its session others know that this handle is alive.
 type listener struct {
-	store  *Store
-	config *pgx.ConnConfig
+	worker
 
-	start   sync.Once
+	store   *Store
+	config  *pgx.ConnConfig
 	closing context.Context
 	stop    context.CancelFunc
-	ended   chan struct{} // nil: not started
+	joined  bool // the session is, or was, known to be this handle's
+
+	mutex sync.Mutex
+	drop  context.CancelFunc // ends the connection; nil: there is none
 }
 
 const (
@@ -44,23 +47,26 @@ func (s *Store) Subscribe(id lease.ID) (<-chan struct{}, func()) {
 	if s.options.waiters != nil {
 		return hint, unsubscribe
 	}
-	s.listener.start.Do(func() {
-		s.listener.ended = make(chan struct{})
-		go s.listener.run()
-	})
+	s.listener.begin(s.listener.run)
+	s.watch.begin()
 	return hint, unsubscribe
 }
 
 func (l *listener) close() {
 	l.stop()
-	l.start.Do(func() {}) // from now on it does not begin
-	if l.ended != nil {
-		<-l.ended
+	l.end()
+}
+
+// reconnect makes the listener connect anew.
+func (l *listener) reconnect() {
+	l.mutex.Lock()
+	defer l.mutex.Unlock()
+	if l.drop != nil {
+		l.drop()
 	}
 }
 
 func (l *listener) run() {
-	defer close(l.ended)
 	for pause := firstReconnect; l.closing.Err() == nil; pause = min(2*pause, lastReconnect) {
 		unheard, proven := context.WithCancel(l.closing)
 		var polling sync.WaitGroup
@@ -103,18 +109,30 @@ func (l *listener) listen(proven func()) (heard bool) {
 		defer cancel()
 		_ = conn.Close(ctx)
 	}()
+	joined := l.joined && l.join(conn) // at once: others do not wait long for it
 	if l.prove(conn) != nil {
 		return false
 	}
+	ctx, drop := context.WithCancel(l.closing)
+	defer drop()
+	l.dropBy(drop)
+	defer l.dropBy(nil)
+	l.joined = joined || l.join(conn)
 	proven()
 	l.store.waiters.NotifyAll() // for what was missed
 	for {
-		if err := l.next(conn, idlePatience, ""); err != nil {
+		if err := l.next(ctx, conn); err != nil {
 			if !errors.Is(err, context.DeadlineExceeded) || conn.IsClosed() || l.ping(conn) != nil {
 				return true
 			}
 		}
 	}
+}
+
+func (l *listener) dropBy(drop context.CancelFunc) {
+	l.mutex.Lock()
+	defer l.mutex.Unlock()
+	l.drop = drop
 }
 
 func (l *listener) connect() (*pgx.Conn, error) {
@@ -152,10 +170,10 @@ func (l *listener) ping(conn *pgx.Conn) error {
 }
 
 // next waits for one notification and passes it on.
-func (l *listener) next(conn *pgx.Conn, patience time.Duration, proof string) error {
-	ctx, cancel := context.WithTimeout(l.closing, patience)
+func (l *listener) next(ctx context.Context, conn *pgx.Conn) error {
+	ctx, cancel := context.WithTimeout(ctx, idlePatience)
 	defer cancel()
-	_, err := l.wait(ctx, conn, proof)
+	_, err := l.wait(ctx, conn, "")
 	return err
 }
 

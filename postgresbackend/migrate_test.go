@@ -1,6 +1,7 @@
 package postgresbackend
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 	"sync"
@@ -60,6 +61,32 @@ func TestMigrations(t *testing.T) {
 
 	delete(folder, "0002_two.sql")
 	require.ErrorIs(t, migrate(t.Context(), db, schema, folder), ErrNewerSchema)
+}
+
+// A schema of the first version is brought up to date with all that is in it.
+func TestFromTheFirstVersion(t *testing.T) {
+	const schema = "first_version"
+	first, err := embedded.ReadFile("migrations/0001_leases.sql")
+	require.NoError(t, err)
+	require.NoError(t, migrate(t.Context(), sharedPool(), schema, fstest.MapFS{"0001_leases.sql": {Data: first}}))
+	config, err := json.Marshal(lease.DefaultConfig())
+	require.NoError(t, err)
+	_, err = sharedPool().DB.ExecContext(t.Context(), `INSERT INTO first_version.lease_configs (name, version, config, updated_at) VALUES ('default', 0, $1, 0)`,
+		string(config))
+	require.NoError(t, err)
+	_, err = sharedPool().DB.ExecContext(t.Context(), `
+		INSERT INTO first_version.lease_counters (namespace, config_version, arrivals, token)
+			SELECT namespace, version, (namespace::bigint << 44) + 1, 7 FROM first_version.lease_configs;
+		INSERT INTO first_version.leases SELECT arrivals, namespace, 'id', 'h', 'active', '[{"path":"f"}]', '', 60000, 0, 0, false,
+			'', '', 0, '', '', 0, '', '', 0, 1, '', '', '', '', 7, 0, '', 1, 4102444800000, 1, 0 FROM first_version.lease_counters;
+		INSERT INTO first_version.lease_claims SELECT namespace || ':f', 1, 0, 0, arrival, 'h' FROM first_version.leases`)
+	require.NoError(t, err)
+	m := open(t, pgtest.Shared().URL(), &Options{Schema: schema})
+	l, err := m.Get(t.Context(), "id")
+	require.NoError(t, err)
+	require.Equal(t, "h", l.Holder)
+	_, err = m.TryAcquire(t.Context(), request("b", "f"))
+	require.ErrorIs(t, err, lease.ErrConflict)
 }
 
 // What cannot be used says so, without the password.

@@ -57,7 +57,9 @@ func ending(ref lease.Ref) groupcommit.Options {
 
 // Config implements [backend.Store].
 func (s *Store) Config(ctx context.Context) (backend.ConfigReply, error) {
-	return read(ctx, s, "config", rules.Config)
+	reply, err := read(ctx, s, "config", rules.Config)
+	reply.NoticesGone = s.client != "" && s.session
+	return reply, err
 }
 
 // List implements [backend.Store].

@@ -25,13 +25,13 @@ func callersForTest(url string, orders *bufio.Scanner) error {
 	return proctest.Callers(m, orders)
 }
 
-// Four processes with 16 callers each share the store: none is left behind, and
+// Four processes with 16 callers each share the store: they take turns, and
 // nothing is granted twice.
 func TestProcesses(t *testing.T) {
 	url := pgtest.Shared().URL()
 	m := open(t, url, &Options{Namespace: sharedNamespace})
 	pairs := proctest.RunCallers(t, 4, "callers", url)
-	require.Greater(t, 3*slices.Min(pairs), slices.Max(pairs), "the slowest of the processes, and the fastest")
+	require.Greater(t, 10*slices.Min(pairs), 7*slices.Max(pairs), "the slowest of the processes, and the fastest")
 	conformance.Check(t, m)
 	requireSound(t, url, sharedNamespace)
 }

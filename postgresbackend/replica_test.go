@@ -23,6 +23,7 @@ func TestFailover(t *testing.T) {
 	_, err := m.TryAcquire(t.Context(), request("a", "kept"))
 	require.NoError(t, err)
 	replica := primary.Replica(t)
+	primary.Exec(`INSERT INTO leasekit.lease_clients VALUES (1, '1', pg_postmaster_start_time(), true)`)
 
 	var failed *OpenError
 	_, err = Open(t.Context(), replica.URL(), nil)
@@ -48,6 +49,7 @@ func TestFailover(t *testing.T) {
 	require.ErrorIs(t, err, ErrUnsupported)
 
 	replica.Promote()
+	replica.Exec(`DO 'BEGIN ASSERT NOT EXISTS (SELECT FROM leasekit.lease_clients); END'`) // nothing is known of who is gone
 	require.Eventually(t, func() bool {
 		_, err = either.TryAcquire(t.Context(), request("b", "g"))
 		return !strings.Contains(err.Error(), "replica")

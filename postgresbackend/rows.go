@@ -16,7 +16,7 @@ import (
 // columns of leases, without the namespace, in the order of row.fields and
 // appendInserted.
 const columns = `arrival, id, holder, status, claims, labels, ttl, max_renewals, priority, distinct_,
-	replace_id, replace_holder, replace_token, parent_id, parent_holder, parent_token, chain, attempts, key, created_at,
+	replace_id, replace_holder, replace_token, parent_id, parent_holder, parent_token, chain, client, attempts, key, created_at,
 	end_reason, successor, actor, note, token, renewals, renew_op, granted_at, deadline, updated_at, ended_at`
 
 // row is a row of leases.
@@ -30,7 +30,7 @@ func (w *row) fields() []any {
 	return []any{
 		&r.Arrival, &r.ID, &r.Holder, &w.status, &w.claims, &w.labels, &r.TTL, &r.MaxRenewals, &r.Priority, &r.Distinct,
 		&r.Replace.ID, &r.Replace.Holder, &r.Replace.Token, &r.Parent.ID, &r.Parent.Holder, &r.Parent.Token, &w.chain,
-		&r.Attempts, &r.Key, &r.Created,
+		&r.Client, &r.Attempts, &r.Key, &r.Created,
 		&r.EndReason, &r.Successor, &r.Actor, &r.Reason, &r.Token, &r.Renewals, &r.RenewOp, &r.Granted, &r.Deadline, &r.Updated, &r.Ended,
 	}
 }
@@ -117,7 +117,7 @@ func (t *table) write(b *pgx.Batch, values []any) {
 const insertLeases = `INSERT INTO {}.leases (namespace, ` + columns + `) SELECT * FROM @ AS v`
 
 var leaseTypes = strings.Fields(`integer bigint text text text text text bigint bigint bigint boolean
-	text text bigint text text bigint text text bigint bigint
+	text text bigint text text bigint text text text bigint bigint
 	text text text text bigint bigint text bigint bigint bigint bigint`)
 
 // appendInserted appends a record as insertLeases wants it.
@@ -130,24 +130,24 @@ func appendInserted(values []any, namespace int32, r *rules.Record) ([]any, erro
 	return append(values, namespace, r.Arrival, string(r.ID), r.Holder, r.Status.String(), string(rowtext.AppendClaims(nil, r.Claims)), labels,
 		r.TTL, int64(r.MaxRenewals), int64(r.Priority), r.Distinct,
 		string(r.Replace.ID), r.Replace.Holder, int64(r.Replace.Token), string(r.Parent.ID), r.Parent.Holder, int64(r.Parent.Token), chain,
-		r.Attempts, r.Key, r.Created,
+		r.Client, r.Attempts, r.Key, r.Created,
 		string(r.EndReason), string(r.Successor), r.Actor, r.Reason, int64(r.Token), int64(r.Renewals), r.RenewOp,
 		r.Granted, r.Deadline, r.Updated, r.Ended), err
 }
 
 const updateLeases = `UPDATE {}.leases AS l SET
-		status = u.status, attempts = u.attempts, end_reason = u.end_reason, successor = u.successor, actor = u.actor, note = u.note,
+		status = u.status, client = u.client, attempts = u.attempts, end_reason = u.end_reason, successor = u.successor, actor = u.actor, note = u.note,
 		token = u.token, renewals = u.renewals, renew_op = u.renew_op, granted_at = u.granted_at, deadline = u.deadline,
 		updated_at = u.updated_at, ended_at = u.ended_at
-	FROM @ AS u(arrival, status, attempts, end_reason, successor, actor, note, token, renewals, renew_op, granted_at, deadline, updated_at, ended_at)
+	FROM @ AS u(arrival, status, client, attempts, end_reason, successor, actor, note, token, renewals, renew_op, granted_at, deadline, updated_at, ended_at)
 	WHERE l.arrival = u.arrival`
 
-var updatedTypes = strings.Fields(`bigint text text text text text text bigint bigint text bigint bigint bigint bigint`)
+var updatedTypes = strings.Fields(`bigint text text text text text text text bigint bigint text bigint bigint bigint bigint`)
 
 // appendUpdated appends what can have changed of a record, as updateLeases wants
 // it.
 func appendUpdated(values []any, r *rules.Record) []any {
-	return append(values, r.Arrival, r.Status.String(), r.Attempts, string(r.EndReason), string(r.Successor), r.Actor, r.Reason,
+	return append(values, r.Arrival, r.Status.String(), r.Client, r.Attempts, string(r.EndReason), string(r.Successor), r.Actor, r.Reason,
 		int64(r.Token), int64(r.Renewals), r.RenewOp, r.Granted, r.Deadline, r.Updated, r.Ended)
 }
 

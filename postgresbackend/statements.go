@@ -19,6 +19,9 @@ type statements struct {
 	insertTombstones, purgeTombstones, tombstone string
 	forget, trim                                 string
 	oldest, totals                               string
+	enterClient, purgeClients                    string
+	removeClient, forgetClient                   string
+	tryClients, confirmGone, waitersOfClient     string
 	schema                                       string
 
 	insertLeases, updateLeases table
@@ -44,6 +47,8 @@ func newStatements(schema string) statements {
 		insertTombstones: in(insertTombstones), purgeTombstones: in(purgeTombstones), tombstone: in(readTombstone),
 		forget: in(forgetEnded), trim: in(trimHistory),
 		oldest: in(oldestEvent), totals: in(countTotals),
+		enterClient: in(enterClient), purgeClients: in(purgeClients), removeClient: in(removeClient), forgetClient: in(forgetClient),
+		tryClients: in(tryClients), confirmGone: in(confirmGone), waitersOfClient: in(waitersOfClient),
 		schema: quoted,
 	}
 }

@@ -39,7 +39,13 @@ type Store struct {
 
 	waiters  *hints.Hub // of this process
 	channel  string     // of hints between processes
+	turn     int64      // the advisory lock of who has the turn
 	listener listener
+	watch    watch
+
+	client  string // what others know this handle by; "" if they never know whether it lives
+	session bool   // a connection is a session of the server: no pooler shares that
+	entered atomic.Bool
 
 	newest    atomic.Uint64                // the highest token counter that was read or committed
 	mark      atomic.Pointer[mark]         // of the newest commit of this handle that has one
@@ -127,13 +133,24 @@ func start(ctx context.Context, db *bun.DB, o Options) (*Store, error) {
 	if err == nil {
 		err = s.enter(ctx)
 	}
+	if err == nil {
+		if _, err = db.DB.ExecContext(ctx, s.sql.purgeClients, s.namespace); mayRetry(err) {
+			err = nil // another one does so
+		}
+	}
 	if err != nil {
 		return nil, &OpenError{Database: s.database, Err: err}
 	}
 	hash := fnv.New64a()
 	_, _ = hash.Write([]byte(o.Schema)) // never fails
 	s.channel = fmt.Sprintf("leasekit_%x_%d", hash.Sum64(), s.namespace)
+	_, _ = fmt.Fprint(hash, s.namespace)
+	s.turn = int64(hash.Sum64()) //nolint:gosec // any number will do
 	s.listener.init(s)
+	s.watch.store = s
+	if o.waiters == nil {
+		s.client = newClient()
+	}
 	return s, nil
 }
 
@@ -145,13 +162,16 @@ func (s *Store) check(ctx context.Context) error {
 	var version int
 	var encoding string
 	var replica bool
+	var pid uint32
 	err := s.withConn(ctx, func(conn *pgx.Conn) error {
 		c := conn.Config()
 		s.database = fmt.Sprintf("%s:%d/%s, schema %s", c.Host, c.Port, c.Database, s.options.Schema)
 		c.OnNotification = nil // that connection's
 		s.listener.config = c
-		return conn.QueryRow(ctx, `SELECT current_setting('server_version_num')::int, current_setting('server_encoding'), pg_is_in_recovery()`).
-			Scan(&version, &encoding, &replica)
+		err := conn.QueryRow(ctx, `SELECT current_setting('server_version_num')::int, current_setting('server_encoding'), pg_is_in_recovery(), pg_backend_pid()`).
+			Scan(&version, &encoding, &replica, &pid)
+		s.session = pid == conn.PgConn().PID() // a pooler says another one
+		return err
 	})
 	switch {
 	case err != nil:
@@ -203,6 +223,8 @@ const closePatience = time.Second
 // Close implements [backend.Store].
 func (s *Store) Close() error {
 	s.listener.close()
+	s.watch.end()
+	s.leave()
 	s.saveRefused()
 	err := s.queue.Close(func() error { return nil })
 	if s.own {

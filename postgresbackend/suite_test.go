@@ -1,11 +1,13 @@
 package postgresbackend
 
 import (
+	"context"
 	"fmt"
 	"regexp"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/stdlib"
@@ -63,6 +65,7 @@ func fixtureOn(tb testing.TB, url string, open func(testing.TB, *Options) (*Stor
 	})
 	return conformance.Fixture{
 		RealTime: true,
+		Crash:    crash,
 		Open: func(tb testing.TB) backend.Store {
 			used = true
 			s, err := open(tb, &options)
@@ -70,6 +73,26 @@ func fixtureOn(tb testing.TB, url string, open func(testing.TB, *Options) (*Stor
 			return s
 		},
 	}
+}
+
+// crash ends a handle as the end of its process does. What it has begun is over
+// then: others know that it was alive.
+func crash(tb testing.TB, store backend.Store) {
+	s := store.(*Store)
+	if s.listener.begun() { // it has waited
+		require.Eventually(tb, func() bool { return s.known(tb) }, patience, time.Millisecond)
+	}
+	require.NoError(tb, s.Close())
+}
+
+// known reports whether others know that the handle is alive, and would notice that it is not.
+func (s *Store) known(tb testing.TB) bool { return s.knows(tb, s.client) }
+
+func (s *Store) knows(tb testing.TB, client string) (known bool) {
+	err := s.db.NewRaw(`SELECT count(*) > 0 FROM ?.lease_clients WHERE client = ? AND listens`, bun.Ident(s.options.Schema), client).
+		Scan(context.WithoutCancel(tb.Context()), &known)
+	require.NoError(tb, err)
+	return known
 }
 
 // suite makes fixtures in virtual time, and in real time, by the server's clock

@@ -26,6 +26,7 @@ const wrong = `WITH n AS (SELECT * FROM leasekit.lease_counters WHERE namespace 
 			AND c.waiting = (l.status = 'pending')::int AND c.key = CASE WHEN l.status = 'pending' THEN l.key ELSE 0 END)
 		<> CASE WHEN l.ended_at = 0 THEN json_array_length(l.claims::json) ELSE 0 END
 	UNION ALL SELECT 'status of ' || id FROM l WHERE (status IN ('pending', 'active')) <> (ended_at = 0)
+	UNION ALL SELECT 'client of ' || id FROM l WHERE client <> '' AND status = 'active'
 	UNION ALL SELECT 'claims of nobody' FROM c WHERE NOT EXISTS (SELECT FROM l WHERE l.arrival = c.arrival)`
 
 // requireSound requires that the tables of a namespace agree with each other.

@@ -39,6 +39,8 @@ type transaction struct {
 	events     []any            // that are not written yet: their rows' values
 	mark       mark             // of the newest event
 	newConfig  bool
+	gone       map[string]bool // clients; nil: not looked at
+	waits      bool            // this handle keeps a place
 
 	notify []lease.ID // waiters of other processes
 	woken  []lease.ID // by the step that runs
@@ -60,6 +62,10 @@ const settings = `SELECT set_config('enable_seqscan', 'off', true), set_config('
 	set_config('plan_cache_mode', 'force_generic_plan', true), CASE WHEN $1 <> '' THEN set_config('synchronous_commit', $1, true) END`
 
 const (
+	// Whoever waits for a row begins to wait again when it has changed, and others
+	// come before: this lock has a queue.
+	takeTurn = `SELECT pg_advisory_xact_lock($1)`
+
 	// Time is read after the lock: not by the same statement, which would read it
 	// before it waits.
 	lockCounters = `SELECT config_version, seq, token, arrivals, waiting, tombstones, subleases, now, refused, ended, xmin::text, ` + findMark + `
@@ -81,6 +87,7 @@ func (t *transaction) begin(calls []*groupcommit.Call[*transaction]) error {
 	var b pgx.Batch
 	b.Queue(`BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE`)
 	b.Queue(settings, string(s.options.SynchronousCommit))
+	b.Queue(takeTurn, s.turn)
 	last, carrying := s.carry(), false
 	if last != nil && s.alone {
 		t.known, carrying = last.known, true
@@ -178,7 +185,7 @@ func (t *transaction) readConfig() error {
 // Load implements [rules.Tx].
 func (t *transaction) Load() (rules.State, error) {
 	t.counters.Now = t.store.highest(t.counters.Now, t.clock)
-	return rules.State{Counters: &t.counters, Config: t.config, Clock: t.clock}, nil
+	return rules.State{Counters: &t.counters, Config: t.config, Clock: t.clock, Client: t.store.asking()}, nil
 }
 
 // SetConfig implements [rules.Tx].
@@ -186,10 +193,6 @@ func (t *transaction) SetConfig(c lease.Config) error {
 	t.config, t.newConfig, t.written = c, true, true
 	return nil
 }
-
-// Gone implements [rules.Tx]. A process that is not connected may still come
-// back.
-func (t *transaction) Gone(string) bool { return false }
 
 // Notify implements [rules.Tx].
 func (t *transaction) Notify(id lease.ID) { t.woken = append(t.woken, id) }
@@ -212,6 +215,7 @@ func (t *transaction) commit() error {
 	if err := t.flush(&b); err != nil {
 		return err
 	}
+	t.enterClient(&b)
 	if t.newConfig {
 		text, err := json.Marshal(t.config)
 		if err != nil {
@@ -236,6 +240,9 @@ func (t *transaction) commit() error {
 	t.store.refused.Store(0)
 	t.store.carried = t.known.carried(c, t.ended, t.xid)
 	t.store.saw(c.Token)
+	if t.waits {
+		t.store.entered.Store(true)
+	}
 	if t.mark.seq > 0 {
 		t.store.mark.Store(&t.mark)
 	}

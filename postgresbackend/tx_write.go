@@ -25,6 +25,7 @@ func (t *transaction) Put(r *rules.Record) error {
 		t.ended--
 	}
 	t.written = true
+	t.noteClient(r)
 	t.known.put(&entry{r: copied(r), dirty: true})
 	return nil
 }
@@ -40,6 +41,7 @@ func (t *transaction) Update(r *rules.Record, was lease.Status) error {
 		t.ended++
 	}
 	t.written = true
+	t.noteClient(r)
 	e.r, e.dirty = copied(r), true
 	return nil
 }

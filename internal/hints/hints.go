@@ -69,6 +69,13 @@ func (h *Hub) Has(id lease.ID) bool {
 	return len(h.hints[id]) > 0
 }
 
+// Any reports whether anybody waits.
+func (h *Hub) Any() bool {
+	h.mutex.Lock()
+	defer h.mutex.Unlock()
+	return len(h.hints) > 0
+}
+
 // Send leaves a hint in a channel with room for one. It never blocks.
 func Send(channel chan<- struct{}) {
 	select {

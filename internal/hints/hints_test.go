@@ -66,3 +66,14 @@ func TestWakersConcurrently(t *testing.T) {
 	running.Wait()
 	require.Empty(t, hub.hints)
 }
+
+func TestAny(t *testing.T) {
+	var hub Hub
+	require.False(t, hub.Any())
+	_, stop := hub.Subscribe("a")
+	_, stopOther := hub.Subscribe("b")
+	stop()
+	require.True(t, hub.Any())
+	stopOther()
+	require.False(t, hub.Any())
+}

@@ -209,6 +209,9 @@ func (s *Server) Exec(sql string) {
 	}
 }
 
+// Stop ends the server as pg_ctl stop does: all is saved.
+func (s *Server) Stop() { s.end(syscall.SIGINT) }
+
 // Crash ends the server as pg_ctl stop -m immediate does: nothing is saved, what
 // is in the log of the database is found again.
 func (s *Server) Crash() { s.end(syscall.SIGQUIT) }
