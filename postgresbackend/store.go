@@ -247,12 +247,11 @@ func (s *Store) saveRefused() {
 	})
 }
 
-// highest returns the latest time, ms, that this handle has used or reads now.
-func (s *Store) highest(now int64, clock time.Time) int64 {
-	for {
-		latest := s.latest.Load()
-		if clock.UnixMilli() <= latest || s.latest.CompareAndSwap(latest, clock.UnixMilli()) {
-			return max(now, latest)
-		}
+// passed returns the time of a moment, ms: what the namespace has used by then, or
+// later if this handle had. clock is a reading that it may use.
+func (s *Store) passed(now, latest int64, clock time.Time) int64 {
+	for known := s.latest.Load(); known < clock.UnixMilli() && !s.latest.CompareAndSwap(known, clock.UnixMilli()); {
+		known = s.latest.Load()
 	}
+	return max(now, latest)
 }

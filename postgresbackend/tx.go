@@ -184,7 +184,7 @@ func (t *transaction) readConfig() error {
 
 // Load implements [rules.Tx].
 func (t *transaction) Load() (rules.State, error) {
-	t.counters.Now = t.store.highest(t.counters.Now, t.clock)
+	t.counters.Now = t.store.passed(t.counters.Now, t.store.latest.Load(), t.clock)
 	return rules.State{Counters: &t.counters, Config: t.config, Clock: t.clock, Client: t.store.asking()}, nil
 }
 

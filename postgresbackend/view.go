@@ -74,7 +74,7 @@ func readFailed(ctx context.Context, doing string, err error) error {
 // Load implements [rules.View].
 func (v *view) Load() (rules.State, error) {
 	s := v.store
-	before := s.seen()
+	before, latest := s.seen(), s.latest.Load()
 	state := rules.State{Counters: &rules.Counters{}}
 	var config []byte
 	found, replica := false, false
@@ -106,7 +106,7 @@ func (v *view) Load() (rules.State, error) {
 		return state, err
 	}
 	state.Clock = s.options.clock(state.Clock)
-	state.Counters.Now = s.highest(state.Counters.Now, state.Clock)
+	state.Counters.Now = s.passed(state.Counters.Now, latest, state.Clock)
 	return state, json.Unmarshal(config, &state.Config)
 }
 
