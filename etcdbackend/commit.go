@@ -45,7 +45,8 @@ const (
 func (s *Store) transact(_ context.Context, batch *groupcommit.Batch[*transaction]) ([]*groupcommit.Call[*transaction], error) {
 	ctx, cancel := context.WithTimeout(s.closing, commitBound)
 	defer cancel()
-	s.gather()
+	s.gather(s.gathered)
+	s.hinted = nil
 	var calls []*groupcommit.Call[*transaction]
 	defer func() { s.gathered = len(calls) }()
 	overtaken, tooLarge := 0, 0
@@ -94,13 +95,30 @@ func (s *Store) endFewer(t *transaction) {
 // gatherYields bounds how often a batch lets others run before it begins.
 const gatherYields = 64
 
-// gather lets callers that the batch before has just answered come back with
-// what they do next, as most do: else a batch begins with the first of them, and
-// all others wait for the one after it. It costs no time when nobody can run.
-func (s *Store) gather() {
-	for i := 0; i < gatherYields && s.queue.Len() < s.gathered; i++ {
+// gather lets callers queue what they do next, until there are n: those that the
+// batch before has just answered, as most come back, else a batch begins with the
+// first of them, and all others wait for the one after it. It costs no time when
+// nobody can run.
+func (s *Store) gather(n int) {
+	for i := 0; i < gatherYields && s.queue.Len() < n; i++ {
 		runtime.Gosched()
 	}
+}
+
+// wakeOwn wakes the waiters of this process that the batch makes grantable, before
+// it is committed, and lets them ask: so they are granted in the transaction that
+// frees what they wait for. It reports whether somebody asks.
+func (s *Store) wakeOwn(t *transaction) bool {
+	n := 0
+	for _, id := range t.head.Woken {
+		if !slices.Contains(s.hinted, id) && s.waiters.Has(id) {
+			s.hinted = append(s.hinted, id)
+			s.waiters.Notify(id)
+			n++
+		}
+	}
+	s.gather(n)
+	return n > 0 && s.queue.Len() > 0
 }
 
 // final marks an error that concerns all operations of a batch alike.
@@ -141,6 +159,9 @@ func (s *Store) attempt(ctx context.Context, batch *groupcommit.Batch[*transacti
 	}
 	for t.size < batchBytes {
 		c := batch.Next()
+		if c == nil && s.wakeOwn(t) {
+			continue
+		}
 		if c == nil {
 			break
 		}
@@ -165,6 +186,7 @@ func (s *Store) commit(ctx context.Context, t *transaction) (done bool, err erro
 	if err != nil {
 		return false, err
 	}
+	c.hinted = s.hinted
 	ops = append(ops, s.leaveLine()...)
 	s.mirror.expect(c)
 	defer s.mirror.expect(nil)

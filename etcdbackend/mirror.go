@@ -50,6 +50,7 @@ type change struct {
 	config  *lease.Config
 	segment *segment
 	events  events
+	hinted  []lease.ID // of our own waiters that were woken, those that know it already
 }
 
 // apply takes in the transaction that follows. The mutex is held.
@@ -90,7 +91,11 @@ func (m *mirror) applyOwn(rev int64, notify func(...lease.ID)) {
 	}
 	m.sent, c.rev = nil, rev
 	m.apply(c)
-	notify(c.head.Woken...)
+	for _, id := range c.head.Woken {
+		if !slices.Contains(c.hinted, id) {
+			notify(id)
+		}
+	}
 }
 
 // reset takes in a snapshot. The mutex is held.

@@ -33,11 +33,12 @@ type Store struct {
 	refused atomic.Uint64 // refusals that no transaction has written yet
 
 	// Of who has the queue's turn:
-	gathered int   // operations of the batch before
-	maxEnds  int   // how many leases a step may end, as transactions were too large; 0: as many as it does
-	inLine   int64 // since which revision of etcd this process is in line; 0: it is not
-	woke     int64 // the revision of the head with which it woke a waiter of another; 0: none since
-	passed   int64 // since when one was in line that was waited for in vain
+	gathered int        // operations of the batch before
+	hinted   []lease.ID // waiters of this process that the batch has woken before it is committed
+	maxEnds  int        // how many leases a step may end, as transactions were too large; 0: as many as it does
+	inLine   int64      // since which revision of etcd this process is in line; 0: it is not
+	woke     int64      // the revision of the head with which it woke a waiter of another; 0: none since
+	passed   int64      // since when one was in line that was waited for in vain
 
 	closing    context.Context // ends when Close begins
 	stop       context.CancelFunc
