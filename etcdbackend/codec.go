@@ -1,100 +1,195 @@
 package etcdbackend
 
 import (
-	"bytes"
-	"compress/flate"
-	"encoding/json"
 	"fmt"
-	"io"
-	"strings"
-	"sync"
 	"time"
-
-	"go.etcd.io/etcd/api/v3/mvccpb"
 
 	"github.com/leasekit/leasekit/backend/rules"
 	"github.com/leasekit/leasekit/lease"
 )
 
 // layout is the number of the form in which everything is stored.
-const layout = 2
+const layout = 3
 
 // head is what a namespace has one of. It is written by every transaction, which
 // compares its revision: so transactions form a chain.
 type head struct {
-	Layout   int        `json:"layout"`
-	Batch    string     `json:"batch"`    // names the transaction that wrote it
-	Previous string     `json:"previous"` // and the one before
-	Client   string     `json:"client"`   // and the process
-	Number   int64      `json:"number"`   // of the transaction, one more each time
-	Log      int64      `json:"log"`      // the transaction with the oldest segment of the log
-	Counters counters   `json:"counters"`
-	Oldest   lease.Seq  `json:"oldest"`          // of the events that are kept; one more than Counters.Seq if none is
-	OldestAt int64      `json:"oldest_at"`       // not after that one was recorded, ms
-	Woken    []lease.ID `json:"woken,omitempty"` // the waiters that the transaction hints at
+	Layout   int
+	Batch    string // names the transaction that wrote it
+	Previous string // and the one before
+	Client   string // and the process
+	Number   int64  // of the transaction, one more each time
+	Log      int64  // the transaction with the oldest segment of the log
+	Counters counters
+	Oldest   lease.Seq  // of the events that are kept; one more than Counters.Seq if none is
+	OldestAt int64      // not after that one was recorded, ms
+	Woken    []lease.ID // the waiters that the transaction hints at
+}
+
+func (h *head) code(c *coder) {
+	integer(c, &h.Layout)
+	if c.reading && h.Layout != layout {
+		c.err = fmt.Errorf("%w: layout %d, this one knows %d", ErrNewerLayout, h.Layout, layout)
+		return
+	}
+	text(c, &h.Batch)
+	text(c, &h.Previous)
+	text(c, &h.Client)
+	integer(c, &h.Number)
+	integer(c, &h.Log)
+	h.Counters.code(c)
+	number(c, &h.Oldest)
+	integer(c, &h.OldestAt)
+	list(c, &h.Woken, text)
 }
 
 // counters, record: the fields of the rules' types as they are stored. The
 // conversions do not compile if those change.
 type counters struct {
-	Seq        lease.Seq   `json:"seq"`
-	Token      lease.Token `json:"token"`
-	Arrivals   int64       `json:"arrivals"`
-	Waiting    int         `json:"waiting"`
-	Tombstones int64       `json:"tombstones"`
-	Subleases  int         `json:"subleases"`
-	Now        int64       `json:"now"`
-	Refused    uint64      `json:"refused"`
+	Seq        lease.Seq
+	Token      lease.Token
+	Arrivals   int64
+	Waiting    int
+	Tombstones int64
+	Subleases  int
+	Now        int64
+	Refused    uint64
+}
+
+func (n *counters) code(c *coder) {
+	number(c, &n.Seq)
+	number(c, &n.Token)
+	integer(c, &n.Arrivals)
+	integer(c, &n.Waiting)
+	integer(c, &n.Tombstones)
+	integer(c, &n.Subleases)
+	integer(c, &n.Now)
+	number(c, &n.Refused)
 }
 
 type record struct {
-	ID          lease.ID          `json:"id,omitempty"`
-	Holder      string            `json:"holder,omitempty"`
-	Claims      []lease.Claim     `json:"claims,omitempty"`
-	Labels      map[string]string `json:"labels,omitempty"`
-	TTL         int64             `json:"ttl,omitempty"`
-	MaxRenewals int               `json:"max_renewals,omitempty"`
-	Priority    int               `json:"priority,omitempty"`
-	Distinct    bool              `json:"distinct,omitempty"`
-	Replace     lease.Ref         `json:"replace,omitzero"`
-	Parent      lease.Ref         `json:"parent,omitzero"`
-	Chain       []lease.ID        `json:"chain,omitempty"`
+	ID          lease.ID
+	Holder      string
+	Claims      []lease.Claim
+	Labels      map[string]string
+	TTL         int64
+	MaxRenewals int
+	Priority    int
+	Distinct    bool
+	Replace     lease.Ref
+	Parent      lease.Ref
+	Chain       []lease.ID
 
-	Client   string `json:"client,omitempty"`
-	Attempts string `json:"attempts,omitempty"`
-	Arrival  int64  `json:"arrival,omitempty"`
-	Key      int64  `json:"key,omitempty"`
+	Client   string
+	Attempts string
+	Arrival  int64
+	Key      int64
 
-	Status    lease.Status    `json:"status"`
-	EndReason lease.EndReason `json:"end_reason,omitempty"`
-	Successor lease.ID        `json:"successor,omitempty"`
-	Actor     string          `json:"actor,omitempty"`
-	Reason    string          `json:"reason,omitempty"`
-	Token     lease.Token     `json:"token,omitempty"`
-	Renewals  int             `json:"renewals,omitempty"`
-	RenewOp   string          `json:"renew_op,omitempty"`
+	Status    lease.Status
+	EndReason lease.EndReason
+	Successor lease.ID
+	Actor     string
+	Reason    string
+	Token     lease.Token
+	Renewals  int
+	RenewOp   string
 
-	Created  int64 `json:"created,omitempty"`
-	Granted  int64 `json:"granted,omitempty"`
-	Deadline int64 `json:"deadline,omitempty"`
-	Updated  int64 `json:"updated,omitempty"`
-	Ended    int64 `json:"ended,omitempty"`
+	Created  int64
+	Granted  int64
+	Deadline int64
+	Updated  int64
+	Ended    int64
+}
+
+// code has what differs between records first, and together what is mostly not
+// there: so they can be compressed.
+func (r *record) code(c *coder) {
+	text(c, &r.ID)
+	text(c, &r.Attempts)
+	text(c, &r.Holder)
+	list(c, &r.Claims, codeClaim)
+	integer(c, &r.Arrival)
+	number(c, &r.Token)
+	c.moment(&r.Created)
+	c.moment(&r.Key)
+	c.moment(&r.Granted)
+	c.moment(&r.Deadline)
+	c.moment(&r.Updated)
+	c.moment(&r.Ended)
+	number(c, &r.Status)
+	text(c, &r.EndReason)
+	text(c, &r.Client)
+	integer(c, &r.TTL)
+	integer(c, &r.MaxRenewals)
+	integer(c, &r.Renewals)
+	text(c, &r.RenewOp)
+	integer(c, &r.Priority)
+	c.flag(&r.Distinct)
+	table(c, &r.Labels, text)
+	codeRef(c, &r.Replace)
+	codeRef(c, &r.Parent)
+	list(c, &r.Chain, text)
+	text(c, &r.Successor)
+	text(c, &r.Actor)
+	text(c, &r.Reason)
+}
+
+func codeClaim(c *coder, v *lease.Claim) {
+	text(c, &v.Path)
+	number(c, &v.Mode)
+	number(c, &v.Scope)
+}
+
+func codeRef(c *coder, r *lease.Ref) {
+	text(c, &r.ID)
+	text(c, &r.Holder)
+	number(c, &r.Token)
+}
+
+func (s *segment) code(c *coder) {
+	integer(c, &c.base)
+	list(c, &s.Records, func(c *coder, r **record) {
+		if c.reading {
+			*r = &record{}
+		}
+		(*r).code(c)
+	})
+	list(c, &s.Removed, text)
+	table(c, &s.Buried, integer)
 }
 
 // events are those of one key, in order.
 type events []event
 
+func (e *events) code(c *coder) {
+	integer(c, &c.base)
+	list(c, (*[]event)(e), func(c *coder, e *event) { e.code(c) })
+	for i := range *e {
+		(*e)[i].first = (*e)[0].Seq
+	}
+}
+
 // event is an entry of the history.
 type event struct {
-	Seq      lease.Seq  `json:"seq"`
-	Kind     lease.Kind `json:"kind"`
-	At       int64      `json:"at"`
-	Recorded int64      `json:"recorded"`
-	Actor    string     `json:"actor,omitempty"`
-	Reason   string     `json:"reason,omitempty"`
-	Lease    record     `json:"lease,omitzero"`
+	Seq      lease.Seq
+	Kind     lease.Kind
+	At       int64
+	Recorded int64
+	Actor    string
+	Reason   string
+	Lease    record
 
 	first lease.Seq // by which the key that it is in is named
+}
+
+func (e *event) code(c *coder) {
+	number(c, &e.Seq)
+	text(c, &e.Kind)
+	c.moment(&e.At)
+	c.moment(&e.Recorded)
+	text(c, &e.Actor)
+	text(c, &e.Reason)
+	e.Lease.code(c)
 }
 
 func eventOf(e lease.Event, recorded int64) event {
@@ -121,87 +216,9 @@ func (e event) event() lease.Event {
 	return shown
 }
 
-// pack returns the value of a key. Records and events are much alike, and are
-// most of what a namespace takes up: more than a few are compressed.
-func pack(value any) (string, error) {
-	text, err := encode(value)
-	if err != nil || len(text) < leastPacked {
-		return text, err
-	}
-	var packed strings.Builder
-	w := packers.Get().(*flate.Writer)
-	defer packers.Put(w)
-	w.Reset(&packed)
-	if _, err = io.WriteString(w, text); err == nil {
-		err = w.Close()
-	}
-	return packed.String(), err
-}
-
-// unpack reads what pack wrote: JSON begins with a bracket or brace, and nothing
-// that is compressed does.
-func unpack[T any](kv *mvccpb.KeyValue) (T, error) {
-	value := kv.Value
-	if len(value) > 0 && value[0] != '[' && value[0] != '{' {
-		r := flate.NewReader(bytes.NewReader(value))
-		text, err := io.ReadAll(io.LimitReader(r, mostPacked))
-		if err != nil {
-			var none T
-			return none, fmt.Errorf("the value of %q: %w", kv.Key, err)
-		}
-		value = text
-	}
-	return decode[T](kv.Key, value)
-}
-
-// unpackEvents reads a key of the history.
-func unpackEvents(kv *mvccpb.KeyValue) (events, error) {
-	some, err := unpack[events](kv)
-	for i := range some {
-		some[i].first = some[0].Seq
-	}
-	return some, err
-}
-
-const (
-	leastPacked = 1 << 10
-	mostPacked  = 64 << 20 // no transaction has that much
-)
-
-var packers = sync.Pool{New: func() any {
-	w, _ := flate.NewWriter(nil, flate.BestSpeed) // the level is a valid one
-	return w
-}}
-
-// encode returns a value as JSON.
-func encode(value any) (string, error) {
-	var text strings.Builder
-	encoder := json.NewEncoder(&text)
-	encoder.SetEscapeHTML(false) // it would make some paths six times as long
-	err := encoder.Encode(value)
-	return strings.TrimSuffix(text.String(), "\n"), err
-}
-
 func millis(t time.Time) int64 {
 	if t.IsZero() {
 		return 0
 	}
 	return t.UnixMilli()
-}
-
-// decode reads a value of a key of ours.
-func decode[T any](key, value []byte) (T, error) {
-	var into T
-	if err := json.Unmarshal(value, &into); err != nil {
-		return into, fmt.Errorf("the value of %q: %w", key, err)
-	}
-	return into, nil
-}
-
-func unpackHead(kv *mvccpb.KeyValue) (head, error) {
-	h, err := unpack[head](kv)
-	if err == nil && h.Layout != layout {
-		err = fmt.Errorf("%w: layout %d, this one knows %d", ErrNewerLayout, h.Layout, layout)
-	}
-	return h, err
 }

@@ -2,6 +2,7 @@ package etcdbackend
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -342,11 +343,12 @@ func (t *transaction) change(k keyspace, o Options) (*change, []clientv3.Op, err
 		return nil, nil, errTooLarge
 	}
 	c := &change{head: t.head, segment: &segment{Buried: t.buried}, events: t.events}
-	w := writer{}
-	w.put(k.head, t.head)
+	w := writer{base: t.head.Counters.Now}
+	w.put(k.head, &t.head)
 	if t.saved {
 		c.config = &t.config
-		w.put(k.config(), t.config)
+		text, err := json.Marshal(t.config)
+		w.add(k.config(), string(text), err)
 	}
 	for _, r := range t.changed.byID {
 		c.segment.Records = append(c.segment.Records, (*record)(r))
@@ -366,7 +368,7 @@ func (t *transaction) change(k keyspace, o Options) (*change, []clientv3.Op, err
 		for i := range t.events {
 			t.events[i].first = t.events[0].Seq
 		}
-		w.put(k.history(t.events[0].Seq), t.events)
+		w.put(k.history(t.events[0].Seq), &t.events)
 	}
 	if t.trimTo > 0 {
 		w.delete(k.history(0), k.history(t.trimTo))
@@ -382,6 +384,7 @@ func (t *transaction) change(k keyspace, o Options) (*change, []clientv3.Op, err
 
 // writer collects the operations of a transaction.
 type writer struct {
+	base  int64 // the time of the transaction
 	ops   []clientv3.Op
 	bytes int
 	err   error
@@ -390,8 +393,12 @@ type writer struct {
 // each operation has a few bytes around its key and value.
 const perOperation = 16
 
-func (w *writer) put(key string, value any) {
-	text, err := pack(value)
+func (w *writer) put(key string, value coded) {
+	text, err := pack(value, w.base)
+	w.add(key, text, err)
+}
+
+func (w *writer) add(key, text string, err error) {
 	w.err = errors.Join(w.err, err)
 	w.ops = append(w.ops, clientv3.OpPut(key, text))
 	w.bytes += len(key) + len(text) + perOperation

@@ -40,19 +40,19 @@ func (s *Store) readHistory(ctx context.Context) readHistory {
 		if err != nil {
 			return nil, err
 		}
-		var events []event
+		var found []event
 		for _, kv := range page.Kvs {
-			some, err := unpackEvents(kv)
-			if err != nil {
+			var some events
+			if err := unpack(kv, &some); err != nil {
 				return nil, err
 			}
 			for _, e := range some {
 				if e.Seq >= from {
-					events = append(events, e)
+					found = append(found, e)
 				}
 			}
 		}
-		return events, nil
+		return found, nil
 	}
 }
 

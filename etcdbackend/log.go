@@ -15,10 +15,10 @@ import (
 
 // segment is what one transaction has written to the log.
 type segment struct {
-	number  int64            // of the transaction
-	Records []*record        `json:"records,omitempty"` // as they are now; never changed, but replaced
-	Removed []lease.ID       `json:"removed,omitempty"`
-	Buried  map[string]int64 `json:"buried,omitempty"` // 0: dug up
+	number  int64     // of the transaction
+	Records []*record // as they are now; never changed, but replaced
+	Removed []lease.ID
+	Buried  map[string]int64 // until when; 0: dug up
 }
 
 func (s *segment) entries() int { return len(s.Records) + len(s.Removed) + len(s.Buried) }

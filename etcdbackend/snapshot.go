@@ -79,12 +79,12 @@ func (s *snapshot) take(keys keyspace, kv *mvccpb.KeyValue) error {
 	switch text := string(name); {
 	case text == headKey:
 		s.rev = kv.ModRevision
-		s.head, err = unpackHead(kv)
+		err = unpack(kv, &s.head)
 	case text == configKey:
-		s.config, err = unpack[lease.Config](kv)
+		s.config, err = decode[lease.Config](kv.Key, kv.Value)
 	case strings.HasPrefix(text, logKey): // in order
-		var next *segment
-		if next, err = unpack[*segment](kv); err == nil {
+		next := &segment{}
+		if err = unpack(kv, next); err == nil {
 			next.number, err = strconv.ParseInt(text[len(logKey):], 16, 64)
 			s.add(next)
 		}
@@ -104,13 +104,13 @@ func (s *Store) create(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	first, err := json.Marshal(head{Layout: layout, Batch: string(lease.NewID()), Oldest: 1})
+	first, err := pack(&head{Layout: layout, Batch: string(lease.NewID()), Oldest: 1}, 0)
 	if err != nil {
 		return err
 	}
 	_, err = s.kv.Txn(ctx).
 		If(clientv3.Compare(clientv3.CreateRevision(s.keys.head), "=", 0)).
-		Then(clientv3.OpPut(s.keys.head, string(first)), clientv3.OpPut(s.keys.config(), string(text))).
+		Then(clientv3.OpPut(s.keys.head, first), clientv3.OpPut(s.keys.config(), string(text))).
 		Commit()
 	return err
 }

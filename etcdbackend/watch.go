@@ -147,13 +147,13 @@ func (c *change) take(name string, e *clientv3.Event) (err error) {
 	gone := e.Type == mvccpb.DELETE
 	switch {
 	case name == headKey:
-		c.head, err = unpackHead(e.Kv)
+		err = unpack(e.Kv, &c.head)
 	case name == configKey && !gone:
-		c.config, err = unpack[*lease.Config](e.Kv)
+		c.config, err = decode[*lease.Config](e.Kv.Key, e.Kv.Value)
 	case strings.HasPrefix(name, logKey) && !gone:
-		c.segment, err = unpack[*segment](e.Kv)
+		err = unpack(e.Kv, c.segment)
 	case strings.HasPrefix(name, historyKey) && !gone:
-		c.events, err = unpackEvents(e.Kv)
+		err = unpack(e.Kv, &c.events)
 	}
 	return err
 }
