@@ -32,15 +32,15 @@ func (h *head) code(c *coder) {
 		c.err = fmt.Errorf("%w: layout %d, this one knows %d", ErrNewerLayout, h.Layout, layout)
 		return
 	}
-	text(c, &h.Batch)
-	text(c, &h.Previous)
-	text(c, &h.Client)
+	name(c, &h.Batch)
+	name(c, &h.Previous)
+	name(c, &h.Client)
 	integer(c, &h.Number)
 	integer(c, &h.Log)
 	h.Counters.code(c)
 	number(c, &h.Oldest)
 	integer(c, &h.OldestAt)
-	list(c, &h.Woken, text)
+	list(c, &h.Woken, name)
 }
 
 // counters, record: the fields of the rules' types as they are stored. The
@@ -104,8 +104,8 @@ type record struct {
 // code has what differs between records first, and together what is mostly not
 // there: so they can be compressed.
 func (r *record) code(c *coder) {
-	text(c, &r.ID)
-	text(c, &r.Attempts)
+	name(c, &r.ID)
+	name(c, &r.Attempts)
 	text(c, &r.Holder)
 	list(c, &r.Claims, codeClaim)
 	integer(c, &r.Arrival)
@@ -118,7 +118,7 @@ func (r *record) code(c *coder) {
 	c.moment(&r.Ended)
 	number(c, &r.Status)
 	text(c, &r.EndReason)
-	text(c, &r.Client)
+	name(c, &r.Client)
 	integer(c, &r.TTL)
 	integer(c, &r.MaxRenewals)
 	integer(c, &r.Renewals)
@@ -128,8 +128,8 @@ func (r *record) code(c *coder) {
 	table(c, &r.Labels, text)
 	codeRef(c, &r.Replace)
 	codeRef(c, &r.Parent)
-	list(c, &r.Chain, text)
-	text(c, &r.Successor)
+	list(c, &r.Chain, name)
+	name(c, &r.Successor)
 	text(c, &r.Actor)
 	text(c, &r.Reason)
 }
@@ -141,7 +141,7 @@ func codeClaim(c *coder, v *lease.Claim) {
 }
 
 func codeRef(c *coder, r *lease.Ref) {
-	text(c, &r.ID)
+	name(c, &r.ID)
 	text(c, &r.Holder)
 	number(c, &r.Token)
 }
@@ -154,7 +154,7 @@ func (s *segment) code(c *coder) {
 		}
 		(*r).code(c)
 	})
-	list(c, &s.Removed, text)
+	list(c, &s.Removed, name)
 	table(c, &s.Buried, integer)
 }
 

@@ -2,6 +2,7 @@ package etcdbackend
 
 import (
 	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"maps"
 	"slices"
@@ -85,6 +86,57 @@ func text[T ~string](c *coder, v *T) {
 	c.data = append(c.data, *v...)
 }
 
+// name is a text that most often is an ID as [lease.NewID] makes them, of which
+// half the digits are random: such a one takes 16 bytes, after a 0.
+func name[T ~string](c *coder, v *T) {
+	long := uint64(len(*v)) + 1
+	id, short := uuid(string(*v))
+	if short {
+		long = 0
+	}
+	number(c, &long)
+	switch {
+	case c.reading && long == 0 && len(c.data) >= len(id):
+		*v, c.data = T(written([16]byte(c.data))), c.data[len(id):]
+	case c.reading && long > 0 && long <= uint64(len(c.data))+1:
+		*v, c.data = T(c.data[:long-1]), c.data[long-1:]
+	case c.reading:
+		*v = ""
+		c.fail()
+	case short:
+		c.data = append(c.data, id[:]...)
+	default:
+		c.data = append(c.data, *v...)
+	}
+}
+
+// uuid reports whether a text is what written returns, of these bytes.
+func uuid(text string) (id [16]byte, ok bool) {
+	if len(text) != 36 {
+		return id, false
+	}
+	at := 0
+	for _, part := range groups {
+		if _, err := hex.Decode(id[part[0]:part[1]], []byte(text[at:at+2*(part[1]-part[0])])); err != nil {
+			return id, false
+		}
+		at += 2*(part[1]-part[0]) + 1
+	}
+	return id, written(id) == text
+}
+
+// written is a UUID in its usual form.
+func written(id [16]byte) string {
+	text := make([]byte, 0, 37)
+	for _, part := range groups {
+		text = append(hex.AppendEncode(text, id[part[0]:part[1]]), '-')
+	}
+	return string(text[:36])
+}
+
+// groups are the bytes of a UUID that are written together.
+var groups = [...][2]int{{0, 4}, {4, 6}, {6, 8}, {8, 10}, {10, 16}}
+
 // length is how many bytes or items follow, each of a byte at least.
 func (c *coder) length(n int) int {
 	long := uint64(n)
@@ -114,7 +166,7 @@ func list[T any](c *coder, v *[]T, item func(*coder, *T)) {
 // table is a map, nil rather than empty.
 func table[V any](c *coder, v *map[string]V, value func(*coder, *V)) {
 	var keys []string
-	if !c.reading {
+	if !c.reading && len(*v) > 0 {
 		keys = slices.Sorted(maps.Keys(*v))
 	}
 	list(c, &keys, text)

@@ -193,15 +193,18 @@ func (s *Store) commit(ctx context.Context, t *transaction) (done bool, err erro
 	defer s.mirror.expect(nil)
 	pause, unsure := 5*time.Millisecond, false
 	for {
-		rev, done, err := s.send(ctx, t.base, ops)
+		rev, done, err := s.send(ctx, t.base, ops, c.taken)
 		switch {
 		case err == nil && done:
 			s.refused.Store(0)
-			s.mirror.mutex.Lock()
-			s.mirror.applyOwn(rev, s.waiters.Notify)
-			s.mirror.mutex.Unlock()
+			s.inLine = 0
+			if rev > 0 {
+				s.mirror.mutex.Lock()
+				s.mirror.applyOwn(rev, s.waiters.Notify)
+				s.mirror.mutex.Unlock()
+			}
 			if slices.ContainsFunc(c.head.Woken, func(id lease.ID) bool { return !s.waiters.Has(id) }) {
-				s.woke = rev
+				s.woke = c.rev
 			}
 			return true, nil
 		case err == nil:
@@ -220,28 +223,47 @@ func (s *Store) commit(ctx context.Context, t *transaction) (done bool, err erro
 	}
 }
 
-// send sends the transaction once. It returns the revision of the head: of the
-// one that it wrote, or of the one that is there instead.
-func (s *Store) send(ctx context.Context, base int64, ops []clientv3.Op) (rev int64, done bool, err error) {
-	ctx, cancel := context.WithTimeout(ctx, txnTry)
-	defer cancel()
+// send sends the transaction once, and waits for the answer, or until it is taken
+// in, since the watch tells that it was committed. It returns the revision of the
+// head, 0 if it is taken in: of the one that it wrote, or of the one that is there
+// instead.
+func (s *Store) send(ctx context.Context, base int64, ops []clientv3.Op, taken <-chan struct{}) (rev int64, done bool, err error) {
 	otherwise, joins := s.getInLine()
-	answer, err := s.kv.Txn(ctx).
-		If(clientv3.Compare(clientv3.ModRevision(s.keys.head), "=", base)).
-		Then(ops...).
-		Else(otherwise...).
-		Commit()
-	switch {
-	case err != nil:
-		return 0, false, err
-	case answer.Succeeded:
-		s.inLine = 0
-		return answer.Header.Revision, true, nil
-	case joins:
-		s.inLine = answer.Header.Revision
+	txn := func() (*clientv3.TxnResponse, error) {
+		ctx, cancel := context.WithTimeout(s.closing, txnTry)
+		defer cancel()
+		return s.kv.Txn(ctx).
+			If(clientv3.Compare(clientv3.ModRevision(s.keys.head), "=", base)).
+			Then(ops...).
+			Else(otherwise...).
+			Commit()
 	}
-	rev, err = s.revision(answer.Responses[0].GetResponseRange().Kvs, base)
-	return rev, false, err
+	type answered struct {
+		*clientv3.TxnResponse
+		error
+	}
+	answer := make(chan answered, 1)
+	s.background.Go(func() {
+		response, err := txn()
+		answer <- answered{response, err}
+	})
+	select {
+	case <-taken:
+		return 0, true, nil
+	case <-ctx.Done():
+		return 0, false, ctx.Err()
+	case a := <-answer:
+		switch {
+		case a.error != nil:
+			return 0, false, a.error
+		case a.Succeeded:
+			return a.Header.Revision, true, nil
+		case joins:
+			s.inLine = a.Header.Revision
+		}
+		rev, err = s.revision(a.Responses[0].GetResponseRange().Kvs, base)
+		return rev, false, err
+	}
 }
 
 // revision returns that of the head that was read. It is not below one that was
@@ -342,7 +364,7 @@ func (t *transaction) change(k keyspace, o Options) (*change, []clientv3.Op, err
 	if t.size > o.MaxTxnBytes { // to pack all that would take longer than to do it in parts
 		return nil, nil, errTooLarge
 	}
-	c := &change{head: t.head, segment: &segment{Buried: t.buried}, events: t.events}
+	c := &change{taken: make(chan struct{}), head: t.head, segment: &segment{Buried: t.buried}, events: t.events}
 	w := writer{base: t.head.Counters.Now}
 	w.put(k.head, &t.head)
 	if t.saved {

@@ -50,7 +50,10 @@ type change struct {
 	config  *lease.Config
 	segment *segment
 	events  events
-	hinted  []lease.ID // of our own waiters that were woken, those that know it already
+
+	// Of a transaction of our own:
+	hinted []lease.ID    // the waiters that were woken and know it already
+	taken  chan struct{} // closed when the mirror has taken it in
 }
 
 // apply takes in the transaction that follows. The mutex is held.
@@ -91,6 +94,7 @@ func (m *mirror) applyOwn(rev int64, notify func(...lease.ID)) {
 	}
 	m.sent, c.rev = nil, rev
 	m.apply(c)
+	close(c.taken)
 	for _, id := range c.head.Woken {
 		if !slices.Contains(c.hinted, id) {
 			notify(id)
