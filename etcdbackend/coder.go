@@ -97,7 +97,8 @@ func name[T ~string](c *coder, v *T) {
 	number(c, &long)
 	switch {
 	case c.reading && long == 0 && len(c.data) >= len(id):
-		*v, c.data = T(written([16]byte(c.data))), c.data[len(id):]
+		read := written([16]byte(c.data))
+		*v, c.data = T(read[:]), c.data[len(id):]
 	case c.reading && long > 0 && long <= uint64(len(c.data))+1:
 		*v, c.data = T(c.data[:long-1]), c.data[long-1:]
 	case c.reading:
@@ -115,27 +116,26 @@ func uuid(text string) (id [16]byte, ok bool) {
 	if len(text) != 36 {
 		return id, false
 	}
-	at := 0
-	for _, part := range groups {
-		if _, err := hex.Decode(id[part[0]:part[1]], []byte(text[at:at+2*(part[1]-part[0])])); err != nil {
+	for _, g := range groups {
+		if _, err := hex.Decode(id[g.from:g.to], []byte(text[g.at:g.at+2*(g.to-g.from)])); err != nil {
 			return id, false
 		}
-		at += 2*(part[1]-part[0]) + 1
 	}
-	return id, written(id) == text
+	same := written(id)
+	return id, string(same[:]) == text
 }
 
 // written is a UUID in its usual form.
-func written(id [16]byte) string {
-	text := make([]byte, 0, 37)
-	for _, part := range groups {
-		text = append(hex.AppendEncode(text, id[part[0]:part[1]]), '-')
+func written(id [16]byte) [36]byte {
+	text := [36]byte{8: '-', 13: '-', 18: '-', 23: '-'}
+	for _, g := range groups {
+		hex.Encode(text[g.at:], id[g.from:g.to])
 	}
-	return string(text[:36])
+	return text
 }
 
-// groups are the bytes of a UUID that are written together.
-var groups = [...][2]int{{0, 4}, {4, 6}, {6, 8}, {8, 10}, {10, 16}}
+// groups are the bytes of a UUID that are written together, and where.
+var groups = [...]struct{ from, to, at int }{{0, 4, 0}, {4, 6, 9}, {6, 8, 14}, {8, 10, 19}, {10, 16, 24}}
 
 // length is how many bytes or items follow, each of a byte at least.
 func (c *coder) length(n int) int {

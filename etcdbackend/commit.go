@@ -149,6 +149,7 @@ func (s *Store) attempt(ctx context.Context, batch *groupcommit.Batch[*transacti
 	t := m.begin()
 	t.state = rules.State{Clock: now, Client: s.session.name(), MaxEnds: s.maxEnds}
 	t.read = s.readHistory(ctx)
+	t.expected = len(*calls) + s.queue.Len()
 	t.head.Previous = t.head.Batch
 	t.head.Batch, t.head.Client = string(lease.NewID()), t.state.Client
 	t.head.Number++

@@ -74,6 +74,9 @@ func (t *transaction) Append(e lease.Event) error {
 	if t.head.Oldest == e.Seq {
 		t.head.OldestAt = t.head.Counters.Now
 	}
+	if t.events == nil {
+		t.events = make(events, 0, t.expected)
+	}
 	t.events = append(t.events, eventOf(e, t.head.Counters.Now))
 	t.written = true
 	t.size += sizeOf(e.Lease.Claims, e.Lease.Labels)

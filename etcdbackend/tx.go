@@ -23,16 +23,17 @@ type transaction struct {
 	state  rules.State // what its steps begin from, but for what changes
 	read   readHistory
 
-	head    head
-	config  lease.Config
-	changed *index
-	removed map[lease.ID]bool
-	buried  map[string]int64 // 0: dug up
-	events  events
-	trimTo  lease.Seq // history keys before the one of this event go; 0: none
-	saved   bool      // the configuration was set
-	written bool      // something has changed
-	size    int       // about how many bytes it will have
+	head     head
+	config   lease.Config
+	changed  *index
+	removed  map[lease.ID]bool
+	buried   map[string]int64 // 0: dug up
+	events   events
+	expected int       // how many those will be, about
+	trimTo   lease.Seq // history keys before the one of this event go; 0: none
+	saved    bool      // the configuration was set
+	written  bool      // something has changed
+	size     int       // about how many bytes it will have
 }
 
 // begin returns a transaction on top of the mirror as it is.
