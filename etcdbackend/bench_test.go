@@ -59,7 +59,6 @@ func BenchmarkPair(b *testing.B) {
 // BenchmarkProcesses is how evenly four handles, with 16 goroutines each, share a
 // namespace: paths of their own, but one head.
 func BenchmarkProcesses(b *testing.B) {
-	const handles = 4
 	host := single(b)
 	var managers []lease.Manager
 	for range handles {
@@ -94,9 +93,9 @@ func BenchmarkProcesses(b *testing.B) {
 
 // BenchmarkHandover compares how long it takes until the next of 16 waiters, in
 // four processes' worth of handles, holds the path that another gave up, with
-// etcd's own mutex.
+// etcd's own mutex; and of that the way from one handle to another.
 func BenchmarkHandover(b *testing.B) {
-	const handles, waiters = 4, 16
+	const waiters = 16
 	host := single(b)
 	b.Run("leases", func(b *testing.B) {
 		var managers []lease.Manager
@@ -130,13 +129,16 @@ func BenchmarkHandover(b *testing.B) {
 	})
 }
 
+const handles = 4 // each is the handle of every fourth waiter
+
 // handover lets a line of waiters pass something on, again and again, and
 // reports the median time from the beginning of a release to the next grant.
 func handover(b *testing.B, waiters int, acquire func(context.Context, int) (func() error, error)) {
 	ctx, cancel := context.WithCancel(b.Context())
 	defer cancel()
 	var released time.Time // by who holds it
-	var times []float64
+	var from int           // who that was
+	var times, between []float64
 	enough := make(chan struct{})
 	var all sync.WaitGroup
 	for i := range waiters {
@@ -147,7 +149,10 @@ func handover(b *testing.B, waiters int, acquire func(context.Context, int) (fun
 					return // the others are done
 				}
 				if !released.IsZero() {
-					times = append(times, float64(time.Since(released).Microseconds())/1000)
+					took := float64(time.Since(released).Microseconds()) / 1000
+					if times = append(times, took); i%handles != from%handles {
+						between = append(between, took)
+					}
 				}
 				if len(times) == b.N {
 					close(enough)
@@ -158,7 +163,7 @@ func handover(b *testing.B, waiters int, acquire func(context.Context, int) (fun
 				}
 				// Those that wait have got in line: a holder does some work.
 				<-time.After(20 * time.Millisecond)
-				released = time.Now()
+				released, from = time.Now(), i
 				if err := release(); err != nil {
 					if ctx.Err() == nil {
 						b.Error(err)
@@ -172,4 +177,7 @@ func handover(b *testing.B, waiters int, acquire func(context.Context, int) (fun
 	cancel()
 	all.Wait()
 	b.ReportMetric(benchtest.Median(times), "ms/handover")
+	if len(between) > 0 {
+		b.ReportMetric(benchtest.Median(between), "ms/between")
+	}
 }

@@ -63,6 +63,23 @@ func TestStored(t *testing.T) {
 	}
 }
 
+// TestSmall: in a large transaction a lease and its event take less than 60 bytes.
+func TestSmall(t *testing.T) {
+	const leases, now = 64, 1_700_000_000_000
+	s, e := &segment{}, new(events)
+	for i := range leases {
+		r := record{
+			ID: lease.NewID(), Holder: fmt.Sprint("agent ", i), Claims: lease.Paths(fmt.Sprintf("src/pkg%d/file.go", i)), TTL: 60_000,
+			MaxRenewals: -1, Status: lease.Active, Token: lease.Token(90_000 + i), Created: now, Granted: now, Deadline: now + 60_000, Updated: now,
+		}
+		*e = append(*e, event{Seq: lease.Seq(170_000 + i), Kind: lease.KindGranted, At: now, Recorded: now, Lease: r, first: 170_000})
+		r.Attempts, r.Arrival, r.Key = string(r.ID), int64(80_000+i), now
+		s.Records = append(s.Records, &r)
+	}
+	bytes := len(stored(t, s, &segment{})) + len(stored(t, e, new(events)))
+	require.Less(t, bytes/leases, 60)
+}
+
 // TestLayout: what is stored has the form that the layout's number stands for.
 func TestLayout(t *testing.T) {
 	text := stored(t, &segment{Records: []*record{full(1)}}, &segment{})

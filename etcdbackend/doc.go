@@ -58,10 +58,11 @@
 // ended within Config.EndedRetention, in each process: about a kilobyte each, and
 // twice that when the log has as much that is of no more use, before it is cleaned.
 //
-// To pass something on to a waiter takes two transactions: one that releases it,
-// and one in which the waiter asks and is granted it. (etcd's own mutex takes one
-// and a read, and so half the time.) What is granted to a waiter that does not
-// ask would be lost until the end of its TTL if that waiter has just died.
+// To pass something on to a waiter of the same process takes one transaction. To
+// one of another process it takes two: one that releases it, and one in which the
+// waiter asks and is granted it. (etcd's own mutex takes one and a read.) What is
+// granted to a waiter that does not ask would be lost until the end of its TTL if
+// that waiter has just died.
 //
 // The history is compressed and stays in etcd, whose database is small (2 GB by
 // default, for all applications): a million events at most unless
