@@ -105,10 +105,11 @@ func BenchmarkHandover(b *testing.B) {
 			defer m.Close()
 			managers = append(managers, m)
 		}
+		path := string(lease.NewID()) // the last holder of a run keeps it
 		handover(b, waiters, func(ctx context.Context, i int) (func() error, error) {
 			m := managers[i%handles]
 			l, err := m.Acquire(ctx, lease.Request{
-				Holder: fmt.Sprint(i), Claims: lease.Paths("hot"), TTL: time.Minute, Timeout: lease.NoTimeout,
+				Holder: fmt.Sprint(i), Claims: lease.Paths(path), TTL: time.Minute, Timeout: lease.NoTimeout,
 			})
 			return func() error { return m.Release(ctx, l.Ref()) }, err
 		})
