@@ -137,6 +137,8 @@ func cases() []testCase {
 		callCases,
 		everyCases,
 		everyBoundCases,
+		everyQueryCases,
+		togetherCases,
 		transactionCases,
 	)
 }

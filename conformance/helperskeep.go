@@ -207,6 +207,18 @@ var keeperCases = []testCase{
 		h.lost(held.Err(), lease.ErrExpired)
 		w.granted()
 	}},
+	{"Keeper/ProgressAgain", "a worker that makes progress again while its lease lasts keeps it: it is renewed at once", func(h *harness) {
+		held := h.keep(h.keeper(h.M), h.M, h.shortly("a", lease.Paths("f")), &lease.KeepOptions{Progress: h.Unit})
+		for range 3 {
+			before := held.Lease().Renewals
+			h.sleep(short * 6 / 10) // it would have been renewed by now
+			require.Equal(h, before, held.Lease().Renewals)
+			held.Progress()
+			h.eventually("it is renewed", func() bool { return held.Lease().Renewals > before })
+		}
+		require.NoError(h, held.Err())
+		require.NoError(h, held.Release(h.Context()))
+	}},
 	{"Keeper/Replace", "a lease that is upgraded while it is kept is kept on, under the same context", func(h *harness) {
 		k := h.keeper(h.M)
 		reader := h.hold("b", lease.SharedPaths("f"))

@@ -25,6 +25,7 @@ var inMinutes = []string{
 	"Identity/WithdrawnAgainLater",
 	"Renew/LongAfter",
 	"Sweep/BackgroundOfAnother",
+	"Sweep/EndedMaxAfterRetention",
 	"Sweep/TokensRiseOn",
 	"Timeout/LongWait",
 }

@@ -178,6 +178,40 @@ var sweepCases = []testCase{
 		h.sweep()
 		require.Equal(h, ids, h.ids(lease.Query{Status: []lease.Status{lease.Released}}))
 	}},
+	{"Sweep/EndedMaxAfterRetention", "what was forgotten for its age does not count any more: of what ended since, as much as ended_max says is remembered", func(h *harness) {
+		h.manualSweep()
+		h.set(func(c *lease.Config) { c.EndedRetention = lease.MinEndedRetention })
+		end := func(n int) (ids []lease.ID) {
+			for i := range n {
+				l := h.hold("a", lease.Paths(fmt.Sprint("f", i)))
+				h.release(l)
+				ids = append(ids, l.ID)
+			}
+			return ids
+		}
+		end(5)
+		h.pass(4 * h.doubt())
+		later := end(3)
+		h.pass(lease.MinEndedRetention - 3*h.doubt())
+		require.Equal(h, 5, h.sweep().Forgotten)
+		h.set(func(c *lease.Config) { c.EndedRetention, c.EndedMax = 10*lease.MinEndedRetention, len(later) })
+		h.pass(4 * h.doubt())
+		h.sweep()
+		require.Equal(h, later, h.ids(lease.Query{Status: []lease.Status{lease.Released}}))
+	}},
+	{"Sweep/Wide", "one call of Sweep ends all that is over, however many claims each of it has", func(h *harness) {
+		h.manualSweep()
+		const n = 10
+		for i := range n {
+			claims := make([]lease.Claim, 100)
+			for j := range claims {
+				claims[j] = lease.Claim{Path: fmt.Sprintf("a directory with a long name/%d/%d", i, j)}
+			}
+			h.brief("a", claims, 20)
+		}
+		h.sleep(21)
+		require.Equal(h, n, h.sweep().Expired)
+	}},
 	{"Sweep/TokensRiseOn", "when everything is forgotten tokens go on rising all the same", func(h *harness) {
 		h.set(func(c *lease.Config) {
 			c.HistoryRetention, c.EndedRetention = h.units(10), lease.MinEndedRetention

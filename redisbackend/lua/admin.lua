@@ -117,9 +117,10 @@ function operations.sweep(limit)
   if not config then return { 0, 0, 0, 0, 0 } end
   local expired, lapsed, forgotten, trimmed = 0, 0, 0, 0
   limit = min(limit + 0, MAX_ENDS)
-  local due = step.due(limit)
+  local due, unended = step.due(limit), false
   for _, r in ipairs(due) do
-    if step.endedEnough() then break end
+    unended = step.endedEnough() -- a few with many claims are enough
+    if unended then break end
     if not step.hasEnded(r) then
       if r.status == 'a' then expired = expired + 1 else lapsed = lapsed + 1 end
       step.expire(r)
@@ -135,7 +136,7 @@ function operations.sweep(limit)
     left = left - trimmed
   end
   local purged = step.purgeTombstones(10 * MAX_ENDS)
-  return { expired, lapsed, forgotten, trimmed, (left <= 0 or purged == 10 * MAX_ENDS) and 1 or 0 }
+  return { expired, lapsed, forgotten, trimmed, (unended or left <= 0 or purged == 10 * MAX_ENDS) and 1 or 0 }
 end
 
 -- Arguments: the version that it replaces, the new configuration, a name of the call: repeated, it changes nothing, and
