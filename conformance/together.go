@@ -21,7 +21,8 @@ var togetherCases = []testCase{
 func endsTogether(h *harness) {
 	h.manualSweep()
 	ctx, managers := h.Context(), []lease.Manager{h.M, h.open()}
-	for round := range h.rounds(10) {
+	beside := h.hold("bystander", lease.Paths("beside"))
+	for round := range h.rounds(12) {
 		for _, way := range []struct {
 			name    string
 			expires bool
@@ -54,27 +55,28 @@ func endsTogether(h *harness) {
 				h.expire(l)
 			}
 			var all sync.WaitGroup
-			for n := range 8 {
+			for n := range 6 {
 				m := managers[n%2]
-				all.Go(func() { // it is about neither: what it reads ahead is for the others
+				// They are about neither: a store may read for the others with them.
+				all.Go(func() { _, _ = m.Renew(ctx, beside.Ref(), 0) })
+				all.Go(func() {
 					_, _ = m.TryAcquire(ctx, h.request("bystander", lease.Paths(fmt.Sprintf("beside/%s/%d/%d", way.name, round, n))))
 				})
 				all.Go(func() { way.end(l, m, n) })
 				all.Go(func() {
-					switch n / 2 {
+					switch round % 4 {
 					case 0:
-						_, _ = m.Renew(ctx, l.Ref(), 0)
-					case 1:
-						_ = m.Release(ctx, l.Ref())
-					case 2:
-						_, _ = m.SetLabels(ctx, l.Ref(), nil)
-					default:
 						_, _ = m.TryAcquire(ctx, r)
+					case 1:
+						_, _ = m.Renew(ctx, l.Ref(), 0)
+					case 2:
+						_ = m.Release(ctx, l.Ref())
+					default:
+						_, _ = m.SetLabels(ctx, l.Ref(), nil)
 					}
 				})
 			}
 			all.Wait()
-			require.True(h, h.get(l.ID).Status.Ended(), way.name)
 			kinds := slices.DeleteFunc(h.kinds(l.ID), func(k lease.Kind) bool {
 				return k == lease.KindRenewed || k == lease.KindRelabelled
 			})

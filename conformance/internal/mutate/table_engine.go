@@ -4,6 +4,10 @@ var engine = group{
 	title: "The engine", in: "backend/", pkg: "./backend/memory", prefix: "Test",
 	suite: "^Test(Conformance|Helpers|Parity)$",
 	defects: []defect{
+		{"the longest holder may be replaced, and be a parent", "validate.go",
+			"checkText(field+\".holder\", ref.Holder, lease.MaxHolderBytes)",
+			"checkText(field+\".holder\", ref.Holder, lease.MaxIDBytes)",
+			"Conformance/Every/LongestName"},
 		{"a block of tokens has a greatest size", "tokens.go",
 			"n < 1 || n > lease.MaxTokenBlock",
 			"n < 1",

@@ -4,6 +4,10 @@ var shared = group{
 	title: "What claims, queries, replacements and errors mean", in: "lease/", pkg: "./backend/memory", prefix: "Test",
 	suite: "^Test(Conformance|Helpers|Parity)$",
 	defects: []defect{
+		{"a lease that is stalled is renewed as soon as there is progress", "keeper_held.go",
+			"h.enter(phaseWaiting) // and it is overdue, so it is renewed at once\n\t\tk.reschedule(h)",
+			"h.enter(phaseWaiting)",
+			"Helpers/Keeper/ProgressAgain"},
 		{"a lost lease names its successor", "verify.go",
 			"Successor: l.ReplacedBy, Actor",
 			"Actor",
