@@ -1,0 +1,9 @@
+package boltstore_test
+
+import (
+	"testing"
+
+	"github.com/leasekit/leasekit/conformance/linearizability"
+)
+
+func TestLinearizability(t *testing.T) { linearizability.Run(t, fixture) }
