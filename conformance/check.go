@@ -39,3 +39,23 @@ func replay(t testing.TB, m lease.Inspector) audit.Report {
 	require.NoError(t, err)
 	return report
 }
+
+// endsAgree requires that what is remembered of each lease and waiter that has ended
+// is what the history says of its end.
+func (h *harness) endsAgree(m lease.Inspector) {
+	h.Helper()
+	listed := collect(h, m.List(h.Context(), lease.Query{Status: []lease.Status{lease.Expired, lease.Released, lease.Failed}}))
+	if len(listed) == 0 {
+		return
+	}
+	last := map[lease.ID]lease.Lease{}
+	for e, err := range m.History(h.Context(), lease.Query{All: true}) {
+		require.NoError(h, err)
+		last[e.Lease.ID] = e.Lease
+	}
+	for _, l := range listed {
+		if told := last[l.ID]; told.Status.Ended() && told.CreatedAt.Equal(l.CreatedAt) { // else its end is not recorded
+			h.sameLease(told, l)
+		}
+	}
+}

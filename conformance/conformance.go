@@ -253,11 +253,14 @@ func timed(c testCase, newFixture func(testing.TB) Fixture) func(testing.TB) Fix
 	}
 }
 
-// check runs the case, and then replays the history that it left behind.
+// check runs the case, and then replays the history that it left behind, and compares
+// it with what is remembered.
 func (c testCase) check(h *harness) {
 	c.run(h)
 	if !h.Failed() && !h.gaps {
-		Check(h, h.open())
+		m := h.open()
+		Check(h, m)
+		h.endsAgree(m)
 	}
 }
 

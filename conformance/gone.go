@@ -109,6 +109,26 @@ var goneCases = []testCase{
 		h.release(mine)
 		w.soon()
 	}},
+	{"Gone/TakenAlong", "a place that another process has asked for since outlives the process that it was kept for first", func(h *harness) {
+		first, second := h.direct(), h.direct()
+		l := h.hold("a", lease.Paths("f"))
+		r := h.request("b", lease.Paths("f"))
+		r.ID = first.awaits(r, h.units(600))
+		_, stop := second.Subscribe(r.ID)
+		h.Cleanup(stop)
+		a := second.queued(r, "another attempt", h.units(600))
+		w := h.queue("c", lease.Paths("f"))
+		first.abandon()
+		h.release(l)
+		h.pass(goneGrace)
+		w.stillWaits()
+		a.Again = true
+		got := second.ask(a)
+		require.Equal(h, backend.Done, got.Outcome)
+		require.Equal(h, []lease.Kind{lease.KindQueued, lease.KindGranted}, h.kinds(r.ID))
+		h.release(got.Lease)
+		w.soon()
+	}},
 	{"Gone/LeasesStay", "a lease lasts its TTL though the process that was granted it is gone", func(h *harness) {
 		d := h.direct()
 		r := h.request("dead", lease.Paths("f"))

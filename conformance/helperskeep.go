@@ -146,6 +146,30 @@ var keeperCases = []testCase{
 		require.Equal(h, before, faults.Calls(OpRenew), "no renewal found it out")
 		require.NoError(h, kept.Err())
 	}},
+	{"Keeper/WatchEveryEnd", "with Watch a lease that ends elsewhere is lost at once, in whatever way it ends, and the error says how", func(h *harness) {
+		m := h.open()
+		k := lease.NewKeeper(m, &lease.KeeperOptions{Watch: m})
+		h.Cleanup(k.Close)
+		var all []*lease.Held
+		for i := range ends {
+			all = append(all, h.keep(k, m, h.request("a", lease.Paths(fmt.Sprint("f", i))), nil))
+		}
+		h.settle() // the watch has begun
+		h.sleep(3)
+		for i, held := range all {
+			l := held.Lease()
+			if ends[i].err == lease.ErrExpired { // it is kept
+				continue
+			}
+			ends[i].make(h, l)
+			select {
+			case <-held.Context().Done():
+			case <-time.After(h.patience() + time.Second):
+				h.Fatalf("it is kept though it is over: %s", ends[i].name)
+			}
+			ends[i].check(h, l, held.Err())
+		}
+	}},
 	{"Keeper/Detach", "a lease that is detached is not released: it lasts as long as was asked for, and ends by itself", func(h *harness) {
 		k := h.keeper(h.M)
 		r := h.request("a", lease.Paths("f"))

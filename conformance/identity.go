@@ -296,12 +296,16 @@ var identityCases = append([]testCase{
 		require.Equal(h, backend.Withdrawn, h.direct().ask(late).Outcome)
 		require.Equal(h, lease.Active, h.get(late.Request.ID).Status)
 	}},
-	{"Identity/TombstoneLasts", "a withdrawn attempt is remembered for two minutes, swept or not", func(h *harness) {
+	{"Identity/TombstoneLasts", "a withdrawn attempt is remembered for two minutes, swept or not, whatever else is withdrawn", func(h *harness) {
 		d := h.direct()
 		late := d.args(h.request("a", lease.Paths("f")), "late", 0)
 		d.ask(late)
 		d.withdraw(late)
 		h.pass(lease.MinEndedRetention - h.doubt())
+		for i := range 5 {
+			d.withdraw(d.args(h.request("b", lease.Paths("f")), fmt.Sprint("other ", i), 0))
+		}
+		require.Equal(h, backend.Withdrawn, d.ask(late).Outcome)
 		_, err := h.M.Sweep(h.Context())
 		require.NoError(h, err)
 		require.Equal(h, backend.Withdrawn, d.ask(late).Outcome)

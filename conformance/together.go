@@ -22,23 +22,24 @@ func endsTogether(h *harness) {
 	h.manualSweep()
 	ctx, managers := h.Context(), []lease.Manager{h.M, h.open()}
 	beside := h.hold("bystander", lease.Paths("beside"))
-	for round := range h.rounds(12) {
+	for round := range h.rounds(20) {
+		m := managers[round/4%2] // one of them: what comes through another handle is another transaction
 		for _, way := range []struct {
 			name    string
 			expires bool
-			end     func(l lease.Lease, m lease.Manager, n int)
+			end     func(l lease.Lease, n int)
 		}{
-			{"met by who wants its path", true, func(l lease.Lease, m lease.Manager, n int) {
+			{"met by who wants its path", true, func(l lease.Lease, n int) {
 				_, _ = m.TryAcquire(ctx, h.request(fmt.Sprint("x", n), l.Claims))
 			}},
-			{"met in the way of a tree", true, func(l lease.Lease, m lease.Manager, n int) {
+			{"met in the way of a tree", true, func(l lease.Lease, n int) {
 				_, _ = m.TryAcquire(ctx, h.request(fmt.Sprint("x", n), lease.Trees(l.Claims[0].Path)))
 			}},
-			{"swept", true, func(_ lease.Lease, m lease.Manager, _ int) { _, _ = m.Sweep(ctx) }},
-			{"ended by force", false, func(l lease.Lease, m lease.Manager, _ int) {
+			{"swept", true, func(lease.Lease, int) { _, _ = m.Sweep(ctx) }},
+			{"ended by force", false, func(l lease.Lease, _ int) {
 				_, _ = m.ForceRelease(ctx, lease.Query{Path: l.Claims[0].Path, Holder: "a"}, lease.Revocation{Actor: "root"})
 			}},
-			{"replaced", false, func(l lease.Lease, m lease.Manager, n int) {
+			{"replaced", false, func(l lease.Lease, n int) {
 				r := h.request(fmt.Sprint("x", n), l.Claims)
 				r.Replace = l.Ref()
 				_, _ = m.TryAcquire(ctx, r)
@@ -56,23 +57,20 @@ func endsTogether(h *harness) {
 			}
 			var all sync.WaitGroup
 			for n := range 6 {
-				m := managers[n%2]
 				// They are about neither: a store may read for the others with them.
 				all.Go(func() { _, _ = m.Renew(ctx, beside.Ref(), 0) })
 				all.Go(func() {
 					_, _ = m.TryAcquire(ctx, h.request("bystander", lease.Paths(fmt.Sprintf("beside/%s/%d/%d", way.name, round, n))))
 				})
-				all.Go(func() { way.end(l, m, n) })
+				all.Go(func() { way.end(l, n) })
 				all.Go(func() {
 					switch round % 4 {
 					case 0:
-						_, _ = m.TryAcquire(ctx, r)
-					case 1:
 						_, _ = m.Renew(ctx, l.Ref(), 0)
-					case 2:
+					case 1:
 						_ = m.Release(ctx, l.Ref())
-					default:
-						_, _ = m.SetLabels(ctx, l.Ref(), nil)
+					default: // it is as urgent as what ends the lease
+						_, _ = m.TryAcquire(ctx, r)
 					}
 				})
 			}
