@@ -2,6 +2,7 @@ package conformance
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -120,6 +121,24 @@ var sizeCases = []testCase{
 			ended := h.ids(lease.Query{Holder: "many", Status: []lease.Status{lease.Released}})
 			require.Len(h, ended, released(h, "many"), "before %d", size)
 		}
+	}},
+	{"Sizes/LargeOnes", "a list and a history show all of what is large, too, though only a few of them fit into a page", func(h *harness) {
+		const n = 80
+		labels := map[string]string{"k": strings.Repeat("v", lease.MaxLabelsBytes-1)}
+		leases := make([]lease.Lease, n)
+		for i := range leases {
+			r := h.request("a", lease.Paths(fmt.Sprint("f", i)))
+			r.Labels = labels
+			leases[i] = h.acquire(h.M, r)
+		}
+		ids := idsOf(leases)
+		require.Equal(h, ids, h.listed(lease.Query{}))
+		require.Equal(h, ids, h.listed(lease.Query{Holder: "a"}))
+		require.Equal(h, ids, h.listed(lease.Query{Under: "/"}))
+		require.Len(h, kindsOf(h.events(lease.Query{Holder: "a"})), n)
+		require.ElementsMatch(h, ids, idsOf(h.force(lease.Query{Holder: "a"})))
+		require.Equal(h, ids, h.listed(lease.Query{Status: []lease.Status{lease.Failed}}))
+		require.Len(h, kindsOf(h.events(lease.Query{Holder: "a"})), 2*n)
 	}},
 	{"Sizes/HistoryPastPagesWithoutAMatch", "the history finds what lies behind any number of events that do not match", func(h *harness) {
 		l := h.hold("many", lease.Paths("f"))

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -94,7 +95,9 @@ func (r repeating) SetConfig(ctx context.Context, c lease.Config) (lease.Config,
 }
 
 // transactionCases: what fails in the middle leaves nothing behind.
-var transactionCases = slices.Concat(overlapCases,
+var transactionCases = slices.Concat(overlapCases, []testCase{
+	{"Transaction/HeldUp", "a call that waits for the end of another one's transaction ends with its own context, and has done nothing", heldUp},
+},
 	forEachOperation("Transaction/CallFails", "a step of which some call fails leaves nothing behind, and is done when it is repeated",
 		func(h *harness, o operation) {
 			stride := 1
@@ -286,4 +289,30 @@ var operations = []operation{
 			return set.MaxLeasesPerHolder, err
 		}
 	}},
+}
+
+func heldUp(h *harness) {
+	faults := NewTxFaults(1, 0)
+	m := h.manage(h.fixture.OpenFaulty(h.TB, faults), nil)
+	h.release(h.acquire(m, h.request("a", lease.Paths("f")))) // it has read the configuration
+	held, resume := faults.HoldCommit()
+	defer resume()
+	first := make(chan error, 1)
+	go func() {
+		_, err := m.TryAcquire(h.Context(), h.request("a", lease.Paths("f")))
+		first <- err
+	}()
+	<-held
+	for i, other := range []lease.Manager{m, h.M} {
+		ctx, cancel := context.WithTimeout(h.Context(), h.units(5))
+		began := time.Now()
+		_, err := other.TryAcquire(ctx, h.request("b", lease.Paths(fmt.Sprint("g", i))))
+		cancel()
+		require.ErrorIs(h, err, context.DeadlineExceeded)
+		require.Less(h, time.Since(began), h.units(5)+h.patience())
+	}
+	resume()
+	require.NoError(h, <-first)
+	h.eventually("what was given up holds nothing", func() bool { return h.stats().Active == 1 })
+	h.hold("c", lease.Paths("g0", "g1"))
 }

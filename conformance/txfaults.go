@@ -32,7 +32,11 @@ type TxFaults struct {
 	call   int // the call that fails in the next transaction; 0: none is scripted
 	commit bool
 	fired  int // how many faults there were
+	hold   *hold
 }
+
+// hold is a commit that waits.
+type hold struct{ held, resumed chan struct{} }
 
 // mostCalls is how many calls a step makes, so that each of them fails at times.
 const mostCalls = 24
@@ -57,6 +61,16 @@ func (f *TxFaults) FailCommit() {
 	f.call, f.commit = 0, true
 }
 
+// HoldCommit has the next commit wait, with all the locks that the transaction has,
+// until resume is called. held is closed once it waits.
+func (f *TxFaults) HoldCommit() (held <-chan struct{}, resume func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	waits := &hold{held: make(chan struct{}), resumed: make(chan struct{})}
+	f.hold = waits
+	return waits.held, sync.OnceFunc(func() { close(waits.resumed) })
+}
+
 // Fired returns how many faults there were.
 func (f *TxFaults) Fired() int {
 	f.mu.Lock()
@@ -78,6 +92,14 @@ func (f *TxFaults) Tx(tx rules.Tx) rules.Tx {
 
 // Commit is to be called before a transaction commits, and decides whether it may.
 func (f *TxFaults) Commit() error {
+	f.mu.Lock()
+	waits := f.hold
+	f.hold = nil
+	f.mu.Unlock()
+	if waits != nil {
+		close(waits.held)
+		<-waits.resumed
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if !f.commit && f.random.Float64() >= f.rate/2 {

@@ -4,6 +4,10 @@ var bolt = group{
 	title: "The example of a third party", in: "examples/boltstore/", pkg: "./examples/boltstore", prefix: "Test",
 	suite: "^Test(Conformance|Helpers|Parity)$",
 	defects: []defect{
+		{"a call that waits for the lock ends with its context", "boltstore.go",
+			"\tcase <-ctx.Done():\n\t\treturn ctx.Err()\n\t}\n\tvar t",
+			"\tcase <-context.WithoutCancel(ctx).Done():\n\t\treturn ctx.Err()\n\t}\n\tvar t",
+			"Conformance/Transaction/HeldUp"},
 		{"what boltstore keeps of an event is its recording", "boltstore.go",
 			"append(number(t.state.Counters.Now), text...)",
 			"append(number(e.At.UnixMilli()), text...)",
