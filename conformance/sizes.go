@@ -122,6 +122,33 @@ var sizeCases = []testCase{
 			require.Len(h, ended, released(h, "many"), "before %d", size)
 		}
 	}},
+	{"Sizes/DeepWaiter", "a tree is not granted past one who waits below it, however many paths there are above what that one claims", func(h *harness) {
+		for _, n := range []int{3, 500, 510, 511, 512, 513, 514, 1100} {
+			top := fmt.Sprint("t", n)
+			held := h.hold("own", lease.Paths(top+"/held"))
+			w := h.request("w", lease.Paths(top+"/held"))
+			for i, left := 0, n; left > 0; i++ {
+				depth := min(left, 100)
+				w.Claims = append(w.Claims, lease.Claim{Path: fmt.Sprintf("%s/%d", top, i) + strings.Repeat("/p", depth)})
+				left -= depth
+			}
+			w.ID, w.QueueTTL = lease.ID("w"+top), h.units(600)
+			h.refused(h.M, w)
+			last := w.Claims[len(w.Claims)-1].Path
+			above, _ := lease.Parent(last)
+			for _, path := range []string{top + "/0", above, last} {
+				for _, claims := range [][]lease.Claim{lease.Trees(path), lease.SharedTrees(path)} {
+					conflict := h.denied("x", claims)
+					require.Equal(h, 1, conflict.Count, "with %d paths above, for %s", n, path)
+					require.Equal(h, w.ID, conflict.Blockers[0].ID)
+				}
+			}
+			h.release(h.hold("x", lease.Trees(top+"/beside")))
+			h.release(held)
+			h.release(h.acquire(h.M, w))
+			h.release(h.hold("x", lease.Trees(top)))
+		}
+	}},
 	{"Sizes/LargeOnes", "a list and a history show all of what is large, too, though only a few of them fit into a page", func(h *harness) {
 		const n = 80
 		labels := map[string]string{"k": strings.Repeat("v", lease.MaxLabelsBytes-1)}
