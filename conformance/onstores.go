@@ -22,7 +22,7 @@ var onStores = []string{
 	"Do/Excludes",
 	"Force/Repeated",
 	"Get/Remaining",
-	"Gone/AfterItToldItself", "Gone/AfterItWasTold", "Gone/AllAtOnce", "Gone/LeasesStay", "Gone/Passed", "Gone/PlaceOfACall", "Gone/QueueTTLIsTheClients",
+	"Gone/AfterItToldItself", "Gone/AfterItWasTold", "Gone/AllAtOnce", "Gone/LeasesStay", "Gone/Passed", "Gone/PlaceOfACall", "Gone/QueueTTLIsTheClients", "Gone/TakenAlong",
 	"Gone/TheLivingAreNot",
 	"Handover/ByADeadlock", "Handover/ByExpiryUnhinted", "Handover/ByReleaseUnhinted",
 	"Handover/DeadWaiterInPassing", "Handover/DeadWaitersAtOnce", "Handover/FewAsks", "Handover/IdleAsks",
