@@ -22,7 +22,7 @@ func endsTogether(h *harness) {
 	h.manualSweep()
 	ctx, managers := h.Context(), []lease.Manager{h.M, h.open()}
 	beside := h.hold("bystander", lease.Paths("beside"))
-	for round := range h.rounds(20) {
+	for round := range h.rounds(14) {
 		m := managers[round/4%2] // one of them: what comes through another handle is another transaction
 		for _, way := range []struct {
 			name    string
