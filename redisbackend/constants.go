@@ -10,7 +10,7 @@ import (
 // constants are the numbers that the scripts share with Go, and with each other. A name in capitals with an underscore
 // in a Lua file stands for one of them.
 var constants = map[string]any{
-	"LAYOUT_NUMBER": 2, // of all that is kept; a script refuses any other
+	"LAYOUT_NUMBER": 3, // of all that is kept; a script refuses any other
 
 	"TOKENS_PER_MS": 1024, // by which tokens jump with time
 	"TOMBSTONE_MS":  lease.MinEndedRetention.Milliseconds(),
@@ -29,7 +29,7 @@ var constants = map[string]any{
 	"MAX_PASSED":     1000,
 	"MAX_PAGE":       32,        // waiters that are read at a time
 	"MAX_ANCESTORS":  512,       // paths above its claims at which a waiter is listed
-	"MANY_CLAIMS":    8,         // of one request, from which on one look shows whether a tree meets anybody
+	"MANY_CLAIMS":    8,         // of one request, of which one look shows whether they meet anybody
 	"MAX_ATTEMPTS":   8,         // that a record remembers
 	"MAX_CLIENTS":    4,         // that wait for one request
 	"MAX_FRESH":      256,       // leases that are not in the index

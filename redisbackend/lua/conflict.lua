@@ -24,12 +24,9 @@ function step.blockingLeases(r, limit)
     if step.over(e) then ended = ended + 1 else n = n + 1 end
     return n < limit and ended < MAX_ENDS
   end
-  local claims, trees = step.claims(r), {}
-  for _, claim in ipairs(claims) do
-    -- Of many trees most meet nobody, which one look shows.
-    if #claims <= MANY_CLAIMS or not claim.tree or step.overlaps(claim.letter, claim.path) then
-      step.eachOver(claim, nil, skipOf(r), take, trees)
-    end
+  local trees = {}
+  for _, claim in ipairs(step.near(INDEX, step.claims(r))) do
+    step.eachOver(claim, nil, skipOf(r), take, trees)
     if n >= limit or ended >= MAX_ENDS or step.spent() then break end
   end
   table.sort(found, step.byArrival)
@@ -61,7 +58,7 @@ end
 local function earlier(r, bypass, visit)
   if state.waiting == 0 then return end
   local place, seen = step.placeOf(r), {}
-  for _, claim in ipairs(step.claims(r)) do
+  for _, claim in ipairs(step.nearWaiters(r)) do
     local after, more = nil, true
     while more do
       local all = step.waitersOver(claim, skipOf(r), after, place, MAX_PAGE)

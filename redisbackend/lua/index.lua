@@ -7,7 +7,7 @@
 --   g holder NUL path NUL letter id   a shared one, by holder
 --   t path NUL letter id              a tree claim
 --   c id NUL holder NUL id            a sub-lease, by each lease of its chain
---   x holder NUL number id            each claim but the first, by holder: so claims less these are leases
+--   x holder NUL bit id               a lease of several claims: each bit (0 to 7) of how many it has beyond one
 --   d deadline id                     an active lease, by deadline (14 digits)
 --   a arrival id                      a lease or waiter, by arrival (14 digits)
 --
@@ -28,6 +28,7 @@ local function chained(r, between)
 end
 
 function step.addLease(r)
+  op.above[INDEX] = nil
   step.addMembers(r.deadline, r.arrival, r.claimsText, r.holder, r.id)
   if r.chain == '' then return end
   step.add(INDEX, chained(r, '0'))
@@ -128,13 +129,17 @@ function step.leasesOf(holder, limit)
   return found
 end
 
--- countOf returns how many leases and waiters a holder has, those whose time is over included.
-function step.countOf(holder)
-  local function count(prefix, key)
-    return call('ZLEXCOUNT', key or INDEX, '[' .. prefix .. holder .. '\0', '(' .. prefix .. holder .. '\1')
+-- countOf returns how many leases and waiters a holder has, those whose time is over included; if that is fewer than so
+-- many, it may count more of the leases, as many as they have claims.
+function step.countOf(holder, enough)
+  local function count(key, from, to) return call('ZLEXCOUNT', key, '[' .. from, '(' .. to) end
+  local function its(prefix, key) return count(key, prefix .. holder .. '\0', prefix .. holder .. '\1') end
+  local n = its('h', INDEX) + its('g', INDEX)
+  if state.waiting > 0 then n = n + its('h', WAITERS) end
+  for bit = 0, n < enough and -1 or 7 do
+    local several = 'x' .. holder .. '\0'
+    n = n - 2 ^ bit * count(INDEX, several .. bit, several .. bit + 1)
   end
-  local n = count('h') + count('g') - count('x')
-  if state.waiting > 0 then n = n + count('h', WAITERS) end
   return n
 end
 

@@ -6,6 +6,7 @@ function step.perform(name, ...)
   op = {
     now = now, -- so that a module need not capture it
     cache = {}, -- id -> record, or false if there is none: what has been read
+    above = {}, -- key -> path -> the tree claims at and above it
     freed = {}, -- what the operation did that may let waiters be granted (wake.lua)
     passed = {}, -- the claims of which one was hinted untested
     tested = 0, -- how many waiters have been tested for whether to wake them
