@@ -16,7 +16,7 @@ var constants = map[string]any{
 	"TOMBSTONE_MS":  lease.MinEndedRetention.Milliseconds(),
 	"SILENCE_MS":    250, // that a process may take to make its link anew
 
-	"MAX_WORK":       1500, // of one operation: commands, and records read
+	"MAX_WORK":       900, // of one operation: commands, and records read
 	"BATCH_WORK":     700,  // of a batch before the rest is put off
 	"LOOK_WORK":      200,  // of a look at who is first in line
 	"MAX_ENDS":       32,   // leases and waiters that an operation ends before it replies "again"

@@ -83,7 +83,12 @@ func (s *script) claims() []lease.Claim {
 	claimed := 1 + s.random.IntN(3)
 	if s.random.IntN(8) == 0 { // many, of which most meet nobody
 		claimed = 30
-		path = func() string { return s.one("d/", "d/e/", "d-", "k/") + strconv.Itoa(s.random.IntN(40)) }
+		path = func() string {
+			if s.random.IntN(60) == 0 {
+				return s.one("d", "d/e", "k")
+			}
+			return s.one("d/", "d/e/", "d-", "k-") + strconv.Itoa(s.random.IntN(40))
+		}
 	}
 	var claims []lease.Claim
 	for range claimed {

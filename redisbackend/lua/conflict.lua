@@ -37,15 +37,36 @@ end
 -- leaseBlocked says whether a lease is in the way of r.
 function step.leaseBlocked(r) return step.blockingLeases(r, 1)[1] ~= nil end
 
+-- fewOf returns a holder's leases if they have few claims, else false.
+local function fewOf(holder)
+  local few = op.few[holder]
+  if few == nil then
+    few = step.leasesOf(holder, MANY_CLAIMS)
+    local claims = 0
+    for _, e in ipairs(few) do
+      claims = claims + #step.claims(e)
+    end
+    if #few == MANY_CLAIMS or claims > MANY_CLAIMS then few = false end
+    op.few[holder] = few
+  end
+  return few
+end
+
 -- blockedBy says whether an active lease of this holder, of those that count if given, is in the way of r: by the holder's
 -- own part of the index, so however many others are.
 function step.blockedBy(r, holder, counts)
-  local met = false
   if holder == r.holder and not r.distinct then return false end
-  for _, claim in ipairs(step.claims(r)) do
+  local function blocks(e) return e and e.status == 'a' and not step.over(e) and not step.mine(e, r) and (not counts or counts(e)) end
+  local claims = step.claims(r)
+  local few = #claims <= MANY_CLAIMS and fewOf(holder)
+  for _, e in ipairs(few or {}) do
+    if blocks(e) and step.clash(e, r) then return true end
+  end
+  if few then return false end
+  local met = false
+  for _, claim in ipairs(claims) do
     step.eachOver(claim, holder, nil, function(id)
-      local e = step.read(id)
-      met = e and not step.over(e) and not step.mine(e, r) and (not counts or counts(e))
+      met = blocks(step.read(id))
       return not met
     end)
     if met or step.spent() then break end

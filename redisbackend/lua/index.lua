@@ -28,7 +28,7 @@ local function chained(r, between)
 end
 
 function step.addLease(r)
-  op.above[INDEX] = nil
+  op.above[INDEX], op.few, op.over = nil, {}, {}
   step.addMembers(r.deadline, r.arrival, r.claimsText, r.holder, r.id)
   if r.chain == '' then return end
   step.add(INDEX, chained(r, '0'))
@@ -83,11 +83,20 @@ end
 -- claims that were seen to already: these are passed over, and those of this claim are added.
 function step.eachOver(claim, holder, skip, visit, trees)
   local path, going, complete = claim.path, true, true
+  -- Many who wait ask the same: so what is few is remembered for the operation.
+  local name = not holder and not claim.tree and claim.letter .. path
+  for _, id in ipairs(name and op.over[name] or {}) do
+    if visit(id) == false then return true end
+  end
+  if name and op.over[name] then return true end
+  local ids = {}
   local function range(prefix, from, to, advance)
     if not going then return end
     local stop = '(' .. prefix .. to
     local all = step.scan(INDEX, '(' .. prefix .. from, stop, function(member)
-      local go = visit(match(member, '%z[eftu]([^%z]*)$'))
+      local id = match(member, '%z[eftu]([^%z]*)$')
+      ids[#ids + 1] = id
+      local go = visit(id)
       if go == false then going = false end
       return go
     end, advance and skip and function(last) return beyondOwn(skip, last, stop) end)
@@ -100,9 +109,9 @@ function step.eachOver(claim, holder, skip, visit, trees)
   kinds(path .. '\0', path .. '\1')
   if state.trees > 0 then
     for _, tree in ipairs(step.treesOver(INDEX, path)) do
-      local name = claim.shared and 'u' .. tree or 't' .. tree
-      if not trees or not trees[name] then kinds(tree .. '\0t', tree .. '\0v') end
-      if trees then trees[name] = true end
+      local own = claim.shared and 'u' .. tree or 't' .. tree
+      if trees and trees[own] then name = nil else kinds(tree .. '\0t', tree .. '\0v') end
+      if trees then trees[own] = true end
     end
   end
   if claim.tree then
@@ -110,6 +119,7 @@ function step.eachOver(claim, holder, skip, visit, trees)
     if path == '' then from, to = '\1', '\255' end
     kinds(from, to, true)
   end
+  if name and going and complete and #ids <= MAX_PAGE then op.over[name] = ids end
   return complete
 end
 
