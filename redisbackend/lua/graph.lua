@@ -86,6 +86,7 @@ function step.walk(blocked, asker, most)
 
   -- ahead follows the holders of the waiters before u that conflict with its claim.
   local function ahead(u, claim)
+    if left == 0 or step.spent() then return false end
     local name = claim.letter .. claim.path
     local s = swept[name] or { but = {} } -- before: up to which place; but: the first of each holder that was left out
     swept[name] = s

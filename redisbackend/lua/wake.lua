@@ -87,7 +87,7 @@ local function passing(holder, own)
   local function take(waiters, free)
     left = left - #waiters
     for _, u in ipairs(step.recordsOf(step.stillInLine(waiters))) do
-      if u.status == 'p' and not seen[u.id] and (free or owns(u)) and not step.spent() and not step.leaseBlocked(u) then
+      if u.status == 'p' and not seen[u.id] and not step.spent() and not step.leaseBlocked(u) and (free or owns(u)) then
         seen[u.id] = true
         found[#found + 1] = { id = u.id, place = step.placeOf(u), holder = u.holder }
       end
