@@ -17,9 +17,9 @@ var constants = map[string]any{
 	"SILENCE_MS":    250, // that a process may take to make its link anew
 
 	"MAX_WORK":       900, // of one operation: commands, and records read
-	"BATCH_WORK":     700,  // of a batch before the rest is put off
-	"LOOK_WORK":      200,  // of a look at who is first in line
-	"MAX_ENDS":       32,   // leases and waiters that an operation ends before it replies "again"
+	"BATCH_WORK":     700, // of a batch before the rest is put off
+	"LOOK_WORK":      200, // of a look at who is first in line
+	"MAX_ENDS":       32,  // leases and waiters that an operation ends before it replies "again"
 	"MAX_BLOCKERS":   lease.MaxBlockers,
 	"MAX_CONTENTION": lease.MaxContention,
 	"MAX_CHAIN":      lease.MaxChain,
