@@ -36,6 +36,7 @@ function step.addLease(r)
 end
 
 function step.removeLease(r)
+  op.over = {}
   step.removeMembers(r.deadline, r.arrival, r.claimsText, r.holder, r.id)
   if r.chain == '' then return end
   step.remove(INDEX, chained(r))
