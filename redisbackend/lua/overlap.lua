@@ -113,7 +113,7 @@ function step.near(key, claims, own)
 end
 
 -- overlaps says whether the index has a lease that overlaps with a claim, other than by a shared claim with a shared.
-function step.overlaps(letter, path)
+local function overlaps(letter, path)
   local tree = letter == 't' or letter == 'u'
   return reaches('(p', path, tree)
     or (state.shared > 0 and (letter == 'e' or letter == 't') and reaches('(s', path, tree))
@@ -125,7 +125,7 @@ end
 function step.met(claims, simple)
   for _, letter, path in step.nextClaim, claims, 1 do
     if state.fresh > 0 and not simple and (letter == 't' or letter == 'u' or call('HEXISTS', FRESH, path) == 1) then return true end
-    if state.claims > 0 and step.overlaps(letter, path) then return true end
+    if state.claims > 0 and overlaps(letter, path) then return true end
   end
   return false
 end
