@@ -10,16 +10,16 @@ import (
 // constants are the numbers that the scripts share with Go, and with each other. A name in capitals with an underscore
 // in a Lua file stands for one of them.
 var constants = map[string]any{
-	"LAYOUT_NUMBER": 2, // of all that is kept; a script refuses any other
+	"LAYOUT_NUMBER": 3, // of all that is kept; a script refuses any other
 
 	"TOKENS_PER_MS": 1024, // by which tokens jump with time
 	"TOMBSTONE_MS":  lease.MinEndedRetention.Milliseconds(),
 	"SILENCE_MS":    250, // that a process may take to make its link anew
 
-	"MAX_WORK":       1500, // of one operation: commands, and records read
-	"BATCH_WORK":     700,  // of a batch before the rest is put off
-	"LOOK_WORK":      200,  // of a look at who is first in line
-	"MAX_ENDS":       32,   // leases and waiters that an operation ends before it replies "again"
+	"MAX_WORK":       900, // of one operation: commands, and records read
+	"BATCH_WORK":     700, // of a batch before the rest is put off
+	"LOOK_WORK":      200, // of a look at who is first in line
+	"MAX_ENDS":       32,  // leases and waiters that an operation ends before it replies "again"
 	"MAX_BLOCKERS":   lease.MaxBlockers,
 	"MAX_CONTENTION": lease.MaxContention,
 	"MAX_CHAIN":      lease.MaxChain,
@@ -29,7 +29,7 @@ var constants = map[string]any{
 	"MAX_PASSED":     1000,
 	"MAX_PAGE":       32,        // waiters that are read at a time
 	"MAX_ANCESTORS":  512,       // paths above its claims at which a waiter is listed
-	"MANY_CLAIMS":    8,         // of one request, from which on one look shows whether a tree meets anybody
+	"MANY_CLAIMS":    8,         // of one request, of which one look shows whether they meet anybody
 	"MAX_ATTEMPTS":   8,         // that a record remembers
 	"MAX_CLIENTS":    4,         // that wait for one request
 	"MAX_FRESH":      256,       // leases that are not in the index

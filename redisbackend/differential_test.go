@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -79,8 +80,18 @@ func (s *script) claims() []lease.Claim {
 	if s.random.IntN(10) < 6 {
 		return lease.Paths(path())
 	}
+	claimed := 1 + s.random.IntN(3)
+	if s.random.IntN(8) == 0 { // many, of which most meet nobody
+		claimed = 30
+		path = func() string {
+			if s.random.IntN(60) == 0 {
+				return s.one("d", "d/e", "k")
+			}
+			return s.one("d/", "d/e/", "d-", "k-") + strconv.Itoa(s.random.IntN(40))
+		}
+	}
 	var claims []lease.Claim
-	for range 1 + s.random.IntN(3) {
+	for range claimed {
 		claims = append(claims, lease.Claim{Path: path(), Mode: lease.Mode(s.random.IntN(2)), Scope: lease.Scope(s.random.IntN(2))})
 	}
 	return claims

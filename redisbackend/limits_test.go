@@ -22,8 +22,8 @@ import (
 // several times that on one that others use too, and so do plain commands.
 func TestNoLongScriptsAtTheLimits(t *testing.T) {
 	const (
-		bound    = 20000 // commands: nearly twice what the longest takes
-		portions = 6000  // of what is done in portions
+		bound    = 8000 // commands: nearly twice what the longest takes
+		portions = 4500 // of what is done in portions
 	)
 	took := scriptsAtTheLimits(t, 5000, 500)
 	command := took[yardstick] / yardstickCommands

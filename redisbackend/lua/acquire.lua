@@ -94,7 +94,7 @@ end
 -- request would replace does not count. It counts, and looks at none; so first it records ends, as long as there are some.
 local function overQuota(r, quota)
   local function over()
-    local n = step.countOf(r.holder)
+    local n = step.countOf(r.holder, quota)
     if r.replaceID ~= '' then
       local old = step.read(r.replaceID)
       if old and old.holder == r.holder and not step.hasEnded(old) then n = n - 1 end

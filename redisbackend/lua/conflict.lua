@@ -24,12 +24,9 @@ function step.blockingLeases(r, limit)
     if step.over(e) then ended = ended + 1 else n = n + 1 end
     return n < limit and ended < MAX_ENDS
   end
-  local claims, trees = step.claims(r), {}
-  for _, claim in ipairs(claims) do
-    -- Of many trees most meet nobody, which one look shows.
-    if #claims <= MANY_CLAIMS or not claim.tree or step.overlaps(claim.letter, claim.path) then
-      step.eachOver(claim, nil, skipOf(r), take, trees)
-    end
+  local trees = {}
+  for _, claim in ipairs(step.near(INDEX, step.claims(r))) do
+    step.eachOver(claim, nil, skipOf(r), take, trees)
     if n >= limit or ended >= MAX_ENDS or step.spent() then break end
   end
   table.sort(found, step.byArrival)
@@ -40,15 +37,36 @@ end
 -- leaseBlocked says whether a lease is in the way of r.
 function step.leaseBlocked(r) return step.blockingLeases(r, 1)[1] ~= nil end
 
+-- fewOf returns a holder's leases if they have few claims, else false.
+local function fewOf(holder)
+  local few = op.few[holder]
+  if few == nil then
+    few = step.leasesOf(holder, MANY_CLAIMS)
+    local claims = 0
+    for _, e in ipairs(few) do
+      claims = claims + #step.claims(e)
+    end
+    if #few == MANY_CLAIMS or claims > MANY_CLAIMS then few = false end
+    op.few[holder] = few
+  end
+  return few
+end
+
 -- blockedBy says whether an active lease of this holder, of those that count if given, is in the way of r: by the holder's
 -- own part of the index, so however many others are.
 function step.blockedBy(r, holder, counts)
-  local met = false
   if holder == r.holder and not r.distinct then return false end
-  for _, claim in ipairs(step.claims(r)) do
+  local function blocks(e) return e and e.status == 'a' and not step.over(e) and not step.mine(e, r) and (not counts or counts(e)) end
+  local claims = step.claims(r)
+  local few = #claims <= MANY_CLAIMS and fewOf(holder)
+  for _, e in ipairs(few or {}) do
+    if blocks(e) and step.clash(e, r) then return true end
+  end
+  if few then return false end
+  local met = false
+  for _, claim in ipairs(claims) do
     step.eachOver(claim, holder, nil, function(id)
-      local e = step.read(id)
-      met = e and not step.over(e) and not step.mine(e, r) and (not counts or counts(e))
+      met = blocks(step.read(id))
       return not met
     end)
     if met or step.spent() then break end
@@ -61,7 +79,7 @@ end
 local function earlier(r, bypass, visit)
   if state.waiting == 0 then return end
   local place, seen = step.placeOf(r), {}
-  for _, claim in ipairs(step.claims(r)) do
+  for _, claim in ipairs(step.nearWaiters(r)) do
     local after, more = nil, true
     while more do
       local all = step.waitersOver(claim, skipOf(r), after, place, MAX_PAGE)

@@ -86,8 +86,10 @@ function step.walk(blocked, asker, most)
 
   -- ahead follows the holders of the waiters before u that conflict with its claim.
   local function ahead(u, claim)
-    local s = swept[claim.name] or { but = {} } -- before: up to which place; but: the first of each holder that was left out
-    swept[claim.name] = s
+    if left == 0 or step.spent() then return false end
+    local name = claim.letter .. claim.path
+    local s = swept[name] or { but = {} } -- before: up to which place; but: the first of each holder that was left out
+    swept[name] = s
     local own, following = step.placeOf(u), {}
     for _, v in ipairs(s.but) do
       if v.holder ~= u.holder and v.place < own then following[#following + 1] = v.holder end

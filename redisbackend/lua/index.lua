@@ -7,7 +7,7 @@
 --   g holder NUL path NUL letter id   a shared one, by holder
 --   t path NUL letter id              a tree claim
 --   c id NUL holder NUL id            a sub-lease, by each lease of its chain
---   x holder NUL number id            each claim but the first, by holder: so claims less these are leases
+--   x holder NUL bit id               a lease of several claims: each bit (0 to 7) of how many it has beyond one
 --   d deadline id                     an active lease, by deadline (14 digits)
 --   a arrival id                      a lease or waiter, by arrival (14 digits)
 --
@@ -28,6 +28,7 @@ local function chained(r, between)
 end
 
 function step.addLease(r)
+  op.above[INDEX], op.few, op.over = nil, {}, {}
   step.addMembers(r.deadline, r.arrival, r.claimsText, r.holder, r.id)
   if r.chain == '' then return end
   step.add(INDEX, chained(r, '0'))
@@ -35,6 +36,7 @@ function step.addLease(r)
 end
 
 function step.removeLease(r)
+  op.over = {}
   step.removeMembers(r.deadline, r.arrival, r.claimsText, r.holder, r.id)
   if r.chain == '' then return end
   step.remove(INDEX, chained(r))
@@ -82,11 +84,20 @@ end
 -- claims that were seen to already: these are passed over, and those of this claim are added.
 function step.eachOver(claim, holder, skip, visit, trees)
   local path, going, complete = claim.path, true, true
+  -- Many who wait ask the same: so what is few is remembered for the operation.
+  local name = not holder and not claim.tree and claim.letter .. path
+  for _, id in ipairs(name and op.over[name] or {}) do
+    if visit(id) == false then return true end
+  end
+  if name and op.over[name] then return true end
+  local ids = {}
   local function range(prefix, from, to, advance)
     if not going then return end
     local stop = '(' .. prefix .. to
     local all = step.scan(INDEX, '(' .. prefix .. from, stop, function(member)
-      local go = visit(match(member, '%z[eftu]([^%z]*)$'))
+      local id = match(member, '%z[eftu]([^%z]*)$')
+      ids[#ids + 1] = id
+      local go = visit(id)
       if go == false then going = false end
       return go
     end, advance and skip and function(last) return beyondOwn(skip, last, stop) end)
@@ -99,9 +110,9 @@ function step.eachOver(claim, holder, skip, visit, trees)
   kinds(path .. '\0', path .. '\1')
   if state.trees > 0 then
     for _, tree in ipairs(step.treesOver(INDEX, path)) do
-      local name = claim.shared and 'u' .. tree or 't' .. tree
-      if not trees or not trees[name] then kinds(tree .. '\0t', tree .. '\0v') end
-      if trees then trees[name] = true end
+      local own = claim.shared and 'u' .. tree or 't' .. tree
+      if trees and trees[own] then name = nil else kinds(tree .. '\0t', tree .. '\0v') end
+      if trees then trees[own] = true end
     end
   end
   if claim.tree then
@@ -109,6 +120,7 @@ function step.eachOver(claim, holder, skip, visit, trees)
     if path == '' then from, to = '\1', '\255' end
     kinds(from, to, true)
   end
+  if name and going and complete and #ids <= MAX_PAGE then op.over[name] = ids end
   return complete
 end
 
@@ -128,13 +140,17 @@ function step.leasesOf(holder, limit)
   return found
 end
 
--- countOf returns how many leases and waiters a holder has, those whose time is over included.
-function step.countOf(holder)
-  local function count(prefix, key)
-    return call('ZLEXCOUNT', key or INDEX, '[' .. prefix .. holder .. '\0', '(' .. prefix .. holder .. '\1')
+-- countOf returns how many leases and waiters a holder has, those whose time is over included; if that is fewer than so
+-- many, it may count more of the leases, as many as they have claims.
+function step.countOf(holder, enough)
+  local function count(key, from, to) return call('ZLEXCOUNT', key, '[' .. from, '(' .. to) end
+  local function its(prefix, key) return count(key, prefix .. holder .. '\0', prefix .. holder .. '\1') end
+  local n = its('h', INDEX) + its('g', INDEX)
+  if state.waiting > 0 then n = n + its('h', WAITERS) end
+  for bit = 0, n < enough and -1 or 7 do
+    local several = 'x' .. holder .. '\0'
+    n = n - 2 ^ bit * count(INDEX, several .. bit, several .. bit + 1)
   end
-  local n = count('h') + count('g') - count('x')
-  if state.waiting > 0 then n = n + count('h', WAITERS) end
   return n
 end
 

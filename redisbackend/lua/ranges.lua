@@ -74,14 +74,16 @@ function step.clash(a, b)
 end
 
 -- treesOver returns the paths of tree claims that a ZSET has strictly above this path: those that are not there are
--- passed over without a look at each.
+-- passed over without a look at each. What is found is kept for the operation.
 function step.treesOver(key, path)
-  local found, above = {}, step.parentOf(path)
-  while above do
+  local above = step.parentOf(path)
+  if not above then return {} end
+  op.above[key] = op.above[key] or {}
+  local found = op.above[key][above]
+  if not found then
     local tree = step.treeOver(key, above)
-    if not tree then break end
-    found[#found + 1] = tree
-    above = step.parentOf(tree)
+    found = tree and { tree, unpack(step.treesOver(key, tree)) } or {}
+    op.above[key][above] = found
   end
   return found
 end

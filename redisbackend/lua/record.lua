@@ -33,15 +33,21 @@ local function readRequest(r, text, start, stop)
   return r
 end
 
+-- nextClaim is for a loop over the text of claims: it returns where the next one begins, a claim's letter, and its path.
+function step.nextClaim(text, at)
+  local stop = find(text, '\0', at, true)
+  if stop then return stop + 1, sub(text, at, at), sub(text, at + 1, stop - 1) end
+  return nil
+end
+
 -- claims returns those of a record.
 function step.claims(r)
   local claims = r.claims
   if not claims then
     claims = {}
-    for letter, path in string.gmatch(r.claimsText, '(%a)([^%z]*)%z') do
+    for _, letter, path in step.nextClaim, r.claimsText, 1 do
       claims[#claims + 1] = {
-        letter = letter, path = path, name = letter .. path,
-        shared = letter == 'f' or letter == 'u', tree = letter == 't' or letter == 'u',
+        letter = letter, path = path, shared = letter == 'f' or letter == 'u', tree = letter == 't' or letter == 'u',
       }
     end
     r.claims = claims
@@ -89,7 +95,7 @@ local function decode(id, text)
   r.status, r.reason, r.deadline, r.token, r.arrival, r.updated, r.ended, r.created, r.granted, r.renewals, r.key, length,
     start = match(text, HEADER)
   local after = start + length
-  r.request = sub(text, start, after - 1)
+  r.request, r.inLine = sub(text, start, after - 1), r.status == 'p'
   r.attempts, r.renewal, r.successor, r.actor, r.note, r.clients, r.chain = match(text, NAMES, after)
   return readRequest(r, text, start, after)
 end

@@ -5,7 +5,7 @@ function step.contentionOf(r)
   local count, since, priority = 0, 0, 0
   if state.waiting == 0 or r.status ~= 'a' or step.over(r) then return { 0, 0, 0 } end
   local seen, ids = {}, {}
-  for _, claim in ipairs(step.claims(r)) do
+  for _, claim in ipairs(step.nearWaiters(r)) do
     local found = step.waitersOver(claim, nil, nil, nil, MAX_CONTENTION)
     local deadlines = step.deadlinesOf(found)
     for i, u in ipairs(found) do

@@ -76,7 +76,15 @@ local function count(n, trees, shared, wide, child)
   state.children = max(state.children + n * child, 0)
 end
 
+-- nearWaiters returns those of r's claims that may overlap with what others wait for. An operation adds no others.
+function step.nearWaiters(r)
+  r.near = r.near or step.near(WAITERS, step.claims(r), r.inLine)
+  return r.near
+end
+
 function step.addWaiter(r)
+  step.nearWaiters(r) -- while its own are not among them
+  r.inLine, op.above[WAITERS] = true, nil
   local all, trees, shared, wide, child = step.waiterMembers(r, '0')
   step.add(WAITERS, all)
   count(1, trees, shared, wide, child)
@@ -84,6 +92,7 @@ function step.addWaiter(r)
 end
 
 function step.removeWaiter(r)
+  r.inLine = false
   local all, trees, shared, wide, child = step.waiterMembers(r)
   step.remove(WAITERS, all)
   count(-1, trees, shared, wide, child)

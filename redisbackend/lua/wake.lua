@@ -23,7 +23,7 @@ end
 -- hintNext hints the next in line of each claim of r, a lease: they counted on a later end of what is in their way.
 function step.hintNext(r)
   if state.waiting == 0 then return end
-  for _, claim in ipairs(step.claims(r)) do
+  for _, claim in ipairs(step.nearWaiters(r)) do
     if step.spent() then return end
     for _, u in ipairs(step.recordsOf(step.waitersOver(claim, r.holder, nil, nil, 1))) do
       step.notify(u)
@@ -41,7 +41,7 @@ end
 -- hints only the beginning.
 function step.passOn(r)
   if state.waiting == 0 then return end
-  for _, c in ipairs(step.claims(r)) do
+  for _, c in ipairs(step.nearWaiters(r)) do
     if c.shared and not step.spent() then -- an exclusive one lets nobody past
       local any = { path = c.path, tree = c.tree, letter = c.tree and 't' or 'e' } -- whoever has this path in a claim
       wakeGrantable(step.stillInLine(step.waitersOver(any, nil, step.placeOf(r), nil, 2)))
@@ -87,7 +87,7 @@ local function passing(holder, own)
   local function take(waiters, free)
     left = left - #waiters
     for _, u in ipairs(step.recordsOf(step.stillInLine(waiters))) do
-      if u.status == 'p' and not seen[u.id] and (free or owns(u)) and not step.spent() and not step.leaseBlocked(u) then
+      if u.status == 'p' and not seen[u.id] and not step.spent() and not step.leaseBlocked(u) and (free or owns(u)) then
         seen[u.id] = true
         found[#found + 1] = { id = u.id, place = step.placeOf(u), holder = u.holder }
       end
@@ -147,7 +147,7 @@ local function joinMatters(r)
   local waiters = step.waitersOf(r.holder, 2)
   if not waiters[1] then return false end
   if r.status == 'a' or waiters[2] or r.parentID ~= '' or step.hasLease(r.holder) then return true end
-  for _, claim in ipairs(step.claims(r)) do
+  for _, claim in ipairs(step.nearWaiters(r)) do
     if step.waitersOver(claim, r.holder, step.placeOf(r), nil, 1)[1] then return true end
   end
   return false
@@ -168,7 +168,7 @@ function step.wake()
       end
     else
       local seen = {}
-      for _, claim in ipairs(change.claims) do
+      for _, claim in ipairs(step.near(WAITERS, change.claims)) do
         candidates(found, seen, claim, change)
       end
     end

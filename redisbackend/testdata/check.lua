@@ -13,6 +13,32 @@ function operations.check()
     end
   end
 
+  -- What the claims of r overlap with, and what those of them do that are said to overlap with anything.
+  local function near(r)
+    local function met(claims, visit)
+      local seen = {}
+      for _, claim in ipairs(claims) do
+        visit(claim, function(id)
+          seen[id] = id ~= r.id or nil
+          return true
+        end)
+      end
+      return seen
+    end
+    local function compare(key, visit)
+      local some = met(step.near(key, step.claims(r), key == WAITERS and r.inLine), visit)
+      for id in pairs(met(step.claims(r), visit)) do
+        if not some[id] then complain('not near in', key, r.id, id) end
+      end
+    end
+    compare(INDEX, function(claim, take) step.eachOver(claim, nil, nil, take) end)
+    compare(WAITERS, function(claim, take)
+      for _, u in ipairs(step.waitersOver(claim, nil, nil, nil, 1000)) do
+        take(u.id)
+      end
+    end)
+  end
+
   local bygone, fresh, forgotten = {}, {}, 0
   for _, entry in ipairs(call('XRANGE', BYGONE, '-', '+')) do
     for i = 1, #entry[2], 2 do
@@ -36,6 +62,7 @@ function operations.check()
     if r.arrival + 0 > state.arrivals then complain('arrived later than counted:', id) end
     if r.token + 0 > state.token then complain('has a token later than counted:', id) end
     if (r.status == 'a' or r.status == 'p') and r.chain ~= '' then children = children + 1 end
+    if #step.claims(r) > 8 then near(r) end
     local lapse = call('ZSCORE', LAPSES, id)
     if r.status == 'a' and not fresh[id] then
       local all, count, itsTrees, itsShared = step.members(r.deadline, r.arrival, r.claimsText, r.holder, id)
