@@ -22,7 +22,7 @@ import (
 func TestSuites(t *testing.T) {
 	t.Parallel()
 	all := map[string]func(*testing.T){
-		"Mini": func(t *testing.T) { suites(t, mini, conformance.Seeds(1, paritySeeds)) },
+		"Mini":   func(t *testing.T) { suites(t, mini, conformance.Seeds(1, paritySeeds)) },
 		"Single": func(t *testing.T) { suites(t, onServer(withDocumentedRights(t)), conformance.Seeds(1, 10)) },
 		"Cluster": func(t *testing.T) {
 			cluster := redistest.Cluster(t)
