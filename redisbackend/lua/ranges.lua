@@ -74,16 +74,16 @@ function step.clash(a, b)
 end
 
 -- treesOver returns the paths of tree claims that a ZSET has strictly above this path: those that are not there are
--- passed over without a look at each. What is found is kept for the operation.
+-- passed over without a look at each. Which is the nearest is kept for the operation.
 function step.treesOver(key, path)
-  local above = step.parentOf(path)
-  if not above then return {} end
-  op.above[key] = op.above[key] or {}
-  local found = op.above[key][above]
-  if not found then
-    local tree = step.treeOver(key, above)
-    found = tree and { tree, unpack(step.treesOver(key, tree)) } or {}
-    op.above[key][above] = found
+  local nearest, found, above = op.above[key] or {}, {}, step.parentOf(path)
+  op.above[key] = nearest
+  while above do
+    if nearest[above] == nil then nearest[above] = step.treeOver(key, above) end
+    local tree = nearest[above]
+    if not tree then break end
+    found[#found + 1] = tree
+    above = step.parentOf(tree)
   end
   return found
 end

@@ -8,7 +8,7 @@ function step.perform(name, ...)
     cache = {}, -- id -> record, or false if there is none: what has been read
     over = {}, -- claim -> the IDs of the leases that it overlaps with, if they are few
     few = {}, -- holder -> its leases, or false if they are not few
-    above = {}, -- key -> path -> the tree claims at and above it
+    above = {}, -- key -> path -> the nearest tree claim at or above it, false if there is none
     freed = {}, -- what the operation did that may let waiters be granted (wake.lua)
     passed = {}, -- the claims of which one was hinted untested
     tested = 0, -- how many waiters have been tested for whether to wake them
