@@ -50,6 +50,8 @@ func (w *worked) work(ctx context.Context, m lease.Manager, holder, path string)
 		switch {
 		case errors.Is(err, lease.ErrUnavailable), errors.Is(err, lease.ErrConflict):
 			continue
+		case errors.Is(err, lease.ErrLost): // granted, without an answer, and over before it was asked again
+			continue
 		case err != nil && ctx.Err() == nil:
 			return err
 		case err != nil:
