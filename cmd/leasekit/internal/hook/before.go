@@ -123,7 +123,10 @@ func (c *caller) claim(ctx context.Context, p *place) (*claimed, string, error) 
 	}
 	l, err := c.acquire(ctx, store, request)
 	if conflict, ok := isConflict(err); ok {
-		if c.covered(conflict) {
+		if c.covered(conflict, p.claims) {
+			if conflict.Position > 0 {
+				c.note(store.Release(ctx, lease.Ref{ID: conflict.ID, Holder: conflict.Holder}))
+			}
 			return &claimed{place: p, store: store, state: s}, "", nil
 		}
 		return nil, c.refusal(ctx, store, p, conflict), nil
@@ -218,19 +221,18 @@ func (c *caller) callKey() string {
 	return hex.EncodeToString(sum[:8])
 }
 
-// covered reports whether only the session's own lease is in the way of its
-// sub-agent, though its note of it is lost: the session holds the file against
-// everybody else, and has given its agent the work.
-func (c *caller) covered(conflict *lease.ConflictError) bool {
-	if c.call.Agent == "" || len(conflict.Blockers) == 0 || conflict.Count > len(conflict.Blockers) {
-		return false
-	}
+// covered reports whether it is the session's own leases that are in the way of
+// its sub-agent, though its note of them is lost: the session holds the files
+// against everybody else, who can but wait for them, and has given its agent the
+// work.
+func (c *caller) covered(conflict *lease.ConflictError, claims []lease.Claim) bool {
+	var own []lease.Claim
 	for _, b := range conflict.Blockers {
-		if b.Holder != c.session() {
-			return false
+		if b.Holder == c.session() && !b.Waiting {
+			own = append(own, b.Claims...)
 		}
 	}
-	return true
+	return c.call.Agent != "" && covers(own, claims)
 }
 
 // undo gives back what one call has got from some stores, since another store

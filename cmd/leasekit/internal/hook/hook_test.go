@@ -15,6 +15,7 @@ import (
 	"github.com/leasekit/leasekit/cmd/leasekit/internal/cmdenv"
 	"github.com/leasekit/leasekit/cmd/leasekit/internal/hosts"
 	"github.com/leasekit/leasekit/cmd/leasekit/internal/stores"
+	"github.com/leasekit/leasekit/lease"
 )
 
 // writesNew are the recordings of each host that write new.txt, and its end of
@@ -312,6 +313,39 @@ func TestSubAgents(t *testing.T) {
 	w.passes(agent("y", "PreToolUse", "sub/deep.txt"))
 	w.passes(w.call(call{event: "SessionEnd", session: "A"}))
 	require.Empty(t, w.leases())
+}
+
+// A hook was killed before it noted what its session had been granted: its
+// sub-agents write under that, whoever waits for it, and leave no place in line.
+// What the session only waits for covers nothing.
+func TestSubAgentsWithoutTheNote(t *testing.T) {
+	w := newWorld(t)
+	w.configure(`{"hook": {"wait": "1s"}}`)
+	agent := func(file string) answer {
+		return w.call(call{event: "PreToolUse", session: "A", agent: "x", tool: "Write", files: []string{file}, id: file})
+	}
+	ask := func(holder, path string) (l lease.Lease, err error) {
+		w.manager(func(m lease.Manager) {
+			l, err = m.TryAcquire(t.Context(), lease.Request{ID: lease.NewID(), Holder: holder, Claims: lease.Paths(path), TTL: time.Minute, QueueTTL: time.Minute})
+		})
+		return l, err
+	}
+	_, err := ask("claude:A", "notes.txt")
+	require.NoError(t, err)
+	_, err = ask("claude:B", "notes.txt")
+	require.ErrorIs(t, err, lease.ErrConflict)
+	w.passes(agent("notes.txt"))
+	w.manager(func(m lease.Manager) {
+		stats, err := m.Stats(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, 1, stats.Pending, "who waits is B")
+	})
+
+	_, err = ask("claude:B", "sub/deep.txt")
+	require.NoError(t, err)
+	_, err = ask("claude:A", "sub/deep.txt")
+	require.ErrorIs(t, err, lease.ErrConflict)
+	w.refuses(agent("sub/deep.txt"), "claude:B")
 }
 
 // Two hooks for one call, as when a client reads another's configuration too,
