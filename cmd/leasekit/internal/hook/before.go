@@ -224,15 +224,22 @@ func (c *caller) callKey() string {
 // covered reports whether it is the session's own leases that are in the way of
 // its sub-agent, though its note of them is lost: the session holds the files
 // against everybody else, who can but wait for them, and has given its agent the
-// work.
+// work. What another of its agents holds is in the way all the same.
 func (c *caller) covered(conflict *lease.ConflictError, claims []lease.Claim) bool {
+	if c.call.Agent == "" || conflict.Count > len(conflict.Blockers) {
+		return false
+	}
 	var own []lease.Claim
 	for _, b := range conflict.Blockers {
-		if b.Holder == c.session() && !b.Waiting {
+		switch {
+		case b.Waiting:
+		case b.Holder != c.session():
+			return false
+		default:
 			own = append(own, b.Claims...)
 		}
 	}
-	return c.call.Agent != "" && covers(own, claims)
+	return covers(own, claims)
 }
 
 // undo gives back what one call has got from some stores, since another store

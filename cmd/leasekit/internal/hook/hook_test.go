@@ -316,8 +316,8 @@ func TestSubAgents(t *testing.T) {
 }
 
 // A hook was killed before it noted what its session had been granted: its
-// sub-agents write under that, whoever waits for it, and leave no place in line.
-// What the session only waits for covers nothing.
+// sub-agents write under that, whoever waits for it, and leave no place in line;
+// but not one over the other. What the session only waits for covers nothing.
 func TestSubAgentsWithoutTheNote(t *testing.T) {
 	w := newWorld(t)
 	w.configure(`{"hook": {"wait": "1s"}}`)
@@ -330,7 +330,7 @@ func TestSubAgentsWithoutTheNote(t *testing.T) {
 		})
 		return l, err
 	}
-	_, err := ask("claude:A", "notes.txt")
+	held, err := ask("claude:A", "notes.txt")
 	require.NoError(t, err)
 	_, err = ask("claude:B", "notes.txt")
 	require.ErrorIs(t, err, lease.ErrConflict)
@@ -339,7 +339,10 @@ func TestSubAgentsWithoutTheNote(t *testing.T) {
 		stats, err := m.Stats(t.Context())
 		require.NoError(t, err)
 		require.Equal(t, 1, stats.Pending, "who waits is B")
+		_, err = m.TryAcquire(t.Context(), lease.Request{Holder: "claude:A/y", Claims: lease.Paths("notes.txt"), TTL: time.Minute, Parent: held.Ref()})
+		require.NoError(t, err)
 	})
+	w.refuses(agent("notes.txt"), "claude:A/y")
 
 	_, err = ask("claude:B", "sub/deep.txt")
 	require.NoError(t, err)
