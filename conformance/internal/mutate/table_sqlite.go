@@ -4,6 +4,10 @@ var sqlite = group{
 	title: "SQLite", in: "sqlitebackend/", pkg: "./sqlitebackend", prefix: "Test",
 	suite: "^Test(Conformance|Helpers|Parity)$",
 	defects: []defect{
+		{"a look reads the clock before the moment that it shows", "view.go",
+			"\tat := s.clock.read()\n\terr := v.row([]any{&c.Seq, &c.Token, &c.Waiting, &c.Now, &o.boot, &o.at, &c.Refused, &config}, loadView, v.namespace)\n",
+			"\terr := v.row([]any{&c.Seq, &c.Token, &c.Waiting, &c.Now, &o.boot, &o.at, &c.Refused, &config}, loadView, v.namespace)\n\tat := s.clock.read()\n",
+			"RenewedWhileItIsLookedAt"},
 		{"what is forgotten for its age does not count any more", "tx_sweep.go",
 			"\tt.ended -= n\n",
 			"",
